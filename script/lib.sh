@@ -227,7 +227,7 @@ set_bwrap() {
   bwrap=(bwrap --die-with-parent)
   for entry in "$root"/*; do
     name=/$(basename "$entry")
-    case $name in /dev | /proc | /sys | /tmp | /run | /opt | /srv | /home | /root | /mnt | /media | /boot) continue ;; esac
+    case $name in /dev | /proc | /sys | /tmp | /run | /var | /opt | /srv | /home | /root | /mnt | /media | /boot) continue ;; esac
     if [[ -L $entry ]]; then
       link=$(readlink "$entry")
       bwrap+=(--symlink "$link" "$name")
@@ -235,7 +235,7 @@ set_bwrap() {
       bwrap+=(--ro-bind "$entry" "$name")
     fi
   done
-  bwrap+=(--dev /dev --proc /proc --ro-bind-try /sys /sys --tmpfs /tmp --dir /run --dir "$HOME")
+  bwrap+=(--dev /dev --proc /proc --ro-bind-try /sys /sys --tmpfs /tmp --dir /run --dir /var/tmp --dir "$HOME")
   bwrap+=(--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts /etc/hosts)
   bwrap+=(--ro-bind-try /etc/pip.conf /etc/pip.conf)
   bwrap+=(--bind-try "$cargo_home" "$cargo_home" --bind-try "$rustup_home" "$rustup_home")
@@ -350,10 +350,11 @@ make_libraries() {
 unpack_libraries() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   inside bash -euc '
-    mkdir -p /tmp/apt/{lists,cache,unpacked}
+    mkdir -p /tmp/apt/{lists,cache,log,unpacked}
     cd /tmp/apt
     options="-o APT::Sandbox::User=root -o Acquire::Check-Valid-Until=false
-      -o Dir::State::lists=/tmp/apt/lists -o Dir::Cache=/tmp/apt/cache"
+      -o Dir::State=/tmp/apt -o Dir::State::status=$3/var/lib/dpkg/status
+      -o Dir::Cache=/tmp/apt/cache -o Dir::Log=/tmp/apt/log"
     apt-get $options update
     apt-get $options download "$2"
     dpkg -x "$2"_*.deb unpacked
@@ -365,7 +366,7 @@ unpack_libraries() {
       esac
       ls /usr/lib/erlang/lib | grep -q "^${library%-*}-" && continue
       cp -r "$lib/$library" "$1/"
-    done' bash "$1" "$libraries_package"
+    done' bash "$1" "$libraries_package" "$root"
 }
 
 # --- Pythons and their virtual environments ---------------------------------------------------

@@ -1,0 +1,96 @@
+defmodule ErlangPython.MixProject do
+  use Mix.Project
+
+  @version "0.1.0-dev"
+  @source_url "https://github.com/erlang-python/erlang_python"
+
+  # Where Hex is out of reach the dependencies come compiled, from ERL_LIBS: see script/lib.sh.
+  @hex? System.get_env("ERLANG_PYTHON_NO_HEX") != "1"
+
+  def project do
+    [
+      app: :erlang_python,
+      version: @version,
+      elixir: "~> 1.17",
+      name: "erlang_python",
+      description: "CPython inside the BEAM: call Python from Elixir and Erlang, and back",
+      source_url: @source_url,
+      elixirc_paths: elixirc_paths(Mix.env()),
+      erlc_options: [:debug_info, :warnings_as_errors],
+      start_permanent: Mix.env() == :prod,
+      deps: deps(),
+      docs: docs(),
+      package: package(),
+      dialyzer: [plt_add_apps: [:mix, :ex_unit]]
+    ] ++ without_hex()
+  end
+
+  def application do
+    [
+      mod: {Py.Application, []},
+      extra_applications: [:logger | if(@hex?, do: [], else: [:telemetry])]
+    ]
+  end
+
+  defp elixirc_paths(:test), do: ["lib", "test/support"]
+  defp elixirc_paths(_env), do: ["lib"]
+
+  defp deps, do: if(@hex?, do: hex_deps(), else: [])
+
+  defp hex_deps do
+    [
+      {:telemetry, "~> 1.0"},
+      {:rustler_precompiled, "~> 0.8"},
+      {:rustler, "~> 0.37", optional: true, runtime: false},
+      {:phoenix_live_dashboard, "~> 0.8", optional: true},
+      {:dialyxir, "~> 1.4", only: :dev, runtime: false},
+      {:ex_doc, "~> 0.34", only: :dev, runtime: false},
+      {:proper, "~> 1.4", only: :test}
+    ]
+  end
+
+  # Mix would drop the code paths of ERL_LIBS, and consolidate the protocols of its libraries.
+  defp without_hex do
+    if @hex?, do: [], else: [prune_code_paths: false, consolidate_protocols: false]
+  end
+
+  defp package do
+    [
+      licenses: ["Apache-2.0"],
+      links: %{"GitHub" => @source_url, "Changelog" => "#{@source_url}/blob/main/CHANGELOG.md"},
+      files: [
+        "lib",
+        "src",
+        "priv/python",
+        "native/.cargo",
+        "native/Cargo.toml",
+        "native/Cargo.lock",
+        "native/*/Cargo.toml",
+        "native/*/src",
+        "guides",
+        "checksum-*.exs",
+        ".formatter.exs",
+        "mix.exs",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE"
+      ],
+      exclude_patterns: ["__pycache__", ".pyc"]
+    ]
+  end
+
+  defp docs do
+    [
+      main: "readme",
+      source_ref: "main",
+      extras: ["README.md", "CHANGELOG.md" | Path.wildcard("guides/**/*.md")],
+      groups_for_extras: [Guides: ~r"guides/"],
+      groups_for_modules: [
+        Running: [Py, Py.Context, Py.Router, Py.Semaphore, Py.Stream],
+        Sharing: [Py.State, Py.Callback, Py.Object],
+        Watching: [Py.Stats, Py.Telemetry, Py.LiveDashboard],
+        Errors: [Py.Error, ~r/^Py\..*Error$/]
+      ]
+    ]
+  end
+end
