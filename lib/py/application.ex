@@ -1,0 +1,65 @@
+defmodule Py.Application do
+  @moduledoc false
+
+  use Application
+
+  alias Py.{Config, Interpreter, Native}
+
+  @impl true
+  def start(_type, _args) do
+    Config.load()
+
+    with :ok <- start_python() do
+      Native.set_max_permits(Config.get(:max_concurrent))
+      children = [Py.Context.Directory, Py.Router, Py.Cast, Py.Context.Supervisor]
+      Supervisor.start_link(children, strategy: :rest_for_one, name: Py.Supervisor)
+    end
+  end
+
+  # Interrupts all contexts at once, so that stopping them one after the other does not wait for each.
+  @impl true
+  def prep_stop(state) do
+    for pid <- Py.Context.list(),
+        {:ok, native} <- [Py.Context.Directory.fetch(pid)],
+        do: Native.context_interrupt(native)
+
+    state
+  end
+
+  # The interpreter outlives the application: stopping and starting again reuses it.
+  defp start_python do
+    # The BEAM ignores SIGCHLD, and then subprocess.Popen cannot learn return codes.
+    :os.set_signal(:sigchld, :default)
+
+    with {:ok, python} <- Interpreter.find(),
+         :ok <- open(python),
+         :ok <- native(Native.load(), python),
+         {:ok, info} <-
+           native(
+             Native.start_runtime(%{executable: python.executable, package: package()}),
+             python
+           ) do
+      :persistent_term.put(Py.Interpreter, Map.put(info, :interpreter, python))
+      :ok
+    else
+      {:error, error} when is_exception(error) -> raise error
+    end
+  end
+
+  defp open(python), do: native(Py.Native.Loader.open(python.library), python)
+
+  defp native({:error, reason}, python) do
+    {major, minor} = python.version
+
+    {:error,
+     %Py.InterpreterError{
+       message:
+         "Python #{major}.#{minor} at #{python.executable} cannot be embedded: #{reason} (library: #{python.library})"
+     }}
+  end
+
+  defp native(ok, _python), do: ok
+
+  defp package,
+    do: :erlang_python |> :code.priv_dir() |> Path.join("python/erlang") |> Path.expand()
+end

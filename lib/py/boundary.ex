@@ -1,0 +1,237 @@
+defmodule Py.Boundary do
+  @moduledoc false
+  # The only caller of the request NIFs. The life of a request:
+  #
+  #   1. `target/2` finds the context and the namespace, without leaving the calling process.
+  #   2. `Native.submit` copies the operation and queues it, or refuses.
+  #   3. The context's thread sends `{ref, {:ok, value} | {:error, reason}}` straight to the caller.
+  #   4. On a timeout the caller cancels. Either that wins, and no message will ever come, or the reply is certain and
+  #      is received: so no late reply is left in a mailbox.
+
+  alias Py.{Context, Native, Options, Router}
+
+  @erlang 1
+  @return_object 2
+  @no_wait 4
+  @cast 8
+
+  # The watchdog's deadline for requests that nobody waits for may be this late and harm nobody.
+  @no_deadline -1
+
+  @type operation :: tuple() | :new_env
+  @type result :: {:ok, term()} | {:error, term()}
+
+  @doc "Runs an operation and waits for its result."
+  @spec run(operation(), Options.t()) :: result()
+  def run(operation, options) do
+    case route(operation, options) do
+      {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
+      {:error, error} -> failure(error, options)
+    end
+  end
+
+  defp run(operation, context, namespace, options, tries) do
+    %{timeout: timeout, wait: wait} = options
+    ref = make_ref()
+
+    case Native.submit(context, self(), ref, operation, namespace, flags(options), @no_deadline) do
+      request when is_reference(request) ->
+        first = min(wait, timeout)
+
+        receive do
+          {^ref, {:ok, _value} = ok} ->
+            ok
+
+          {^ref, {:error, reason}} ->
+            failed(reason, operation, context, namespace, options, tries)
+        after
+          first ->
+            case expire(request, ref, wait, timeout) do
+              {:error, reason} -> failed(reason, operation, context, namespace, options, tries)
+              ok -> ok
+            end
+        end
+
+      refused ->
+        failed(refused, operation, context, namespace, options, tries)
+    end
+  end
+
+  # `wait` is over: give up if there is no permit yet, else go on until `timeout`.
+  defp expire(request, ref, wait, timeout) when wait < timeout do
+    if Native.cancel_waiting(request) do
+      {:error, overload()}
+    else
+      receive do
+        {^ref, result} -> result
+      after
+        remaining(timeout, wait) -> expire(request, ref, timeout, timeout)
+      end
+    end
+  end
+
+  defp expire(request, ref, _wait, timeout) do
+    case Native.cancel(request) do
+      :lost ->
+        receive do
+          {^ref, result} -> result
+        end
+
+      # It never got a permit: the limit is what stood in the way.
+      :waiting ->
+        {:error, overload()}
+
+      _cancelled ->
+        {:error, {:timeout, timeout}}
+    end
+  end
+
+  defp remaining(:infinity, _spent), do: :infinity
+  defp remaining(timeout, spent), do: timeout - spent
+
+  defp overload do
+    {current, max, _waiting} = Native.permits()
+    {:overloaded, current, max}
+  end
+
+  # A struct that only Py.Encoder knows: encode, and submit again. Nothing has run yet.
+  defp failed(:encode, operation, context, namespace, options, tries) do
+    case Py.Encoder.Prepare.operation(operation) do
+      {:ok, encoded} when tries > 0 ->
+        run(encoded, context, namespace, options, 0)
+
+      {:ok, _encoded} ->
+        failure({:conversion, "a struct that Py.Encoder did not replace", ""}, options)
+
+      {:error, error} ->
+        failure(error, options)
+    end
+  end
+
+  # The context of a pool was being replaced: nothing has run, so another one may take the call.
+  defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
+    case Router.other(context, operation, options, namespace) do
+      {:ok, other} -> run(operation, other, namespace, options, tries - 1)
+      :error -> failure(:stopped, options)
+    end
+  end
+
+  defp failed(reason, _operation, _context, _namespace, options, _tries),
+    do: failure(reason, options)
+
+  @doc """
+  Submits without waiting. Replies go to `caller` as `{ref, result}`, and are for `result/2`.
+  """
+  @spec submit(operation(), Options.t(), pid()) ::
+          {:ok, reference(), Native.request()} | {:error, term()}
+  def submit(operation, options, caller \\ self()) do
+    with {:ok, operation} <- Py.Encoder.Prepare.operation(operation),
+         {:ok, context, namespace} <- route(operation, options) do
+      ref = make_ref()
+      flags = if caller == self(), do: flags(options), else: Bitwise.bor(flags(options), @cast)
+
+      case Native.submit(
+             context,
+             caller,
+             ref,
+             operation,
+             namespace,
+             flags,
+             deadline(options.timeout)
+           ) do
+        request when is_reference(request) -> {:ok, ref, request}
+        refused -> failure(refused, options)
+      end
+    else
+      {:error, error} -> failure(error, options)
+    end
+  end
+
+  defp deadline(:infinity), do: @no_deadline
+  defp deadline(timeout), do: timeout
+
+  @doc "Maps a reply to what users see."
+  @spec result({:ok, term()} | {:error, term()}, Options.t()) :: result()
+  def result({:ok, _value} = ok, _options), do: ok
+  def result({:error, reason}, options), do: failure(reason, options)
+
+  @doc "Cancels a submitted request: `:lost` when its reply is certain and must be received."
+  @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost
+  def cancel(request), do: Native.cancel(request)
+
+  defp flags(%{dialect: :elixir, return: :term, wait: wait}) when wait != 0, do: 0
+
+  defp flags(options) do
+    if(options.dialect == :erlang, do: @erlang, else: 0) +
+      if(options.return == :object, do: @return_object, else: 0) +
+      if(options.wait == 0, do: @no_wait, else: 0)
+  end
+
+  ## Where it runs
+
+  # An explicit context, else that of a handle or Py.Env the request uses, else the router's choice.
+  defp route(_operation, %{env: %Py.Env{} = env}), do: {:ok, env.object.context, env.object.ref}
+
+  defp route(operation, %{context: nil}) do
+    case handle(operation) do
+      nil -> Router.pick(self())
+      object -> {:ok, object.context, :context}
+    end
+  end
+
+  defp route(_operation, %{context: context}) do
+    with {:ok, native} <- Context.lookup(context), do: {:ok, native, :context}
+  end
+
+  defp handle({:call, %Py.Object{} = object, _function, _args, _kwargs}), do: object
+
+  defp handle({:call, _target, _function, args, _kwargs}),
+    do: Enum.find(args, &is_struct(&1, Py.Object))
+
+  defp handle(_operation), do: nil
+
+  ## What went wrong
+
+  defp failure(reason, %{dialect: :erlang}), do: {:error, erlang_reason(reason)}
+  defp failure(reason, _options), do: {:error, exception(reason)}
+
+  @doc "The exception struct of a native reason."
+  @spec exception(term()) :: Exception.t()
+  def exception(error) when is_exception(error), do: error
+
+  def exception({:exception, {description, object}}) when is_tuple(description),
+    do: Py.Error.from_description(description, object)
+
+  def exception({:exception, class}) do
+    %Py.Error{
+      type: class,
+      message: "(no details: describing the exception failed)",
+      bases: ["builtins.#{class}"]
+    }
+  end
+
+  def exception({:conversion, reason, path}), do: %Py.ConversionError{reason: reason, path: path}
+  def exception({:timeout, timeout}), do: %Py.TimeoutError{timeout: timeout}
+  def exception(:timeout), do: %Py.TimeoutError{}
+  def exception(:interrupted), do: %Py.InterruptedError{}
+  def exception({:overloaded, current, max}), do: %Py.OverloadedError{current: current, max: max}
+  def exception(:stopped), do: %Py.ContextError{reason: :stopped}
+  def exception({:stopped, id}), do: %Py.ContextError{reason: :stopped, context: id}
+  def exception({:panicked, text}), do: %Py.ContextError{reason: {:crashed, text}}
+  def exception(:wrong_interpreter), do: %Py.ContextError{reason: :wrong_interpreter}
+
+  # The shapes of the Erlang API.
+  defp erlang_reason({:exception, {:StopIteration, _text}}), do: {:stop_iteration, :none}
+  defp erlang_reason({:exception, {:KeyboardInterrupt, _text}}), do: :interrupted
+  defp erlang_reason({:exception, {class, text}}), do: {class, text}
+  defp erlang_reason({:timeout, _timeout}), do: :timeout
+  defp erlang_reason({:overloaded, _current, _max} = reason), do: reason
+  defp erlang_reason(reason) when reason in [:timeout, :interrupted], do: reason
+
+  defp erlang_reason(reason) do
+    case exception(reason) do
+      %Py.ContextError{reason: reason} -> {:context_died, reason}
+      %Py.ConversionError{} = error -> {:conversion_error, to_charlist(Exception.message(error))}
+    end
+  end
+end

@@ -1,0 +1,40 @@
+defmodule Py.Cast do
+  @moduledoc false
+  # Receives the failures of `Py.cast`, whose callers do not wait: logs them.
+
+  use GenServer
+
+  require Logger
+
+  def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @doc "Submits an operation whose failure is logged."
+  @spec run(Py.Boundary.operation(), Py.Options.t()) :: :ok
+  def run(operation, options) do
+    with pid when is_pid(pid) <- Process.whereis(__MODULE__),
+         {:ok, _ref, _request} <- Py.Boundary.submit(operation, options, pid) do
+      :ok
+    else
+      nil -> log(%Py.ContextError{reason: :not_found, context: :default})
+      {:error, error} -> log(error)
+    end
+  end
+
+  @impl true
+  def init(nil), do: {:ok, nil}
+
+  @impl true
+  def handle_info({ref, {:error, reason}}, state) when is_reference(ref) do
+    log(Py.Boundary.exception(reason))
+    {:noreply, state}
+  end
+
+  def handle_info(_other, state), do: {:noreply, state}
+
+  defp log(error) do
+    Logger.error(
+      "Py.cast failed: " <>
+        if(is_exception(error), do: Exception.message(error), else: inspect(error))
+    )
+  end
+end

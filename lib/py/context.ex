@@ -1,0 +1,149 @@
+defmodule Py.Context do
+  @moduledoc """
+  A Python interpreter thread, and the process that owns it.
+
+  Two modes:
+
+    * `:worker` - the main interpreter on a stable thread. Every C extension works: numpy, torch. Worker contexts share
+      one GIL, so they take turns running Python code, but not while C code or I/O has released it.
+    * `:owngil` - a sub-interpreter with its own GIL (CPython 3.12 or later): true parallelism for Python code. Modules and
+      state are its own. C extensions must support it; numpy does not and says so when imported.
+
+  The application starts a pool of contexts, which calls use by themselves. Start your own, under your supervisor, for
+  state that must not be shared, other settings, or a thread kept free for one purpose:
+
+      children = [{Py.Context, name: :reports, mode: :worker, preload: "import pandas"}]
+
+      iex> {:ok, context} = Py.Context.start_link(mode: :worker)
+      iex> Py.exec(context, "total = 40")
+      :ok
+      iex> Py.eval(context, "total + 2")
+      {:ok, 42}
+      iex> Py.Context.stop(context)
+      :ok
+
+  All code run on an explicit context shares that context's namespace, as above.
+  """
+
+  alias Py.Context.{Directory, Server}
+  alias Py.Native
+
+  @typedoc "A context: its pid, its registered name, or its number (from 1) in the default pool."
+  @type t :: GenServer.server() | pos_integer()
+
+  @typedoc "Options of `start_link/1`."
+  @type option ::
+          {:mode, :worker | :owngil}
+          | {:name, GenServer.name()}
+          | {:paths, [Path.t()]}
+          | {:preload, String.t()}
+          | {:max_queue, pos_integer()}
+          | {:start_timeout, timeout()}
+
+  @doc """
+  Starts a context linked to the calling process.
+
+    * `:mode` - `:worker` (default) or `:owngil`
+    * `:name` - registers the process, as for `GenServer`
+    * `:paths` - directories put in front of `sys.path`; worker contexts share one `sys.path`
+    * `:preload` - Python code run before the first call; what it defines is seen by all calls. Default: the application's
+      `:preload`
+    * `:max_queue` - requests that may be queued, the next is a `Py.OverloadedError`. Default: the application's
+    * `:start_timeout` - how long starting, `:preload` included, may take, in milliseconds. Default: 60_000
+
+  Returns `{:error, %Py.ContextError{}}` when the interpreter cannot be made or `:preload` raises.
+  """
+  @spec start_link([option()]) :: {:ok, pid()} | {:error, Py.ContextError.t()}
+  def start_link(options \\ []), do: Server.start_link(options)
+
+  @doc "For supervisors. Takes the options of `start_link/1`."
+  @spec child_spec([option()]) :: Supervisor.child_spec()
+  def child_spec(options) do
+    %{
+      id: Keyword.get(options, :name, __MODULE__),
+      start: {__MODULE__, :start_link, [options]},
+      shutdown: 10_000
+    }
+  end
+
+  @doc """
+  Stops a context. Calls that wait for it fail with a `Py.ContextError`, running code is interrupted. A context of a pool
+  is replaced.
+  """
+  @spec stop(t()) :: :ok | {:error, Py.ContextError.t()}
+  def stop(context) do
+    with {:ok, pid} <- whereis(context) do
+      GenServer.stop(pid, :normal, 15_000)
+    end
+  catch
+    :exit, _gone -> not_found(context)
+  end
+
+  @doc """
+  Interrupts what runs on the context now: Python raises `KeyboardInterrupt` at its next bytecode, and the call returns
+  `{:error, %Py.InterruptedError{}}`.
+  """
+  @spec interrupt(t()) :: :ok | {:error, :not_running | Py.ContextError.t()}
+  def interrupt(context) do
+    with {:ok, native} <- lookup(context) do
+      if Native.context_interrupt(native), do: :ok, else: {:error, :not_running}
+    end
+  end
+
+  @doc """
+  What is known of a context, without asking Python.
+
+      iex> {:ok, info} = Py.Context.info(1)
+      iex> {info.running, info.stuck, info.queued}
+      {false, false, 0}
+
+  Keys: `:id`, `:mode`, `:queued`, `:running`, `:stopped`, `:stuck` (an interrupt has had no effect for half a second: C code
+  that does not return), `:max_queue`, `:thread_ident` (of `threading.get_ident()`), and counts since the start: `:calls`,
+  `:errors`, `:timeouts` (of async work; others are counted by their callers), `:interrupts`, `:orphans` (caller died).
+  """
+  @spec info(t()) :: {:ok, map()} | {:error, Py.ContextError.t()}
+  def info(context) do
+    with {:ok, native} <- lookup(context), do: {:ok, Native.context_info(native)}
+  end
+
+  @doc "A new namespace on the context, see `Py.Env`."
+  @spec new_env(t()) :: {:ok, Py.Env.t()} | {:error, Exception.t()}
+  def new_env(context) do
+    {:ok, Py.Env.new(context: context)}
+  rescue
+    error in [Py.ContextError, Py.TimeoutError, Py.OverloadedError] -> {:error, error}
+  end
+
+  @doc "The pids of all running contexts of this node."
+  @spec list() :: [pid()]
+  def list, do: Directory.pids()
+
+  @doc false
+  @spec lookup(term()) :: {:ok, Native.context()} | {:error, Py.ContextError.t()}
+  def lookup(pid) when is_pid(pid) do
+    case Directory.fetch(pid) do
+      {:ok, native} -> {:ok, native}
+      :error -> not_found(pid)
+    end
+  end
+
+  def lookup(context) do
+    with {:ok, pid} <- whereis(context), do: lookup(pid)
+  end
+
+  defp whereis(pid) when is_pid(pid), do: {:ok, pid}
+
+  defp whereis(index) when is_integer(index), do: Py.Router.get_context(index)
+
+  defp whereis(name)
+       when is_atom(name) or (is_tuple(name) and elem(name, 0) in [:via, :global]) do
+    case name && GenServer.whereis(name) do
+      pid when is_pid(pid) -> {:ok, pid}
+      _none -> not_found(name)
+    end
+  end
+
+  defp whereis(other), do: not_found(other)
+
+  defp not_found(context), do: {:error, %Py.ContextError{reason: :not_found, context: context}}
+end

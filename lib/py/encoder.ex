@@ -1,0 +1,160 @@
+defprotocol Py.Encoder do
+  @moduledoc """
+  How a struct crosses into Python.
+
+  Dates, times, `MapSet`, `Range`, `Decimal`, `Py.Object` and the wrappers of `Py` need no implementation. For your own
+  structs, derive it to send a map of some or all fields, with string keys:
+
+      defmodule User do
+        @derive {Py.Encoder, only: [:name, :age]}
+        defstruct [:name, :age, :password]
+      end
+
+  or implement it:
+
+      defimpl Py.Encoder, for: Money do
+        def encode(money), do: Decimal.new(money.amount)
+      end
+
+  A struct without an implementation is a `Py.ConversionError` that names it: silently sending all fields would leak
+  passwords.
+  """
+
+  @fallback_to_any true
+
+  @doc "Returns a term that can cross: basic values, collections, or structs that can cross themselves."
+  @spec encode(t()) :: term()
+  def encode(struct)
+end
+
+defimpl Py.Encoder, for: Any do
+  defmacro __deriving__(module, struct, options) do
+    fields = struct |> Map.from_struct() |> Map.keys()
+
+    selected =
+      case {options[:only], options[:except]} do
+        {nil, nil} -> fields
+        {only, nil} when is_list(only) -> only
+        {nil, except} when is_list(except) -> fields -- except
+        _both -> raise ArgumentError, "@derive {Py.Encoder, …} takes either :only or :except"
+      end
+
+    case selected -- fields do
+      [] ->
+        :ok
+
+      unknown ->
+        raise ArgumentError,
+              "#{inspect(module)} has no field #{inspect(unknown)} to derive Py.Encoder for"
+    end
+
+    quote do
+      defimpl Py.Encoder, for: unquote(module) do
+        def encode(struct), do: Map.take(struct, unquote(selected))
+      end
+    end
+  end
+
+  def encode(%module{}) do
+    raise Py.ConversionError,
+      reason:
+        "#{inspect(module)} has no Python counterpart; derive or implement Py.Encoder for it, or send a plain map"
+  end
+end
+
+defmodule Py.Encoder.Prepare do
+  @moduledoc false
+  # Replaces structs that only Py.Encoder knows. Runs when the native converter met such a struct, so calls without any
+  # never pay for this walk.
+
+  @native [
+    MapSet,
+    Range,
+    Date,
+    Time,
+    NaiveDateTime,
+    DateTime,
+    Duration,
+    Decimal,
+    Py.Object,
+    Py.Atom,
+    Py.Bytes,
+    Py.Float
+  ]
+
+  @max_depth 512
+
+  @doc "Walks the arguments of an operation."
+  @spec operation(tuple()) :: {:ok, tuple()} | {:error, Py.ConversionError.t()}
+  def operation({:call, target, function, args, kwargs}) do
+    with {:ok, args} <- walk(args, "args"), {:ok, kwargs} <- walk(kwargs, "kwargs") do
+      {:ok, {:call, target, function, args, kwargs}}
+    end
+  end
+
+  def operation({kind, source, locals}) do
+    with {:ok, locals} <- walk(locals, "locals"), do: {:ok, {kind, source, locals}}
+  end
+
+  def operation(other), do: {:ok, other}
+
+  defp walk(term, root) do
+    {:ok, encode(term, [], 0)}
+  catch
+    {:unencodable, error, path} ->
+      {:error, %{error | path: root <> Enum.join(Enum.reverse(path))}}
+  end
+
+  defp encode(list, path, depth) when is_list(list) and depth <= @max_depth,
+    do: encode_list(list, path, depth, 0)
+
+  defp encode(%module{} = struct, path, depth) when depth <= @max_depth do
+    cond do
+      module == MapSet -> MapSet.new(struct, &encode(&1, ["{…}" | path], depth + 1))
+      module in @native -> struct
+      true -> encode(implementation(struct, path), path, depth + 1)
+    end
+  end
+
+  defp encode(map, path, depth) when is_map(map) and depth <= @max_depth do
+    Map.new(map, fn {key, value} ->
+      path = [step(key) | path]
+      {encode(key, path, depth + 1), encode(value, path, depth + 1)}
+    end)
+  end
+
+  defp encode(tuple, path, depth) when is_tuple(tuple) and depth <= @max_depth do
+    tuple |> Tuple.to_list() |> encode(path, depth) |> List.to_tuple()
+  end
+
+  # Anything else, and what is nested too deeply: the native converter decides.
+  defp encode(other, _path, _depth), do: other
+
+  defp encode_list([head | tail], path, depth, index) do
+    [encode(head, ["[#{index}]" | path], depth + 1) | encode_list(tail, path, depth, index + 1)]
+  end
+
+  defp encode_list(rest, _path, _depth, _index), do: rest
+
+  defp implementation(struct, path) do
+    case Py.Encoder.encode(struct) do
+      ^struct -> throw({:unencodable, unchanged(struct), path})
+      encoded -> encoded
+    end
+  rescue
+    error in Py.ConversionError -> throw({:unencodable, error, path})
+  end
+
+  defp unchanged(%module{}) do
+    %Py.ConversionError{
+      reason: "Py.Encoder.encode/1 of #{inspect(module)} returned the struct itself"
+    }
+  end
+
+  defp step(key) when is_atom(key), do: ".#{key}"
+
+  defp step(key) when is_binary(key),
+    do: if(key =~ ~r/^\w+$/u, do: ".#{key}", else: "[#{inspect(key)}]")
+
+  defp step(key), do: "[#{inspect(key)}]"
+end

@@ -1,0 +1,36 @@
+defmodule Py.Env do
+  @moduledoc """
+  A namespace of its own on one context: names that code defines there are seen by later code run there, and by no other.
+
+      iex> env = Py.Env.new()
+      iex> Py.exec!("x = 20", env: env)
+      iex> Py.eval!("x + 1", env: env)
+      21
+
+  It starts as a copy of its context's namespace, is usable from any process, and is freed when Elixir forgets it.
+  """
+
+  @enforce_keys [:object]
+  defstruct [:object]
+
+  @type t :: %__MODULE__{object: Py.Object.t()}
+
+  @doc """
+  Makes a namespace, on the context given by `:context` or else on that of the calling process.
+
+  Raises `Py.ContextError` when the context does not exist or has ended.
+  """
+  @spec new(context: Py.Context.t()) :: t()
+  def new(options \\ []) do
+    options = Py.Options.new(options, [:context])
+
+    case Py.Boundary.run(:new_env, %{options | return: :object}) do
+      {:ok, object} -> %__MODULE__{object: object}
+      {:error, error} -> raise error
+    end
+  end
+
+  defimpl Inspect do
+    def inspect(_env, _options), do: "#Py.Env<>"
+  end
+end

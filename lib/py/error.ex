@@ -1,0 +1,190 @@
+defmodule Py.Error do
+  @moduledoc """
+  A Python exception.
+
+      iex> {:error, error} = Py.call(:math, :sqrt, [-1])
+      iex> {error.type, error.module}
+      {"ValueError", "builtins"}
+      iex> Py.Error.is_a?(error, "ArithmeticError")
+      false
+
+  `Exception.message/1` shows class, message and traceback as Python prints them.
+
+  Fields:
+
+    * `:type` - qualified name of the class, `"ValueError"`
+    * `:module` - module of the class, `"builtins"`
+    * `:message` - `str()` of the exception
+    * `:traceback` - as Python prints it, causes and notes included
+    * `:frames` - outermost first, at most the 50 innermost: maps with `:file`, `:line`, `:function`, `:code`
+    * `:notes` - what `add_note` added
+    * `:cause` - the `Py.Error` that caused this one (`raise … from …`, or raised while handling), or `nil`
+    * `:exceptions` - the members of an exception group
+    * `:bases` - qualified names of the class and its base classes, see `is_a?/2`
+    * `:exception` - a `Py.Object` for the exception itself, without its traceback, or `nil` for causes and members
+  """
+
+  @type frame :: %{
+          file: String.t(),
+          line: pos_integer() | nil,
+          function: String.t(),
+          code: String.t()
+        }
+  @type t :: %__MODULE__{
+          type: String.t(),
+          module: String.t(),
+          message: String.t(),
+          traceback: String.t(),
+          frames: [frame()],
+          notes: [String.t()],
+          cause: t() | nil,
+          exceptions: [t()],
+          bases: [String.t()],
+          exception: Py.Object.t() | nil
+        }
+
+  defexception type: "Exception",
+               module: "builtins",
+               message: "",
+               traceback: "",
+               frames: [],
+               notes: [],
+               cause: nil,
+               exceptions: [],
+               bases: [],
+               exception: nil
+
+  @impl true
+  def message(%{traceback: ""} = error), do: "#{error.type}: #{error.message}"
+
+  def message(error),
+    do: String.trim_trailing("#{error.type}: #{error.message}\n\n#{error.traceback}")
+
+  @doc """
+  Whether `except class:` would catch this exception.
+
+  `class` is a name with its module (`"json.decoder.JSONDecodeError"`), or without one for built-in classes.
+
+      iex> {:error, error} = Py.call(:json, :loads, ["{"])
+      iex> {Py.Error.is_a?(error, "json.decoder.JSONDecodeError"), Py.Error.is_a?(error, "ValueError")}
+      {true, true}
+      iex> Py.Error.is_a?(error, "KeyError")
+      false
+  """
+  @spec is_a?(Exception.t(), String.t() | atom()) :: boolean()
+  def is_a?(%__MODULE__{bases: bases}, class) do
+    class = to_string(class)
+    class in bases or "builtins.#{class}" in bases
+  end
+
+  def is_a?(_other, _class), do: false
+
+  @doc false
+  # From the tuple of `describe` in priv/python/erlang/_errors.py.
+  def from_description(
+        {type, module, message, traceback, frames, notes, cause, bases, members},
+        object
+      ) do
+    %__MODULE__{
+      type: type,
+      module: module,
+      message: message,
+      traceback: traceback,
+      frames: Enum.map(frames, &frame/1),
+      notes: notes,
+      cause: cause && from_description(cause, nil),
+      exceptions: Enum.map(members, &from_description(&1, nil)),
+      bases: bases,
+      exception: object
+    }
+  end
+
+  defp frame({file, line, function, code}),
+    do: %{file: file, line: line, function: function, code: code}
+end
+
+defmodule Py.TimeoutError do
+  @moduledoc "A call took longer than its `:timeout`, time in the queue included. Its Python code is interrupted."
+  @type t :: %__MODULE__{timeout: timeout()}
+  defexception [:timeout]
+
+  @impl true
+  def message(%{timeout: timeout}) do
+    "no result within #{timeout} ms; the Python code was interrupted. Pass a larger :timeout if it needs longer"
+  end
+end
+
+defmodule Py.InterruptedError do
+  @moduledoc "The Python code was interrupted: by `Py.interrupt/1`."
+  @type t :: %__MODULE__{}
+  defexception message: "the Python code was interrupted"
+end
+
+defmodule Py.OverloadedError do
+  @moduledoc """
+  Too much Python work at once: the limit on concurrent work (`config :erlang_python, max_concurrent: …`) was reached
+  for longer than the call was ready to `:wait`, or the queue of the context (`max_queue`) was full.
+  """
+  @type t :: %__MODULE__{current: non_neg_integer(), max: non_neg_integer()}
+  defexception [:current, :max]
+
+  @impl true
+  def message(%{current: current, max: max}) do
+    "too much Python work at once: #{current} of #{max} in use. Try again later, wait longer (:wait), or raise " <>
+      "max_concurrent or max_queue"
+  end
+end
+
+defmodule Py.ContextError do
+  @moduledoc """
+  The context cannot serve the call. `:reason` is one of
+
+    * `:not_found` - no such context: a wrong pid, name or index
+    * `:stopped` - it was stopped, or its owner died, before the call was done
+    * `{:crashed, text}` - its thread failed; it is being replaced
+    * `{:failed, text}` - it could not start
+    * `:wrong_interpreter` - a handle belongs to another interpreter, or to one that has ended
+  """
+  @type t :: %__MODULE__{reason: atom() | {atom(), String.t()}, context: term()}
+  defexception [:reason, :context]
+
+  @impl true
+  def message(%{reason: :not_found, context: context}) do
+    "there is no Python context #{inspect(context)}; Py.Context.list/0 lists the running ones"
+  end
+
+  def message(%{reason: :stopped}) do
+    "the Python context was stopped before the call was done; contexts of a pool are replaced at once, try again"
+  end
+
+  def message(%{reason: {:crashed, text}}),
+    do: "the thread of the Python context crashed: #{text}"
+
+  def message(%{reason: {:failed, text}}), do: "the Python context could not start: #{text}"
+
+  def message(%{reason: :wrong_interpreter}) do
+    "a Py.Object or Py.Env of another interpreter, or of one that has ended; use it on the context it was made in"
+  end
+end
+
+defmodule Py.ConversionError do
+  @moduledoc """
+  A term has no Python counterpart, or a Python object no term. `:path` leads to it: `"args[0].users[3].pid"`.
+
+      iex> {:error, error} = Py.call(:builtins, :len, [%{users: [<<1::3>>]}])
+      iex> error.path
+      "args[0].users[0]"
+  """
+  @type t :: %__MODULE__{reason: String.t(), path: String.t()}
+  defexception [:reason, path: ""]
+
+  @impl true
+  def message(%{reason: reason, path: ""}), do: "cannot convert the value: #{reason}"
+  def message(%{reason: reason, path: path}), do: "cannot convert #{path}: #{reason}"
+end
+
+defmodule Py.InterpreterError do
+  @moduledoc "No usable Python: what was tried, and how to fix it."
+  @type t :: %__MODULE__{message: String.t()}
+  defexception [:message]
+end

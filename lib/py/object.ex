@@ -1,0 +1,116 @@
+defmodule Py.Object do
+  @moduledoc """
+  A handle on a Python object that stays in Python.
+
+  Objects without an Elixir counterpart come back as handles, and any result does with `return: :object`. A handle keeps
+  its object alive until Elixir forgets it, can be passed as an argument or called, and can be used from any process.
+
+      iex> path = Py.call!(:pathlib, :PurePosixPath, ["/etc/hosts"], return: :object)
+      iex> Py.Object.getattr!(path, :name)
+      "hosts"
+      iex> Py.Object.call_method!(path, :with_suffix, [".bak"])
+      "/etc/hosts.bak"
+      iex> to_string(path)
+      "/etc/hosts"
+
+  A handle belongs to an interpreter. Handles of worker contexts work on every worker context; those of an own-GIL context
+  only there, and until it ends (`Py.ContextError`).
+  """
+
+  @enforce_keys [:ref, :type, :context]
+  defstruct [:ref, :type, :context]
+
+  @type t :: %__MODULE__{ref: reference(), type: String.t(), context: Py.Native.context()}
+
+  @doc """
+  The attribute `name`, which may be dotted. Options are those of `Py.call/4`.
+
+      iex> Py.Object.getattr(Py.call!(:fractions, :Fraction, [3, 4], return: :object), :denominator)
+      {:ok, 4}
+  """
+  @spec getattr(t(), atom() | String.t(), keyword()) :: Py.result()
+  def getattr(%__MODULE__{} = object, name, options \\ []) do
+    Py.call(:erlang, "_objects.getattr", [object, name(name)], options)
+  end
+
+  @doc "Like `getattr/3`, but returns the value or raises."
+  @spec getattr!(t(), atom() | String.t(), keyword()) :: term()
+  def getattr!(object, name, options \\ []), do: object |> getattr(name, options) |> Py.unwrap!()
+
+  @doc """
+  Sets the attribute `name`.
+
+      iex> object = Py.call!(:types, :SimpleNamespace, [], return: :object)
+      iex> Py.Object.setattr(object, :x, [1, 2])
+      :ok
+      iex> Py.Object.getattr!(object, :x)
+      [1, 2]
+  """
+  @spec setattr(t(), atom() | String.t(), term(), keyword()) :: :ok | {:error, Exception.t()}
+  def setattr(%__MODULE__{} = object, name, value, options \\ []) do
+    with {:ok, nil} <- Py.call(:builtins, :setattr, [object, name(name), value], options), do: :ok
+  end
+
+  @doc """
+  Calls a method. Options are those of `Py.call/4`.
+
+      iex> counter = Py.call!(:collections, :Counter, ["hello"], return: :object)
+      iex> Py.Object.call_method(counter, :most_common, [1])
+      {:ok, [{"l", 2}]}
+  """
+  @spec call_method(t(), atom() | String.t(), [term()], keyword()) :: Py.result()
+  def call_method(%__MODULE__{} = object, method, args \\ [], options \\ []) do
+    Py.call(object, method, args, options)
+  end
+
+  @doc "Like `call_method/4`, but returns the value or raises."
+  @spec call_method!(t(), atom() | String.t(), [term()], keyword()) :: term()
+  def call_method!(object, method, args \\ [], options \\ []) do
+    object |> call_method(method, args, options) |> Py.unwrap!()
+  end
+
+  @doc """
+  The object as a term; a handle again when it has no counterpart.
+
+      iex> Py.Object.to_term(Py.eval!("{'a': (1, 2)}", return: :object))
+      {:ok, %{"a" => {1, 2}}}
+  """
+  @spec to_term(t(), keyword()) :: Py.result()
+  def to_term(%__MODULE__{} = object, options \\ []) do
+    Py.call(:erlang, "_objects.identity", [object], options)
+  end
+
+  @doc """
+  The qualified name of the object's class, known without asking Python.
+
+      iex> Py.Object.type(Py.eval!("object()"))
+      "object"
+  """
+  @spec type(t()) :: String.t()
+  def type(%__MODULE__{type: type}), do: type
+
+  @doc """
+  Python's `repr()` of the object.
+
+      iex> Py.Object.repr(Py.eval!("slice(1, 2)"))
+      {:ok, "slice(1, 2, None)"}
+  """
+  @spec repr(t(), keyword()) :: {:ok, String.t()} | {:error, Exception.t()}
+  def repr(%__MODULE__{} = object, options \\ []),
+    do: Py.call(:builtins, :repr, [object], options)
+
+  defp name(name) when is_atom(name) and not is_nil(name), do: Atom.to_string(name)
+  defp name(name) when is_binary(name), do: name
+  defp name(name), do: raise(ArgumentError, "expected an attribute name, got: #{inspect(name)}")
+
+  defimpl Inspect do
+    # No Python code here: inspect must be cheap and safe wherever it is called.
+    def inspect(object, _options) do
+      "#Py.Object<#{object.type} #{object.ref |> :erlang.ref_to_list() |> List.to_string()}>"
+    end
+  end
+
+  defimpl String.Chars do
+    def to_string(object), do: Py.call!(:builtins, :str, [object])
+  end
+end

@@ -1,0 +1,106 @@
+defmodule Py.Task do
+  @moduledoc "Python work that runs while its owner does something else. Made by `Py.async/4`."
+
+  @enforce_keys [:ref, :request, :owner, :options, :deadline]
+  defstruct [:ref, :request, :owner, :options, :deadline]
+
+  @type t :: %__MODULE__{
+          ref: reference(),
+          request: reference(),
+          owner: pid(),
+          options: Py.Options.t(),
+          deadline: integer() | :infinity
+        }
+
+  alias Py.Boundary
+
+  @doc false
+  def start(operation, options) do
+    deadline = deadline(options.timeout)
+
+    case Boundary.submit(operation, options) do
+      {:ok, ref, request} -> task(ref, request, options, deadline)
+      {:error, _reason} = error -> refused(error, options, deadline)
+    end
+  end
+
+  defp task(ref, request, options, deadline) do
+    %__MODULE__{ref: ref, request: request, owner: self(), options: options, deadline: deadline}
+  end
+
+  # Refused at once: the task exists all the same and fails when it is awaited, as any other.
+  defp refused({:error, reason}, options, deadline) do
+    ref = make_ref()
+    send(self(), {ref, {:refused, reason}})
+    task(ref, nil, options, deadline)
+  end
+
+  @doc false
+  def await(%__MODULE__{} = task, timeout) do
+    own!(task)
+    limit = min(timeout, remaining(task.deadline))
+
+    case take(task, limit) do
+      nil -> give_up(task, min(timeout, task.options.timeout))
+      result -> result
+    end
+  end
+
+  @doc false
+  def yield(%__MODULE__{} = task, timeout) do
+    own!(task)
+    take(task, timeout)
+  end
+
+  @doc false
+  def cancel(%__MODULE__{} = task) do
+    own!(task)
+    if task.request && Boundary.cancel(task.request) != :lost, do: :ok, else: flush(task)
+  end
+
+  defp flush(%{ref: ref}) do
+    receive do
+      {^ref, _result} -> :ok
+    after
+      # Awaited or cancelled before.
+      0 -> :ok
+    end
+  end
+
+  defp take(%{ref: ref, options: options}, timeout) do
+    receive do
+      {^ref, {:refused, reason}} -> {:error, reason}
+      {^ref, result} -> Boundary.result(result, options)
+    after
+      timeout -> nil
+    end
+  end
+
+  defp give_up(%{request: nil} = task, timeout),
+    do: take(task, 0) || Boundary.result({:error, {:timeout, timeout}}, task.options)
+
+  defp give_up(task, timeout) do
+    case Boundary.cancel(task.request) do
+      # The reply is certain: it is there, or on its way from the context's thread.
+      :lost -> take(task, 5_000) || Boundary.result({:error, {:timeout, timeout}}, task.options)
+      _cancelled -> Boundary.result({:error, {:timeout, timeout}}, task.options)
+    end
+  end
+
+  defp own!(%{owner: owner}) when owner == self(), do: :ok
+
+  defp own!(%{owner: owner}) do
+    raise ArgumentError,
+          "only the process that called Py.async, #{inspect(owner)}, may use its task"
+  end
+
+  defp deadline(:infinity), do: :infinity
+  defp deadline(timeout), do: System.monotonic_time(:millisecond) + timeout
+
+  defp remaining(:infinity), do: :infinity
+  defp remaining(deadline), do: max(deadline - System.monotonic_time(:millisecond), 0)
+
+  defimpl Inspect do
+    def inspect(task, _options), do: "#Py.Task<#{:erlang.ref_to_list(task.ref)}>"
+  end
+end

@@ -1,0 +1,121 @@
+//! Terms to Python objects and back. Knows nothing of requests.
+
+mod bigint;
+pub mod kind;
+mod structs;
+pub mod to_python;
+pub mod to_term;
+
+use pyo3::ffi;
+use rustler::{Encoder, Env, Term};
+
+use crate::runtime::caches::Caches;
+use crate::runtime::context::ContextRef;
+use crate::runtime::python::{Raised, raised};
+
+/// How deep nested data may be.
+pub const MAX_DEPTH: usize = 512;
+
+/// Where and how a conversion takes place.
+pub struct Converter<'c> {
+    pub caches: &'c mut Caches,
+    pub context: &'c ContextRef,
+    /// The Erlang dialect (`COMPAT.md`) instead of the Elixir one (`API.md`).
+    pub erlang: bool,
+    /// Asked now and then: is the result still wanted?
+    pub abandoned: &'c dyn Fn() -> bool,
+    /// Elements converted so far; paces `abandoned`.
+    pub steps: u32,
+}
+
+pub enum ConvertError {
+    /// This value has no counterpart. `path` leads to it, innermost step first.
+    Value { message: String, path: Vec<String> },
+    /// A struct that only `Py.Encoder` knows: encode the arguments and submit again.
+    NeedsEncoder,
+    /// A handle of another interpreter, or of one that has ended.
+    WrongInterpreter,
+    /// Python raised.
+    Raised(Raised),
+    /// Nobody wants the result any more.
+    Abandoned,
+}
+
+pub type ConvertResult<T> = Result<T, ConvertError>;
+
+impl From<Raised> for ConvertError {
+    fn from(raised: Raised) -> Self {
+        ConvertError::Raised(raised)
+    }
+}
+
+impl ConvertError {
+    pub fn value(message: impl Into<String>) -> Self {
+        ConvertError::Value { message: message.into(), path: Vec::new() }
+    }
+
+    /// Adds the step that leads to the value from one level further out.
+    pub fn at(mut self, step: impl FnOnce() -> String) -> Self {
+        if let ConvertError::Value { path, .. } = &mut self {
+            path.push(step());
+        }
+        self
+    }
+}
+
+/// The path as users read it: `args[0].users[3]`.
+pub fn path_text(path: &[String]) -> String {
+    let text: String = path.iter().rev().map(String::as_str).collect();
+    text.strip_prefix('.').map(str::to_owned).unwrap_or(text)
+}
+
+impl Converter<'_> {
+    /// Python refused a value (unhashable, out of range, …): that is the value's fault, anything else is passed on.
+    fn refused(&self, raised: Raised) -> ConvertError {
+        // SAFETY: attached; the classes are static.
+        let about_value = unsafe {
+            [ffi::PyExc_TypeError, ffi::PyExc_ValueError, ffi::PyExc_OverflowError, ffi::PyExc_AttributeError]
+                .into_iter()
+                .any(|class| raised.is(class))
+        };
+        if !about_value {
+            return raised.into();
+        }
+        let text = self.caches.helpers.describe_briefly.call(&[&raised.0]).ok();
+        let message = text.as_ref().and_then(|pair| pair.tuple_items().into_iter().nth(1));
+        match message.as_ref().map(|message| message.as_utf8()) {
+            Some(Ok(message)) => ConvertError::value(message),
+            _ => ConvertError::value("Python refused the value"),
+        }
+    }
+
+    /// Called at every level and element of nested data.
+    #[inline]
+    fn step(&mut self, depth: usize) -> ConvertResult<()> {
+        if depth > MAX_DEPTH {
+            return Err(ConvertError::value(format!("nested deeper than {MAX_DEPTH} levels, or cyclic")));
+        }
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(1 << 16) && (self.abandoned)() {
+            return Err(ConvertError::Abandoned);
+        }
+        Ok(())
+    }
+}
+
+/// A pending Python exception as a conversion error.
+#[cold]
+fn failed() -> ConvertError {
+    raised().into()
+}
+
+/// A struct as Elixir builds it: a map with these fields.
+fn struct_term<'a>(env: Env<'a>, module: rustler::Atom, fields: &[(rustler::Atom, Term<'a>)]) -> Term<'a> {
+    let mut keys = vec![crate::atoms::__struct__().to_term(env)];
+    let mut values = vec![module.to_term(env)];
+    for (key, value) in fields {
+        keys.push(key.to_term(env));
+        values.push(value.encode(env));
+    }
+    Term::map_from_term_arrays(env, &keys, &values).expect("field names differ")
+}

@@ -1,0 +1,254 @@
+//! BEAM terms to Python objects.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pyo3::ffi;
+use rustler::sys::{ErlNifTermType as Type, enif_get_double, enif_get_int64, enif_get_uint64, enif_inspect_binary};
+use rustler::types::map::MapIterator;
+use rustler::types::tuple::get_tuple;
+use rustler::{Binary, ResourceArc, Term};
+
+use super::{ConvertError, ConvertResult, Converter, failed};
+use crate::atoms;
+use crate::runtime::context::ObjectHandle;
+use crate::runtime::python::Obj;
+
+impl Converter<'_> {
+    pub fn to_python(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        match term.get_erl_type() {
+            Type::ERL_NIF_TERM_TYPE_INTEGER => self.integer(term),
+            Type::ERL_NIF_TERM_TYPE_ATOM => self.atom(term),
+            Type::ERL_NIF_TERM_TYPE_BITSTRING => binary(term),
+            Type::ERL_NIF_TERM_TYPE_FLOAT => float(term),
+            Type::ERL_NIF_TERM_TYPE_LIST => self.list(term, depth),
+            Type::ERL_NIF_TERM_TYPE_TUPLE => self.tuple(term, depth),
+            Type::ERL_NIF_TERM_TYPE_MAP => self.map(term, depth),
+            Type::ERL_NIF_TERM_TYPE_PID => self.opaque(term, |helpers| &helpers.pid),
+            Type::ERL_NIF_TERM_TYPE_PORT => self.opaque(term, |helpers| &helpers.port),
+            Type::ERL_NIF_TERM_TYPE_FUN => self.opaque(term, |helpers| &helpers.function),
+            Type::ERL_NIF_TERM_TYPE_REFERENCE => self.reference(term),
+            _ => Err(ConvertError::value("term of a type this library does not know")),
+        }
+    }
+
+    fn integer(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
+        let (env, raw) = (term.get_env().as_c_arg(), term.as_c_arg());
+        let (mut int, mut uint) = (0i64, 0u64);
+        // SAFETY: a live term of a live environment; the results are only read on success.
+        unsafe {
+            if enif_get_int64(env, raw, &mut int) != 0 {
+                return Ok(Obj::int(int)?);
+            }
+            if enif_get_uint64(env, raw, &mut uint) != 0 {
+                return Ok(Obj::uint(uint)?);
+            }
+        }
+        self.big_to_python(term)
+    }
+
+    fn atom(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
+        if term == atoms::nil().to_term(term.get_env()) {
+            return Ok(Obj::none());
+        }
+        match term.decode::<bool>() {
+            Ok(truth) => return Ok(Obj::bool(truth)),
+            Err(_) if self.erlang && (atoms::none() == term || atoms::undefined() == term) => return Ok(Obj::none()),
+            Err(_) => {}
+        }
+        Ok(self.caches.atom(term.as_c_arg(), || atoms::text_of(term))?)
+    }
+
+    fn list(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        self.step(depth)?;
+        let Ok(length) = term.list_length() else {
+            return Err(ConvertError::value("improper list"));
+        };
+        // SAFETY: attached; a fresh list whose slots are filled below, each once and in range. Should one fail, the
+        // list is dropped with the rest of its slots null, which CPython allows.
+        unsafe {
+            let list = Obj::checked(ffi::PyList_New(length as isize))?;
+            for (index, item) in term.into_list_iterator().map_err(|_| ConvertError::value("list"))?.enumerate() {
+                let item = self.to_python(item, depth + 1).map_err(|error| error.at(|| format!("[{index}]")))?;
+                ffi::PyList_SetItem(list.as_ptr(), index as isize, item.into_ptr());
+            }
+            Ok(list)
+        }
+    }
+
+    fn tuple(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        self.step(depth)?;
+        let items = get_tuple(term).map_err(|_| ConvertError::value("tuple"))?;
+        if self.erlang
+            && let [tag, data] = items[..]
+            && atoms::bytes() == tag
+            && let Ok(data) = Binary::from_term(data)
+        {
+            return Ok(Obj::bytes(&data)?);
+        }
+        // SAFETY: attached; as for `list`.
+        unsafe {
+            let tuple = Obj::checked(ffi::PyTuple_New(items.len() as isize))?;
+            for (index, item) in items.into_iter().enumerate() {
+                let item = self.to_python(item, depth + 1).map_err(|error| error.at(|| format!("[{index}]")))?;
+                ffi::PyTuple_SetItem(tuple.as_ptr(), index as isize, item.into_ptr());
+            }
+            Ok(tuple)
+        }
+    }
+
+    fn map(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        self.step(depth)?;
+        if let Ok(module) = term.map_get(atoms::__struct__())
+            && module.is_atom()
+        {
+            if atoms::object_struct() == module {
+                return self.object(field(term, atoms::r#ref())?);
+            }
+            if !self.erlang {
+                return self.structure(term, module, depth);
+            }
+        }
+        self.plain_map(term, depth)
+    }
+
+    pub(super) fn plain_map(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        let dict = Obj::dict()?;
+        let mut count = 0;
+        for (key, value) in MapIterator::new(term).ok_or_else(|| ConvertError::value("map"))? {
+            let at = || key_step(key);
+            let name = self.to_python(key, depth + 1).map_err(|error| error.at(at))?;
+            let value = self.to_python(value, depth + 1).map_err(|error| error.at(at))?;
+            dict.dict_set(&name, &value).map_err(|raised| self.refused(raised).at(at))?;
+            count += 1;
+            // SAFETY: attached; an exact dict.
+            if unsafe { ffi::PyDict_Size(dict.as_ptr()) } != count {
+                return Err(ConvertError::value("another key of this map becomes the same Python key").at(at));
+            }
+        }
+        Ok(dict)
+    }
+
+    /// A set of the keys of `term`, a map.
+    pub(super) fn set(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        // SAFETY: attached; null makes an empty set.
+        let set = unsafe { Obj::checked(ffi::PySet_New(std::ptr::null_mut()))? };
+        let mut count = 0;
+        for (key, _) in MapIterator::new(term).ok_or_else(|| ConvertError::value("set"))? {
+            let at = || "{…}".to_owned();
+            let item = self.to_python(key, depth + 1).map_err(|error| error.at(at))?;
+            // SAFETY: attached; an exact set.
+            let status = unsafe { ffi::PySet_Add(set.as_ptr(), item.as_ptr()) };
+            if status < 0 {
+                let raised = crate::runtime::python::raised();
+                return Err(self.refused(raised).at(at));
+            }
+            count += 1;
+            // SAFETY: as above.
+            if unsafe { ffi::PySet_Size(set.as_ptr()) } != count {
+                return Err(ConvertError::value("another element of this set becomes the same Python value").at(at));
+            }
+        }
+        Ok(set)
+    }
+
+    fn reference(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
+        match term.decode::<ResourceArc<ObjectHandle>>() {
+            Ok(_) => self.object(term),
+            Err(_) => self.opaque(term, |helpers| &helpers.reference),
+        }
+    }
+
+    /// The object behind a handle.
+    pub fn object(&mut self, handle: Term<'_>) -> ConvertResult<Obj> {
+        let Ok(handle) = handle.decode::<ResourceArc<ObjectHandle>>() else {
+            return Err(ConvertError::value("not a handle of a Python object"));
+        };
+        if !Arc::ptr_eq(&handle.interp, &self.context.0.interp) || handle.interp.ended.load(Ordering::Acquire) {
+            return Err(ConvertError::WrongInterpreter);
+        }
+        // SAFETY: the handle owns a reference, of this thread's interpreter.
+        Ok(unsafe { Obj::borrowed(handle.object as *mut ffi::PyObject) })
+    }
+
+    fn opaque(&mut self, term: Term<'_>, class: fn(&crate::runtime::caches::Helpers) -> &Obj) -> ConvertResult<Obj> {
+        let external = Obj::bytes(term.to_binary().as_slice())?;
+        Ok(class(&self.caches.helpers).call(&[&external])?)
+    }
+}
+
+fn float(term: Term<'_>) -> ConvertResult<Obj> {
+    let mut value = 0.0;
+    // SAFETY: a live term; it is a float.
+    unsafe { enif_get_double(term.get_env().as_c_arg(), term.as_c_arg(), &mut value) };
+    Ok(Obj::float(value)?)
+}
+
+fn binary(term: Term<'_>) -> ConvertResult<Obj> {
+    let mut binary = std::mem::MaybeUninit::uninit();
+    // SAFETY: a live term; `binary` is read only on success and describes memory that lives as long as the term.
+    unsafe {
+        if enif_inspect_binary(term.get_env().as_c_arg(), term.as_c_arg(), binary.as_mut_ptr()) == 0 {
+            return Err(ConvertError::value("bitstring whose size is not a whole number of bytes"));
+        }
+        let binary = binary.assume_init();
+        let bytes: &[u8] = match binary.size {
+            0 => &[],
+            size => std::slice::from_raw_parts(binary.data, size),
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Obj::str(text)?),
+            Err(_) => Ok(Obj::bytes(bytes)?),
+        }
+    }
+}
+
+pub(super) fn field<'a>(term: Term<'a>, key: rustler::Atom) -> ConvertResult<Term<'a>> {
+    term.map_get(key).map_err(|_| ConvertError::value("struct with a missing field"))
+}
+
+/// One step of a path: `.name` for keys that read like one, `[key]` otherwise.
+fn key_step(key: Term<'_>) -> String {
+    let text = if key.is_atom() { Some(atoms::text_of(key)) } else { key.decode::<String>().ok() };
+    match text {
+        Some(text) if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_') => format!(".{text}"),
+        Some(text) => format!("[{text:?}]"),
+        None => format!("[{key:?}]"),
+    }
+}
+
+/// Elements of a proper list of positional arguments.
+pub fn arguments(converter: &mut Converter<'_>, list: Term<'_>, into: &mut Vec<Obj>) -> ConvertResult<()> {
+    let items = list.into_list_iterator().map_err(|_| failed_arguments())?;
+    for (index, item) in items.enumerate() {
+        into.push(converter.to_python(item, 1).map_err(|error| error.at(|| format!("args[{index}]")))?);
+    }
+    Ok(())
+}
+
+fn failed_arguments() -> ConvertError {
+    ConvertError::value("arguments must be a list")
+}
+
+/// Keyword arguments: a map, or a list of pairs, with atom or text keys.
+pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<Obj>) -> ConvertResult<Option<Obj>> {
+    let pairs: Vec<(Term, Term)> = match MapIterator::new(term) {
+        Some(pairs) => pairs.collect(),
+        None => term.decode().map_err(|_| ConvertError::value("kwargs must be a map or a keyword list"))?,
+    };
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    let mut names = Vec::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        let at = || format!("kwargs{}", key_step(key));
+        let name = converter.to_python(key, 1).map_err(|error| error.at(at))?;
+        // SAFETY: attached.
+        if unsafe { ffi::PyUnicode_Check(name.as_ptr()) } == 0 {
+            return Err(ConvertError::value("names of keyword arguments must be atoms or text").at(at));
+        }
+        names.push(name);
+        values.push(converter.to_python(value, 1).map_err(|error| error.at(at))?);
+    }
+    Obj::tuple(names).map(Some).map_err(|_| failed())
+}

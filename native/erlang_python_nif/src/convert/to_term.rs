@@ -1,0 +1,293 @@
+//! Python objects to BEAM terms.
+
+use pyo3::ffi;
+use rustler::sys::{enif_make_list_from_array, enif_make_map_from_arrays, enif_make_new_binary};
+use rustler::types::atom::{false_, true_};
+use rustler::types::tuple::make_tuple;
+use rustler::{Encoder, Env, ResourceArc, Term};
+
+use super::kind::Kind;
+use super::{ConvertError, ConvertResult, Converter, failed, struct_term};
+use crate::atoms;
+use crate::runtime::context::ObjectHandle;
+use crate::runtime::python::{Obj, PyResult};
+
+impl Converter<'_> {
+    pub fn to_term<'a>(&mut self, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        let class = object.type_ptr();
+        // SAFETY: taking the address of a static type of libpython, which outlives this process's use of it.
+        let exact = |kind: *mut ffi::PyTypeObject| class == kind;
+        // The common types by address; everything else by the cached kind of its type.
+        unsafe {
+            if exact(&raw mut ffi::PyLong_Type) {
+                self.int_term(&object, env)
+            } else if exact(&raw mut ffi::PyUnicode_Type) {
+                str_term(&object, env)
+            } else if exact(&raw mut ffi::PyFloat_Type) {
+                float_term(&object, env)
+            } else if object.is_none() {
+                Ok(if self.erlang { atoms::none() } else { atoms::nil() }.to_term(env))
+            } else if exact(&raw mut ffi::PyBool_Type) {
+                let truth = object.as_ptr() == ffi::Py_True();
+                Ok(if truth { true_() } else { false_() }.to_term(env))
+            } else if exact(&raw mut ffi::PyList_Type) {
+                self.list_term(&object, env, depth)
+            } else if exact(&raw mut ffi::PyDict_Type) {
+                self.dict_term(&object, env, depth)
+            } else if exact(&raw mut ffi::PyTuple_Type) {
+                self.tuple_term(&object, env, depth)
+            } else if exact(&raw mut ffi::PyBytes_Type) {
+                Ok(bytes_term(object.as_bytes(), env))
+            } else {
+                let kind = self.caches.kind(&object)?;
+                self.other_term(kind, object, env, depth)
+            }
+        }
+    }
+
+    fn other_term<'a>(&mut self, kind: Kind, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        match kind {
+            Kind::Str => str_term(&object, env),
+            Kind::Int => self.int_term(&object, env),
+            Kind::Float => float_term(&object, env),
+            Kind::Bytes => Ok(bytes_term(object.as_bytes(), env)),
+            Kind::Tuple => self.tuple_term(&object, env, depth),
+            Kind::List => self.list_term(&object, env, depth),
+            Kind::Set => self.set_term(&object, env, depth),
+            Kind::Atom => match atoms::from_text(env, object.as_utf8().map_err(|_| surrogates())?) {
+                Some(atom) => Ok(atom),
+                None => Err(ConvertError::value("too many new atoms, or an atom of more than 255 characters")),
+            },
+            Kind::Opaque => {
+                let external = object.getattr(&self.caches.helpers.external)?;
+                match env.binary_to_term(external.as_bytes()) {
+                    Some((term, _)) => Ok(term),
+                    None => Err(ConvertError::value("a damaged erlang term")),
+                }
+            }
+            Kind::Object if self.erlang => self.text_term(&object, env),
+            Kind::Object => self.handle_term(object, env),
+            // `dict` subclasses may override how they are read; a copy is a plain dict.
+            Kind::Dict | Kind::Buffer | Kind::Array => {
+                self.step(depth)?;
+                let simple = self.simplify(kind, &object)?;
+                self.to_term(simple, env, depth + 1)
+            }
+            _ if self.erlang => self.text_term(&object, env),
+            Kind::Decimal if !self.caches.decimal => self.text_term(&object, env),
+            Kind::Range | Kind::DateTime | Kind::Date | Kind::Time | Kind::TimeDelta | Kind::Decimal => {
+                let parts = self.simplify(kind, &object)?;
+                self.struct_to_term(kind, parts, env)
+            }
+            Kind::Enum | Kind::Dataclass | Kind::Complex | Kind::Text => {
+                self.step(depth)?;
+                let simple = self.simplify(kind, &object)?;
+                self.to_term(simple, env, depth + 1)
+            }
+        }
+    }
+
+    fn simplify(&mut self, kind: Kind, object: &Obj) -> ConvertResult<Obj> {
+        let kind = Obj::int(kind as i64)?;
+        self.caches.helpers.simplify.call(&[&kind, object]).map_err(|raised| self.refused(raised))
+    }
+
+    fn int_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+        let mut overflow = 0;
+        // SAFETY: attached; an int, so the only failure is overflow, which is reported in `overflow`.
+        let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow) };
+        match overflow {
+            0 => Ok(value.encode(env)),
+            sign => self.big_to_term(object, sign < 0, env),
+        }
+    }
+
+    fn list_term<'a>(&mut self, list: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        self.step(depth)?;
+        let mut terms = Vec::new();
+        // SAFETY: attached; the size is asked again each time because converting an element may run Python code that
+        // changes the list; the borrowed item is made strong at once.
+        unsafe {
+            terms.reserve(ffi::PyList_Size(list.as_ptr()) as usize);
+            while (terms.len() as isize) < ffi::PyList_Size(list.as_ptr()) {
+                let index = terms.len();
+                let item = Obj::borrowed(ffi::PyList_GetItem(list.as_ptr(), index as isize));
+                terms.push(self.item_term(item, env, depth, index)?.as_c_arg());
+            }
+        }
+        let count = u32::try_from(terms.len()).map_err(|_| ConvertError::value("list of more than 2^32 elements"))?;
+        // SAFETY: the terms belong to `env`.
+        Ok(unsafe { Term::new(env, enif_make_list_from_array(env.as_c_arg(), terms.as_ptr(), count)) })
+    }
+
+    fn item_term<'a>(&mut self, item: Obj, env: Env<'a>, depth: usize, index: usize) -> ConvertResult<Term<'a>> {
+        self.to_term(item, env, depth + 1).map_err(|error| error.at(|| format!("[{index}]")))
+    }
+
+    fn tuple_term<'a>(&mut self, tuple: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        self.step(depth)?;
+        let mut terms = Vec::new();
+        for (index, item) in tuple.tuple_items().into_iter().enumerate() {
+            terms.push(self.item_term(item, env, depth, index)?);
+        }
+        if terms.len() >= 1 << 24 {
+            return Err(ConvertError::value("tuple of more than 16,777,215 elements"));
+        }
+        Ok(make_tuple(env, &terms))
+    }
+
+    fn dict_term<'a>(&mut self, dict: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        self.step(depth)?;
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for (key, value) in entries(dict) {
+            let at = || step_text(&key);
+            keys.push(self.to_term(key.clone(), env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
+            values.push(self.to_term(value, env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
+        }
+        map_term(env, &keys, &values)
+    }
+
+    fn set_term<'a>(&mut self, set: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        self.step(depth)?;
+        let empty = Vec::<Term>::new().encode(env).as_c_arg();
+        let mut keys = Vec::new();
+        for item in iterate(set)? {
+            keys.push(self.to_term(item, env, depth + 1).map_err(|error| error.at(|| "{…}".into()))?.as_c_arg());
+        }
+        let map = map_term(env, &keys, &vec![empty; keys.len()])?;
+        Ok(if self.erlang { map } else { struct_term(env, atoms::map_set_struct(), &[(atoms::map(), map)]) })
+    }
+
+    fn text_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+        // SAFETY: attached.
+        let text = unsafe { Obj::checked(ffi::PyObject_Str(object.as_ptr())) };
+        str_term(&text.map_err(|raised| self.refused(raised))?, env)
+    }
+
+    /// `%Py.Object{}`: a handle that keeps the object alive until Elixir forgets it.
+    pub fn handle_term<'a>(&mut self, object: Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+        let class = type_name(&object).unwrap_or_else(|_| "?".into());
+        let shared = &self.context.0;
+        let handle = ResourceArc::new(ObjectHandle {
+            interp: shared.interp.clone(),
+            object: object.into_ptr() as usize,
+        });
+        let fields = [
+            (atoms::r#ref(), handle.encode(env)),
+            (atoms::r#type(), class.encode(env)),
+            (atoms::context(), self.context.encode(env)),
+        ];
+        Ok(struct_term(env, atoms::object_struct(), &fields))
+    }
+}
+
+fn type_name(object: &Obj) -> PyResult<String> {
+    // SAFETY: the type of a live object is live.
+    let class = unsafe { Obj::borrowed(object.type_ptr().cast()) };
+    let (module, name) = (class.attr("__module__")?, class.attr("__qualname__")?);
+    let name = name.as_utf8()?;
+    // SAFETY: attached.
+    let module = match unsafe { ffi::PyUnicode_Check(module.as_ptr()) } {
+        0 => "builtins",
+        _ => module.as_utf8()?,
+    };
+    Ok(if module == "builtins" { name.to_owned() } else { format!("{module}.{name}") })
+}
+
+fn str_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+    match object.as_utf8() {
+        Ok(text) => Ok(bytes_term(text.as_bytes(), env)),
+        Err(_) => Err(surrogates()),
+    }
+}
+
+fn surrogates() -> ConvertError {
+    ConvertError::value(
+        "str with lone surrogates, which UTF-8 cannot hold; encode it in Python, with errors='surrogatepass'",
+    )
+}
+
+fn bytes_term<'a>(bytes: &[u8], env: Env<'a>) -> Term<'a> {
+    let mut term = Default::default();
+    // SAFETY: the new binary has room for exactly these bytes.
+    unsafe {
+        let data = enif_make_new_binary(env.as_c_arg(), bytes.len(), &mut term);
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+        Term::new(env, term)
+    }
+}
+
+fn float_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+    // SAFETY: attached; a float, so this cannot fail.
+    let value = unsafe { ffi::PyFloat_AsDouble(object.as_ptr()) };
+    Ok(if value.is_finite() {
+        value.encode(env)
+    } else if value.is_nan() {
+        atoms::nan().to_term(env)
+    } else if value > 0.0 {
+        atoms::infinity().to_term(env)
+    } else {
+        atoms::neg_infinity().to_term(env)
+    })
+}
+
+fn map_term<'a>(
+    env: Env<'a>,
+    keys: &[rustler::sys::ErlNifTerm],
+    values: &[rustler::sys::ErlNifTerm],
+) -> ConvertResult<Term<'a>> {
+    let mut map = Default::default();
+    // SAFETY: both arrays have the same length and hold terms of `env`.
+    unsafe {
+        if enif_make_map_from_arrays(env.as_c_arg(), keys.as_ptr(), values.as_ptr(), keys.len(), &mut map) == 0 {
+            return Err(ConvertError::value("two keys become the same term"));
+        }
+        Ok(Term::new(env, map))
+    }
+}
+
+/// The entries of an exact dict, taken before any of them is converted: that may run code that changes the dict.
+fn entries(dict: &Obj) -> Vec<(Obj, Obj)> {
+    let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+    let mut entries = Vec::new();
+    // SAFETY: attached; nothing changes the dict during this loop; borrowed results are made strong at once.
+    unsafe {
+        entries.reserve(ffi::PyDict_Size(dict.as_ptr()) as usize);
+        while ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) != 0 {
+            entries.push((Obj::borrowed(key), Obj::borrowed(value)));
+        }
+    }
+    entries
+}
+
+fn iterate(object: &Obj) -> ConvertResult<Vec<Obj>> {
+    let mut items = Vec::new();
+    // SAFETY: attached; owned results.
+    unsafe {
+        let iterator = Obj::checked(ffi::PyObject_GetIter(object.as_ptr()))?;
+        while let Some(item) = Obj::from_owned(ffi::PyIter_Next(iterator.as_ptr())) {
+            items.push(item);
+        }
+        if !ffi::PyErr_Occurred().is_null() {
+            return Err(failed());
+        }
+    }
+    Ok(items)
+}
+
+/// One step of a path, for a dict key.
+fn step_text(key: &Obj) -> String {
+    // SAFETY: attached.
+    if unsafe { ffi::PyUnicode_Check(key.as_ptr()) } != 0
+        && let Ok(text) = key.as_utf8()
+    {
+        let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+        return if plain { format!(".{text}") } else { format!("[{text:?}]") };
+    }
+    // SAFETY: attached.
+    let text = unsafe { Obj::checked(ffi::PyObject_Repr(key.as_ptr())) };
+    match text.as_ref().map(Obj::as_utf8) {
+        Ok(Ok(text)) => format!("[{text}]"),
+        _ => "[?]".into(),
+    }
+}

@@ -1,0 +1,6 @@
+//! Pure Rust: no BEAM, no Python. Unit-tested with `cargo test --no-default-features`.
+
+pub mod counters;
+pub mod lifecycle;
+pub mod permits;
+pub mod queue;

@@ -1,0 +1,294 @@
+//! The limit on concurrent Python work: a counting semaphore whose waiters are requests, not threads.
+//!
+//! A request that finds no free permit joins a FIFO; whoever gives a permit back passes it to the oldest waiter.
+//! Nobody polls and no thread blocks.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard};
+
+/// Something that waits for a permit.
+pub trait Waiter {
+    /// The permit is yours. False when the waiter no longer wants it; the permit then goes to the next.
+    fn grant(&self) -> bool;
+    /// Whether `grant` would be refused; lets the FIFO forget waiters that gave up.
+    fn gone(&self) -> bool;
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Acquired {
+    Now,
+    Waiting,
+    Refused,
+}
+
+pub struct Permits<W> {
+    max: AtomicUsize,
+    used: AtomicUsize,
+    waiting: AtomicUsize,
+    given_up: AtomicUsize,
+    fifo: Mutex<VecDeque<W>>,
+}
+
+impl<W: Waiter> Permits<W> {
+    pub const fn new(max: usize) -> Self {
+        Permits {
+            max: AtomicUsize::new(max),
+            used: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
+            fifo: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    pub fn max(&self) -> usize {
+        self.max.load(SeqCst)
+    }
+
+    /// Permits in use. May exceed `max` for a while after the limit was lowered.
+    pub fn used(&self) -> usize {
+        self.used.load(SeqCst)
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(SeqCst)
+    }
+
+    /// Changes the limit. Raising it serves waiters at once; lowering it takes nothing from those that run.
+    pub fn set_max(&self, max: usize) {
+        self.max.store(max, SeqCst);
+        self.serve();
+    }
+
+    /// Takes a permit if one is free and nobody waits for one.
+    pub fn try_acquire(&self) -> bool {
+        self.waiting.load(SeqCst) == 0 && self.take()
+    }
+
+    /// Takes a permit, or queues `waiter`, or refuses when `wait` is false.
+    pub fn acquire(&self, wait: bool, waiter: impl FnOnce() -> W) -> Acquired {
+        if self.try_acquire() {
+            return Acquired::Now;
+        }
+        if !wait {
+            return Acquired::Refused;
+        }
+        let mut fifo = self.lock();
+        fifo.push_back(waiter());
+        self.waiting.store(fifo.len(), SeqCst);
+        drop(fifo);
+        // A permit may have come back between the try and the push; its giver did not see this waiter.
+        self.serve();
+        Acquired::Waiting
+    }
+
+    pub fn release(&self) {
+        self.used.fetch_sub(1, SeqCst);
+        if self.waiting.load(SeqCst) > 0 {
+            self.serve();
+        }
+    }
+
+    /// A waiter gave up (its `gone` is true from now on). Sweeps the FIFO once half of it is of that kind.
+    pub fn forget_one(&self) {
+        let given_up = self.given_up.fetch_add(1, SeqCst) + 1;
+        if given_up >= 16 && given_up * 2 >= self.waiting() {
+            self.remove(|waiter| waiter.gone());
+        }
+    }
+
+    /// Takes every waiter that `which` selects out of the FIFO.
+    pub fn remove(&self, which: impl Fn(&W) -> bool) -> Vec<W> {
+        let mut fifo = self.lock();
+        self.given_up.store(0, SeqCst);
+        let (gone, kept) = std::mem::take(&mut *fifo).into_iter().partition(|w| which(w));
+        *fifo = kept;
+        self.waiting.store(fifo.len(), SeqCst);
+        Vec::from(gone)
+    }
+
+    pub fn for_each_waiting(&self, visit: impl FnMut(&W)) {
+        self.lock().iter().for_each(visit);
+    }
+
+    fn take(&self) -> bool {
+        let max = self.max.load(SeqCst);
+        self.used.fetch_update(SeqCst, SeqCst, |used| (used < max).then_some(used + 1)).is_ok()
+    }
+
+    /// Passes free permits to waiters, oldest first.
+    fn serve(&self) {
+        while self.waiting.load(SeqCst) > 0 && self.take() {
+            let next = {
+                let mut fifo = self.lock();
+                let next = fifo.pop_front();
+                self.waiting.store(fifo.len(), SeqCst);
+                next
+            };
+            // `grant` runs outside the lock: it may push to a queue or, when it fails, end up here again.
+            match next {
+                Some(waiter) if waiter.grant() => {}
+                _ => {
+                    self.used.fetch_sub(1, SeqCst);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<W>> {
+        // Nothing that panics runs under this lock.
+        self.fifo.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The permit of one request: held at most once, given back at most once, at the latest when it is dropped.
+pub struct PermitSlot<W: Waiter + 'static> {
+    permits: &'static Permits<W>,
+    held: AtomicBool,
+}
+
+impl<W: Waiter> PermitSlot<W> {
+    pub fn new(permits: &'static Permits<W>) -> Self {
+        PermitSlot { permits, held: AtomicBool::new(false) }
+    }
+
+    /// Records that a permit, already counted, belongs to this slot.
+    pub fn hold(&self) {
+        self.held.store(true, SeqCst);
+    }
+
+    /// Takes back what `hold` said, when the permit went elsewhere.
+    pub fn forget(&self) {
+        self.held.store(false, SeqCst);
+    }
+
+    pub fn release(&self) {
+        if self.held.swap(false, SeqCst) {
+            self.permits.release();
+        }
+    }
+}
+
+impl<W: Waiter> Drop for PermitSlot<W> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Default)]
+    struct Caller {
+        gone: AtomicBool,
+        granted: AtomicBool,
+    }
+
+    impl Waiter for Arc<Caller> {
+        fn grant(&self) -> bool {
+            !self.gone() && !self.granted.swap(true, SeqCst)
+        }
+        fn gone(&self) -> bool {
+            self.gone.load(SeqCst)
+        }
+    }
+
+    fn permits(max: usize) -> &'static Permits<Arc<Caller>> {
+        Box::leak(Box::new(Permits::new(max)))
+    }
+
+    fn wait(permits: &Permits<Arc<Caller>>) -> Arc<Caller> {
+        let caller = Arc::new(Caller::default());
+        assert_eq!(permits.acquire(true, || caller.clone()), Acquired::Waiting);
+        caller
+    }
+
+    #[test]
+    fn a_full_semaphore_refuses_who_will_not_wait() {
+        let permits = permits(1);
+        assert!(permits.try_acquire());
+        assert_eq!(permits.acquire(false, Default::default), Acquired::Refused);
+        permits.release();
+        assert_eq!(permits.used(), 0);
+    }
+
+    #[test]
+    fn permits_pass_to_waiters_in_order() {
+        let permits = permits(1);
+        assert!(permits.try_acquire());
+        let (first, second) = (wait(permits), wait(permits));
+        permits.release();
+        assert!(first.granted.load(SeqCst) && !second.granted.load(SeqCst));
+        permits.release();
+        assert!(second.granted.load(SeqCst));
+        permits.release();
+        assert_eq!((permits.used(), permits.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_waiter_that_gave_up_is_passed_over() {
+        let permits = permits(1);
+        assert!(permits.try_acquire());
+        let (first, second) = (wait(permits), wait(permits));
+        first.gone.store(true, SeqCst);
+        permits.forget_one();
+        permits.release();
+        assert!(!first.granted.load(SeqCst) && second.granted.load(SeqCst));
+    }
+
+    #[test]
+    fn many_waiters_that_gave_up_are_swept() {
+        let permits = permits(1);
+        assert!(permits.try_acquire());
+        for _ in 0..1_000 {
+            wait(permits).gone.store(true, SeqCst);
+            permits.forget_one();
+        }
+        assert!(permits.waiting() < 64);
+    }
+
+    #[test]
+    fn raising_the_limit_serves_waiters() {
+        let permits = permits(0);
+        let caller = wait(permits);
+        permits.set_max(1);
+        assert!(caller.granted.load(SeqCst));
+    }
+
+    #[test]
+    fn a_slot_gives_its_permit_back_once() {
+        let permits = permits(2);
+        assert!(permits.try_acquire() && permits.try_acquire());
+        let slot = PermitSlot::new(permits);
+        slot.hold();
+        slot.release();
+        slot.release();
+        drop(slot);
+        assert_eq!(permits.used(), 1);
+    }
+
+    #[test]
+    fn the_limit_holds_and_nothing_is_lost_under_contention() {
+        let permits = permits(3);
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    for _ in 0..2_000 {
+                        let caller = Arc::new(Caller::default());
+                        if permits.acquire(true, || caller.clone()) == Acquired::Waiting {
+                            while !caller.granted.load(SeqCst) {
+                                std::thread::yield_now();
+                            }
+                        }
+                        assert!(permits.used() <= 3);
+                        permits.release();
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!((permits.used(), permits.waiting()), (0, 0));
+    }
+}

@@ -1,0 +1,237 @@
+//! The queue in front of one context thread: many producers, one consumer, bounded by its owner.
+//!
+//! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
+//! the producer's side and a reschedule on the consumer's, several times the price of a short call.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+pub struct Queue<T> {
+    items: Mutex<Items<T>>,
+    /// Number of items, kept beside the lock so that spinning does not take it.
+    len: AtomicUsize,
+    parked: AtomicBool,
+    /// Set by `wake`: the consumer has something to do besides items.
+    nudged: AtomicBool,
+    consumer: OnceLock<Thread>,
+}
+
+struct Items<T> {
+    deque: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Queue {
+            items: Mutex::new(Items { deque: VecDeque::new(), closed: false }),
+            len: AtomicUsize::new(0),
+            parked: AtomicBool::new(false),
+            nudged: AtomicBool::new(false),
+            consumer: OnceLock::new(),
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    /// Appends `item` and wakes the consumer if it is parked. Gives the item back when the queue is closed.
+    pub fn push(&self, item: T) -> Result<(), T> {
+        let mut items = self.lock();
+        if items.closed {
+            return Err(item);
+        }
+        items.deque.push_back(item);
+        // SeqCst here and in `wait`: either this store is seen before the consumer parks, or the consumer's
+        // `parked` is seen here; never neither.
+        self.len.store(items.deque.len(), Ordering::SeqCst);
+        drop(items);
+        self.unpark();
+        Ok(())
+    }
+
+    pub fn pop(&self) -> Option<T> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut items = self.lock();
+        let item = items.deque.pop_front();
+        self.len.store(items.deque.len(), Ordering::SeqCst);
+        item
+    }
+
+    /// Refuses further items and hands back those that were not taken.
+    pub fn close(&self) -> Vec<T> {
+        let mut items = self.lock();
+        items.closed = true;
+        let rest = items.deque.drain(..).collect();
+        self.len.store(0, Ordering::SeqCst);
+        drop(items);
+        self.wake();
+        rest
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::SeqCst)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Visits the waiting items, oldest first, under the lock: keep it short.
+    pub fn for_each(&self, visit: impl FnMut(&T)) {
+        self.lock().deque.iter().for_each(visit);
+    }
+
+    /// Makes the consumer return from `wait` although there may be no item.
+    pub fn wake(&self) {
+        self.nudged.store(true, Ordering::SeqCst);
+        self.unpark();
+    }
+
+    fn unpark(&self) {
+        if self.parked.load(Ordering::SeqCst)
+            && self.parked.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.consumer.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// Blocks the consumer until there is an item, `wake` or `close`. Only ever called by one thread.
+    pub fn wait(&self, spin: &mut Spin) {
+        if self.take_reason() || spin.run(|| self.has_reason()) {
+            self.nudged.store(false, Ordering::SeqCst);
+            return;
+        }
+        self.consumer.get_or_init(std::thread::current);
+        loop {
+            self.parked.store(true, Ordering::SeqCst);
+            if self.take_reason() {
+                self.parked.store(false, Ordering::SeqCst);
+                return;
+            }
+            std::thread::park();
+        }
+    }
+
+    fn has_reason(&self) -> bool {
+        !self.is_empty() || self.nudged.load(Ordering::SeqCst)
+    }
+
+    fn take_reason(&self) -> bool {
+        !self.is_empty() | self.nudged.swap(false, Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Items<T>> {
+        // No code that can panic runs under this lock, so a poisoned one is still consistent.
+        self.items.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// How long to spin before parking. A spin that was in vain halves the next one, a useful one restores it.
+pub struct Spin {
+    max: Duration,
+    misses: u32,
+}
+
+impl Spin {
+    /// After this many vain spins in a row none is tried until an item is found waiting.
+    const GIVE_UP: u32 = 6;
+
+    pub fn new(max: Duration) -> Self {
+        Spin { max, misses: 0 }
+    }
+
+    /// Work was found without spinning or parking for it: the next spin is likely to pay.
+    pub fn encourage(&mut self) {
+        self.misses = self.misses.saturating_sub(1);
+    }
+
+    fn run(&mut self, ready: impl Fn() -> bool) -> bool {
+        if self.misses >= Self::GIVE_UP {
+            // Probe now and then: the pace of the callers may have changed.
+            self.misses -= 1;
+            return false;
+        }
+        let budget = self.max / (1 << self.misses);
+        let start = Instant::now();
+        while start.elapsed() < budget {
+            for _ in 0..32 {
+                if ready() {
+                    self.misses = 0;
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        self.misses += 1;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn spin() -> Spin {
+        Spin::new(Duration::from_micros(20))
+    }
+
+    #[test]
+    fn items_come_out_in_order() {
+        let queue = Queue::default();
+        for n in 0..10 {
+            queue.push(n).unwrap();
+        }
+        assert_eq!(queue.len(), 10);
+        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_closed_queue_refuses_items_and_returns_the_rest() {
+        let queue = Queue::default();
+        queue.push(1).unwrap();
+        assert_eq!(queue.close(), vec![1]);
+        assert_eq!(queue.push(2), Err(2));
+        assert!(queue.is_closed());
+        queue.wait(&mut spin());
+    }
+
+    #[test]
+    fn no_wake_up_is_lost() {
+        let queue = Arc::new(Queue::default());
+        let producers: Vec<_> = (0..4)
+            .map(|_| {
+                let queue = queue.clone();
+                std::thread::spawn(move || (0..5_000).for_each(|n| queue.push(n).unwrap()))
+            })
+            .collect();
+        let (mut taken, mut spin) = (0, spin());
+        while taken < 20_000 {
+            queue.wait(&mut spin);
+            while queue.pop().is_some() {
+                taken += 1;
+            }
+        }
+        producers.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn wake_ends_a_wait_without_items() {
+        let queue = Arc::new(Queue::<()>::default());
+        let other = queue.clone();
+        let waiter = std::thread::spawn(move || other.wait(&mut spin()));
+        queue.wake();
+        waiter.join().unwrap();
+    }
+}

@@ -1,0 +1,18 @@
+//! The NIF of erlang_python: Python interpreters on threads of their own inside the BEAM's process.
+//!
+//! `core` is plain Rust (queue, request life cycle, permits), `runtime` owns interpreters and threads, `convert`
+//! turns terms into Python objects and back, `nif` is the thin surface that Elixir sees.
+
+pub mod core;
+
+#[cfg(feature = "nif")]
+mod atoms;
+#[cfg(feature = "nif")]
+mod convert;
+#[cfg(feature = "nif")]
+mod nif;
+#[cfg(feature = "nif")]
+mod runtime;
+
+#[cfg(feature = "nif")]
+rustler::init!("Elixir.Py.Native");

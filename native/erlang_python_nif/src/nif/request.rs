@@ -1,0 +1,87 @@
+//! Requests: the hot path.
+
+use std::time::{Duration, Instant};
+
+use rustler::types::tuple::make_tuple;
+use rustler::{Encoder, Env, LocalPid, Term};
+
+use crate::atoms;
+use crate::core::lifecycle::Phase;
+use crate::core::permits::Acquired;
+use crate::runtime::context::{ContextRef, Shared};
+use crate::runtime::request::{Flags, PERMITS, Request, RequestRef};
+use crate::runtime::watchdog;
+
+/// Hands a request to a context. `caller` gets `{reference, {ok, value} | {error, reason}}`, unless the request is
+/// cancelled first. `deadline_ms` is for requests that nobody may be there to cancel; negative means none.
+///
+/// Returns the request, or why it was not taken: `stopped`, `{overloaded, current, max}`.
+#[rustler::nif]
+fn submit<'a>(
+    env: Env<'a>,
+    context: ContextRef,
+    caller: LocalPid,
+    reference: Term<'a>,
+    operation: Term<'a>,
+    namespace: Term<'a>,
+    flags: u32,
+    deadline_ms: i64,
+) -> Term<'a> {
+    let flags = Flags(flags);
+    let shared = &context.0;
+    if shared.queue.is_closed() {
+        return atoms::stopped().to_term(env);
+    }
+    if !shared.enter() {
+        return overloaded(env, shared.load(), shared.settings.max_queue);
+    }
+    let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
+    let message = make_tuple(env, &[reference, operation, namespace]);
+    let request = Request::new(shared.clone(), caller, message, flags, deadline);
+    match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || request.clone()) {
+        Acquired::Now => {
+            request.permit.hold();
+            request.life.queue();
+            Shared::enqueue(request.clone());
+        }
+        Acquired::Waiting => {
+            watchdog::nudge();
+            // The context may have been stopped after the check above and before the FIFO knew the request.
+            if shared.queue.is_closed() {
+                watchdog::send(watchdog::Command::Refuse(request.clone()));
+            }
+        }
+        Acquired::Refused => return overloaded(env, PERMITS.used(), PERMITS.max()),
+    }
+    request.encode(env)
+}
+
+fn overloaded(env: Env<'_>, current: usize, max: usize) -> Term<'_> {
+    (atoms::overloaded(), current, max).encode(env)
+}
+
+/// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in
+/// each case no message will come. `lost` when the reply is certain: receive it.
+#[rustler::nif]
+fn cancel(request: RequestRef) -> rustler::Atom {
+    match request.cancel() {
+        None => atoms::lost(),
+        Some(Phase::Waiting) => atoms::waiting(),
+        Some(Phase::Queued) => atoms::queued(),
+        Some(_) => {
+            watchdog::send(watchdog::Command::Interrupt(request));
+            atoms::running()
+        }
+    }
+}
+
+/// Gives up on a request only if it still waits for a permit: whether it did.
+#[rustler::nif]
+fn cancel_waiting(request: RequestRef) -> bool {
+    let cancelled = request.life.cancel_waiting();
+    if cancelled {
+        request.free_env();
+        PERMITS.forget_one();
+    }
+    cancelled
+}

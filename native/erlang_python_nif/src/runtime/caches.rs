@@ -1,0 +1,242 @@
+//! What one context keeps to work fast, all of it bound to its interpreter and its thread.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pyo3::ffi;
+use rustler::sys::ErlNifTerm;
+
+use super::context::Settings;
+use super::host::host;
+use super::python::{Obj, PyResult, import, raised};
+use crate::convert::kind::Kind;
+
+/// Bound of each cache below; a full one is emptied, which costs the next uses a refill.
+const MAX_ENTRIES: usize = 1024;
+/// Source text longer than this is compiled anew each time, in bytes.
+const MAX_CACHED_SOURCE: usize = 64 * 1024;
+
+/// A dotted name: whole, and its parts.
+pub struct Name {
+    pub whole: Obj,
+    pub parts: Vec<Obj>,
+}
+
+/// What `compile_source` made of a text: statements, and an expression whose value is the result.
+#[derive(Clone)]
+pub struct Code {
+    pub body: Option<Obj>,
+    pub value: Option<Obj>,
+}
+
+/// Functions of `priv/python/erlang`.
+pub struct Helpers {
+    pub compile_source: Obj,
+    pub describe: Obj,
+    pub describe_briefly: Obj,
+    pub forget_frames: Obj,
+    pub classify: Obj,
+    pub simplify: Obj,
+    pub make: Obj,
+    pub atom: Obj,
+    pub pid: Obj,
+    pub reference: Obj,
+    pub port: Obj,
+    pub function: Obj,
+    pub external: Obj,
+    pub from_bytes: Obj,
+    pub to_bytes: Obj,
+    pub bit_length: Obj,
+    pub little: Obj,
+}
+
+pub struct Caches {
+    pub helpers: Helpers,
+    pub modules: Obj,
+    /// The context's own namespace.
+    pub namespace: Obj,
+    pub decimal: bool,
+    atoms: HashMap<ErlNifTerm, Obj>,
+    names: HashMap<Box<[u8]>, Rc<Name>>,
+    atom_names: HashMap<ErlNifTerm, Rc<Name>>,
+    codes: HashMap<(&'static str, Box<str>), Code>,
+    kinds: HashMap<*mut ffi::PyTypeObject, (Obj, Kind)>,
+    thread_ident: i64,
+}
+
+/// Imports our package from its own directory, without touching `sys.path`.
+const LOADER: &str = r"
+def load(directory):
+    import sys
+    if 'erlang' not in sys.modules:
+        import importlib.util
+        spec = importlib.util.spec_from_file_location(
+            'erlang', directory + '/__init__.py', submodule_search_locations=[directory])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules['erlang'] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules['erlang']
+            raise
+";
+
+/// Makes `import erlang` work in the interpreter this thread is attached to.
+pub fn load_package(directory: &str) -> PyResult<()> {
+    let scope = Obj::dict()?;
+    scope.dict_set(&Obj::str("__builtins__")?, &import(&Obj::str("builtins")?)?)?;
+    let source = std::ffi::CString::new(LOADER).expect("no NUL in a constant");
+    // SAFETY: attached; valid C strings; 257 is Py_file_input.
+    unsafe {
+        let code = Obj::checked(ffi::Py_CompileString(source.as_ptr(), c"<erlang_python>".as_ptr(), 257))?;
+        Obj::checked(ffi::PyEval_EvalCode(code.as_ptr(), scope.as_ptr(), scope.as_ptr()))?;
+    }
+    let load = scope.dict_get(&Obj::str("load")?)?.ok_or_else(raised)?;
+    load.call(&[&Obj::str(directory)?]).map(drop)
+}
+
+impl Caches {
+    pub fn new(settings: &Settings) -> PyResult<Caches> {
+        load_package(&host().config.package)?;
+        let boot = import(&Obj::str("erlang._boot")?)?;
+        let paths = settings.paths.iter().map(|path| Obj::str(path)).collect::<PyResult<Vec<_>>>()?;
+        boot.attr("add_paths")?.call(&[&Obj::tuple(paths)?])?;
+        let namespace = boot.attr("namespace")?.call(&[])?;
+        let ident = import(&Obj::str("_thread")?)?.attr("get_ident")?.call(&[])?.as_i64()?;
+        // SAFETY: attached; borrowed and made strong.
+        let modules = unsafe { Obj::borrowed(ffi::PyImport_GetModuleDict()) };
+        let mut caches = Caches {
+            helpers: Helpers::new()?,
+            modules,
+            namespace,
+            decimal: settings.decimal,
+            atoms: HashMap::new(),
+            names: HashMap::new(),
+            atom_names: HashMap::new(),
+            codes: HashMap::new(),
+            kinds: HashMap::new(),
+            thread_ident: ident,
+        };
+        if let Some(preload) = &settings.preload {
+            let code = caches.code("exec", preload)?;
+            run_code(&code, &caches.namespace)?;
+        }
+        Ok(caches)
+    }
+
+    pub fn thread_ident(&self) -> i64 {
+        self.thread_ident
+    }
+
+    /// The str of an atom, whose text `text` supplies the first time.
+    pub fn atom(&mut self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Obj> {
+        if let Some(known) = self.atoms.get(&atom) {
+            return Ok(known.clone());
+        }
+        let object = Obj::str(&text())?;
+        bounded(&mut self.atoms).insert(atom, object.clone());
+        Ok(object)
+    }
+
+    pub fn atom_name(&mut self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Rc<Name>> {
+        if let Some(known) = self.atom_names.get(&atom) {
+            return Ok(known.clone());
+        }
+        let name = Rc::new(Name::new(&text())?);
+        bounded(&mut self.atom_names).insert(atom, name.clone());
+        Ok(name)
+    }
+
+    pub fn name(&mut self, text: &str) -> PyResult<Rc<Name>> {
+        if let Some(known) = self.names.get(text.as_bytes()) {
+            return Ok(known.clone());
+        }
+        let name = Rc::new(Name::new(text)?);
+        bounded(&mut self.names).insert(text.as_bytes().into(), name.clone());
+        Ok(name)
+    }
+
+    /// Compiles `source` for `eval`, `exec` or `last`.
+    pub fn code(&mut self, mode: &'static str, source: &str) -> PyResult<Code> {
+        let key = (mode, Box::from(source));
+        if let Some(known) = self.codes.get(&key) {
+            return Ok(known.clone());
+        }
+        let pair = self.helpers.compile_source.call(&[&Obj::str(source)?, &Obj::str(mode)?])?.tuple_items();
+        let mut parts = pair.into_iter().map(|part| (!part.is_none()).then_some(part));
+        let code = Code { body: parts.next().flatten(), value: parts.next().flatten() };
+        if source.len() <= MAX_CACHED_SOURCE {
+            bounded(&mut self.codes).insert(key, code.clone());
+        }
+        Ok(code)
+    }
+
+    /// How values of this type cross; the type is kept alive so that its address stays its own.
+    pub fn kind(&mut self, object: &Obj) -> PyResult<Kind> {
+        let class = object.type_ptr();
+        if let Some((_, kind)) = self.kinds.get(&class) {
+            return Ok(*kind);
+        }
+        // SAFETY: the type of a live object is live.
+        let class_object = unsafe { Obj::borrowed(class.cast()) };
+        let kind = Kind::from_number(self.helpers.classify.call(&[&class_object])?.as_i64()?);
+        bounded(&mut self.kinds).insert(class, (class_object, kind));
+        Ok(kind)
+    }
+}
+
+impl Name {
+    fn new(text: &str) -> PyResult<Name> {
+        let parts = text.split('.').map(Obj::str).collect::<PyResult<_>>()?;
+        Ok(Name { whole: Obj::str(text)?, parts })
+    }
+}
+
+impl Helpers {
+    fn new() -> PyResult<Helpers> {
+        let [code, errors, values, terms, builtins] =
+            ["erlang._code", "erlang._errors", "erlang._values", "erlang._terms", "builtins"]
+                .map(|name| Obj::str(name).and_then(|name| import(&name)));
+        let (code, errors, values, terms) = (code?, errors?, values?, terms?);
+        let int = builtins?.attr("int")?;
+        Ok(Helpers {
+            compile_source: code.attr("compile_source")?,
+            describe: errors.attr("describe")?,
+            describe_briefly: errors.attr("describe_briefly")?,
+            forget_frames: errors.attr("forget_frames")?,
+            classify: values.attr("classify")?,
+            simplify: values.attr("simplify")?,
+            make: values.attr("make")?,
+            atom: terms.attr("Atom")?,
+            pid: terms.attr("Pid")?,
+            reference: terms.attr("Ref")?,
+            port: terms.attr("Port")?,
+            function: terms.attr("Function")?,
+            external: Obj::str("_external")?,
+            from_bytes: int.attr("from_bytes")?,
+            to_bytes: int.attr("to_bytes")?,
+            bit_length: int.attr("bit_length")?,
+            little: Obj::str("little")?,
+        })
+    }
+}
+
+/// Runs statements, then the expression, in `namespace`. `None` where there is no expression.
+pub fn run_code(code: &Code, namespace: &Obj) -> PyResult<Option<Obj>> {
+    let run = |code: &Obj| {
+        // SAFETY: attached; `code` is a code object without free variables, `namespace` a dict.
+        unsafe { Obj::checked(ffi::PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr())) }
+    };
+    if let Some(body) = &code.body {
+        run(body)?;
+    }
+    code.value.as_ref().map(run).transpose()
+}
+
+/// The map, emptied first if it is full.
+fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
+    if map.len() >= MAX_ENTRIES {
+        map.clear();
+    }
+    map
+}

@@ -1,0 +1,101 @@
+//! Why a request failed, and the term that says so.
+
+use rustler::{Encoder, Env, Term};
+
+use super::caches::Helpers;
+use super::python::{Obj, Raised};
+use crate::atoms;
+use crate::convert::{ConvertError, Converter, path_text};
+use pyo3::ffi;
+
+pub enum Failure {
+    Raised(Raised),
+    Conversion {
+        message: String,
+        path: String,
+    },
+    NeedsEncoder,
+    WrongInterpreter,
+    /// The request was cancelled while it ran; nobody will read this.
+    Abandoned,
+    /// The BEAM side built a request this library does not know: a bug.
+    BadRequest,
+}
+
+impl From<Raised> for Failure {
+    fn from(raised: Raised) -> Self {
+        Failure::Raised(raised)
+    }
+}
+
+impl From<ConvertError> for Failure {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::Value { message, path } => Failure::Conversion { message, path: path_text(&path) },
+            ConvertError::NeedsEncoder => Failure::NeedsEncoder,
+            ConvertError::WrongInterpreter => Failure::WrongInterpreter,
+            ConvertError::Raised(raised) => Failure::Raised(raised),
+            ConvertError::Abandoned => Failure::Abandoned,
+        }
+    }
+}
+
+impl Failure {
+    /// The reason of `{error, reason}`. `interrupted` says that a KeyboardInterrupt is ours.
+    pub fn to_term<'a>(self, converter: &mut Converter<'_>, env: Env<'a>, interrupted: bool) -> Term<'a> {
+        match self {
+            // SAFETY: attached; a static class.
+            Failure::Raised(raised) if interrupted && unsafe { raised.is(ffi::PyExc_KeyboardInterrupt) } => {
+                atoms::interrupted().to_term(env)
+            }
+            Failure::Raised(raised) => match exception(&raised, converter, env) {
+                Some(term) => (atoms::exception(), term).encode(env),
+                None if interrupted => atoms::interrupted().to_term(env),
+                None => (atoms::exception(), fallback(&raised, converter.erlang, env)).encode(env),
+            },
+            Failure::Conversion { message, path } => (atoms::conversion(), message, path).encode(env),
+            Failure::NeedsEncoder => atoms::encode().to_term(env),
+            Failure::WrongInterpreter => atoms::wrong_interpreter().to_term(env),
+            Failure::Abandoned => atoms::cancelled().to_term(env),
+            Failure::BadRequest => atoms::bad_request().to_term(env),
+        }
+    }
+}
+
+/// Elixir: `{description, handle}`, Erlang: `{class, text}`. `None` when describing it fails, as it may when memory or
+/// the recursion limit has run out.
+fn exception<'a>(raised: &Raised, converter: &mut Converter<'_>, env: Env<'a>) -> Option<Term<'a>> {
+    let helpers: &Helpers = &converter.caches.helpers;
+    if converter.erlang {
+        let pair = helpers.describe_briefly.call(&[&raised.0]).ok()?;
+        return brief(&pair, env);
+    }
+    let described = helpers.describe.call(&[&raised.0]).ok()?;
+    helpers.forget_frames.call(&[&raised.0]).ok()?;
+    let description = converter.to_term(described, env, 0).ok()?;
+    let handle = converter.handle_term(raised.0.clone(), env).ok()?;
+    Some((description, handle).encode(env))
+}
+
+fn brief<'a>(pair: &Obj, env: Env<'a>) -> Option<Term<'a>> {
+    let parts = pair.tuple_items();
+    let [class, text] = &parts[..] else { return None };
+    let class = class.as_utf8().ok()?;
+    let class = atoms::from_text(env, class).unwrap_or_else(|| class.encode(env));
+    let text: Vec<u32> = text.as_utf8().ok()?.chars().map(u32::from).collect();
+    Some((class, text).encode(env))
+}
+
+/// Only what needs no Python code: the name of the class.
+fn fallback<'a>(raised: &Raised, erlang: bool, env: Env<'a>) -> Term<'a> {
+    // SAFETY: attached; the type of a live object.
+    let class = unsafe { Obj::borrowed(raised.0.type_ptr().cast()) };
+    let name = class.attr("__name__").ok();
+    let name = name.as_ref().and_then(|name| name.as_utf8().ok()).unwrap_or("Exception");
+    if erlang {
+        let class = atoms::from_text(env, name).unwrap_or_else(|| name.encode(env));
+        (class, Vec::<u32>::new()).encode(env)
+    } else {
+        name.encode(env)
+    }
+}

@@ -1,0 +1,169 @@
+//! Attaches a context thread to its interpreter: the main one, or a sub-interpreter with its own GIL.
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr;
+
+use pyo3::ffi;
+
+use super::host::host;
+use super::symbols::{InterpreterConfig, symbols};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Worker,
+    OwnGil,
+}
+
+/// `PyInterpreterConfig_OWN_GIL`.
+const OWN_GIL: i32 = 2;
+
+/// The calling thread is attached to the interpreter of one context. Not `Send`: it belongs to the thread.
+pub struct Attached {
+    mode: Mode,
+    /// The thread state that is current while this value exists.
+    state: *mut ffi::PyThreadState,
+    /// For own-GIL contexts: this thread's state in the main interpreter, needed to start and to end.
+    main_state: *mut ffi::PyThreadState,
+    _not_send: PhantomData<*mut ()>,
+}
+
+/// How an interpreter ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    Cleanly,
+    /// Other Python threads still run in it, so it cannot be torn down and stays in memory.
+    Abandoned,
+}
+
+impl Attached {
+    pub fn new(mode: Mode) -> Result<Attached, String> {
+        let main_state = host().new_thread_state();
+        if main_state.is_null() {
+            return Err("cannot allocate a Python thread state".into());
+        }
+        // SAFETY: a fresh thread state, made by and for this thread, which is attached to nothing.
+        unsafe { ffi::PyEval_RestoreThread(main_state) };
+        let attached = |state| Attached { mode, state, main_state, _not_send: PhantomData };
+        match mode {
+            Mode::Worker => Ok(attached(main_state)),
+            Mode::OwnGil => match new_interpreter() {
+                Ok(state) => Ok(attached(state)),
+                Err(reason) => {
+                    attached(main_state).end_worker();
+                    Err(reason)
+                }
+            },
+        }
+    }
+
+    /// Runs `work` with the interpreter released. `Send` keeps every `Obj` out of the closure.
+    pub fn detach<R: Send>(&mut self, work: impl FnOnce() -> R + Send) -> R {
+        // SAFETY: this thread is attached through `self.state`, and `&mut self` keeps anyone from using that while
+        // it is released.
+        unsafe {
+            let state = ffi::PyEval_SaveThread();
+            debug_assert_eq!(state, self.state);
+            let result = work();
+            ffi::PyEval_RestoreThread(state);
+            result
+        }
+    }
+
+    pub fn interpreter(&self) -> *mut ffi::PyInterpreterState {
+        // SAFETY: the thread state is live.
+        unsafe { ffi::PyThreadState_GetInterpreter(self.state) }
+    }
+
+    /// Ends the interpreter of an own-GIL context and detaches. All `Obj` of the thread must be gone.
+    pub fn end(self) -> Ended {
+        match self.mode {
+            Mode::Worker => {
+                self.end_worker();
+                Ended::Cleanly
+            }
+            Mode::OwnGil if self.has_other_threads() => {
+                // `Py_EndInterpreter` would abort the whole VM ("not the last thread").
+                // SAFETY: attached; nobody uses the state again.
+                unsafe { ffi::PyEval_SaveThread() };
+                Ended::Abandoned
+            }
+            Mode::OwnGil => {
+                // SAFETY: `state` is current and the only one of its interpreter; afterwards nothing is current.
+                unsafe {
+                    ffi::Py_EndInterpreter(self.state);
+                    ffi::PyEval_RestoreThread(self.main_state);
+                }
+                self.end_worker();
+                Ended::Cleanly
+            }
+        }
+    }
+
+    fn end_worker(self) {
+        // SAFETY: `main_state` is current; clearing needs the GIL, deleting must not hold it.
+        unsafe {
+            ffi::PyThreadState_Clear(self.main_state);
+            ffi::PyEval_SaveThread();
+            ffi::PyThreadState_Delete(self.main_state);
+        }
+    }
+
+    fn has_other_threads(&self) -> bool {
+        match &symbols().threads {
+            // SAFETY: attached, so the interpreter's list of thread states does not lose our own entry.
+            Some(threads) => unsafe {
+                let head = (threads.head)(self.interpreter());
+                head != self.state || !(threads.next)(head).is_null()
+            },
+            // Without a way to look, assume the worst: leaking is better than aborting.
+            None => true,
+        }
+    }
+}
+
+fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
+    let Some(new_interpreter) = symbols().new_interpreter else {
+        return Err("own-GIL contexts need CPython 3.12 or later; use mode: :worker".into());
+    };
+    let config = InterpreterConfig {
+        use_main_obmalloc: 0,
+        allow_fork: 1,
+        allow_exec: 0,
+        allow_threads: 1,
+        allow_daemon_threads: 0,
+        check_multi_interp_extensions: 1,
+        gil: OWN_GIL,
+    };
+    let mut state = ptr::null_mut();
+    // SAFETY: attached to the main interpreter; `config` has the layout of 3.12 and later. On success the new thread
+    // state is current, on failure the old one is again.
+    unsafe {
+        let status = new_interpreter(&mut state, &config);
+        if status.kind == 0 && !state.is_null() {
+            return Ok(state);
+        }
+        let reason = match status.err_msg.is_null() {
+            true => "unknown reason".into(),
+            false => CStr::from_ptr(status.err_msg).to_string_lossy(),
+        };
+        Err(format!("cannot create a sub-interpreter: {reason}"))
+    }
+}
+
+/// Runs `work` on the calling thread, which is attached to nothing, attached to `interpreter`.
+///
+/// # Safety
+/// The interpreter is live, and stays so until this returns.
+pub unsafe fn visit<R>(interpreter: *mut ffi::PyInterpreterState, work: impl FnOnce() -> R) -> R {
+    // SAFETY: a fresh thread state for this thread; cleared while attached, deleted after.
+    unsafe {
+        let state = ffi::PyThreadState_New(interpreter);
+        ffi::PyEval_RestoreThread(state);
+        let result = work();
+        ffi::PyThreadState_Clear(state);
+        ffi::PyEval_SaveThread();
+        ffi::PyThreadState_Delete(state);
+        result
+    }
+}

@@ -1,0 +1,64 @@
+//! Interrupts the Python code of a running request from outside.
+//!
+//! `PyThreadState_SetAsyncExc` needs the GIL of the interpreter, which stuck C code may hold, so each interrupt runs on
+//! a short-lived thread. At most one per context is under way. Python raises the exception at its next bytecode; C code
+//! that blocks is interrupted when it returns.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+
+use pyo3::ffi;
+
+use super::context::{Shared, lock};
+use super::request::RequestRef;
+use crate::core::counters::Counters;
+
+/// Contexts with an interrupt under way.
+static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
+
+/// Starts interrupting `request`, if it still runs, and returns at once. Does nothing while an earlier interrupt of the context waits for its GIL.
+pub fn deliver(request: RequestRef) {
+    let context = request.context.clone();
+    if !lock(&UNDER_WAY).get_or_insert_with(HashSet::new).insert(context.id) {
+        return;
+    }
+    let id = context.id;
+    let spawned = std::thread::Builder::new().name("py_interrupt".into()).spawn(move || {
+        context.visit_interpreter(|| hit(&context, &request));
+        finished(context.id);
+    });
+    if spawned.is_err() {
+        // No thread to be had now; the watchdog insists.
+        finished(id);
+    }
+}
+
+fn finished(id: u64) {
+    if let Some(under_way) = lock(&UNDER_WAY).as_mut() {
+        under_way.remove(&id);
+    }
+}
+
+/// Attached to the context's interpreter: sets the exception if the request still runs. The context thread clears
+/// `current`, and then any exception that came too late, while it holds the same GIL: see `clear_late`.
+fn hit(context: &Arc<Shared>, request: &RequestRef) {
+    let current = lock(&context.current);
+    if current.as_ref().is_some_and(|running| running.as_c_arg() == request.as_c_arg()) {
+        let ident = context.thread_ident.load(SeqCst);
+        // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
+        unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
+        request.interrupted.store(true, SeqCst);
+        Counters::bump(&context.counters.interrupts);
+    }
+}
+
+/// On the context thread, attached, after `current` no longer names `request`: withdraws an exception that was set but
+/// not raised in time, so that the next request is not hit by it.
+pub fn clear_late(context: &Shared, request: &RequestRef) {
+    if request.interrupted.load(SeqCst) {
+        let ident = context.thread_ident.load(SeqCst);
+        // SAFETY: attached; null withdraws the pending exception of the calling thread.
+        unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, std::ptr::null_mut()) };
+    }
+}

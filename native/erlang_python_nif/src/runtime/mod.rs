@@ -1,0 +1,38 @@
+//! CPython inside this process: start-up, interpreters, the threads of contexts, interrupts.
+
+pub mod caches;
+pub mod context;
+pub mod execute;
+pub mod failure;
+pub mod host;
+pub mod interpreter;
+mod interrupt;
+pub mod python;
+pub mod request;
+mod symbols;
+pub mod thread;
+pub mod watchdog;
+
+/// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
+pub const STACK_SIZE: usize = 16 * 1024 * 1024;
+
+/// What the running CPython can do.
+pub struct Capabilities {
+    /// Own-GIL sub-interpreters: CPython 3.12 and later.
+    pub own_gil: bool,
+}
+
+pub fn capabilities() -> Capabilities {
+    Capabilities { own_gil: symbols::symbols().new_interpreter.is_some() }
+}
+
+/// Interrupts the request that a context runs now, if any.
+pub fn interrupt_running(context: &context::Shared) -> bool {
+    match context.running() {
+        Some(request) => {
+            interrupt::deliver(request);
+            true
+        }
+        None => false,
+    }
+}

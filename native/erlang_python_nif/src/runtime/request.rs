@@ -1,0 +1,224 @@
+//! One request on its way from a BEAM process to a context thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::time::Instant;
+
+use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_free_env, enif_make_copy, enif_send};
+use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
+
+use super::context::Shared;
+use crate::core::lifecycle::{Lifecycle, Phase};
+use crate::core::permits::{PermitSlot, Permits, Waiter};
+
+pub type RequestRef = ResourceArc<Request>;
+
+/// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
+pub static PERMITS: Permits<RequestRef> = Permits::new(usize::MAX);
+
+/// A process-independent environment, freed when dropped.
+pub struct OwnedTermEnv(*mut ErlNifEnv);
+
+// SAFETY: a process-independent environment may be used by any thread, one at a time; `&mut`/ownership ensures that.
+unsafe impl Send for OwnedTermEnv {}
+
+impl OwnedTermEnv {
+    pub fn new() -> Self {
+        // SAFETY: no preconditions.
+        OwnedTermEnv(unsafe { enif_alloc_env() })
+    }
+
+    fn into_raw(self) -> *mut ErlNifEnv {
+        let raw = self.0;
+        std::mem::forget(self);
+        raw
+    }
+
+    /// The environment, for as long as `self` is borrowed.
+    pub fn env(&self) -> Env<'_> {
+        // SAFETY: the lifetime is that of this borrow; terms made in it cannot outlive it.
+        unsafe { Env::new(self, self.0) }
+    }
+
+    pub fn copy<'a>(&'a self, term: Term<'_>) -> Term<'a> {
+        // SAFETY: both environments are live.
+        unsafe { Term::new(self.env(), enif_make_copy(self.0, term.as_c_arg())) }
+    }
+
+    /// Sends the message that `build` makes and empties the environment. Only from threads that are not schedulers.
+    pub fn send(&mut self, to: &LocalPid, build: impl FnOnce(Env<'_>) -> Term<'_>) -> bool {
+        let message = build(self.env()).as_c_arg();
+        // SAFETY: called from our own threads only, hence the null caller environment; `message` lives in `self`.
+        unsafe {
+            let sent = enif_send(std::ptr::null_mut(), to.as_c_arg(), self.0, message);
+            enif_clear_env(self.0);
+            sent == 1
+        }
+    }
+
+    pub fn clear(&mut self) {
+        // SAFETY: `&mut` means that no term borrows from the environment.
+        unsafe { enif_clear_env(self.0) }
+    }
+}
+
+impl Drop for OwnedTermEnv {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new`, freed once.
+        unsafe { enif_free_env(self.0) }
+    }
+}
+
+/// How a request wants its values and its reply.
+#[derive(Clone, Copy)]
+pub struct Flags(pub u32);
+
+impl Flags {
+    /// The Erlang dialect of the converter (`COMPAT.md`) instead of the Elixir one.
+    pub const ERLANG: u32 = 1;
+    /// Return a handle on the result instead of its value.
+    pub const RETURN_OBJECT: u32 = 2;
+    /// Refuse at once when no permit is free.
+    pub const NO_WAIT: u32 = 4;
+    /// Nobody waits for the reply: only failures are sent.
+    pub const CAST: u32 = 8;
+
+    pub fn has(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+pub struct Request {
+    pub life: Lifecycle,
+    pub permit: PermitSlot<RequestRef>,
+    pub context: Arc<Shared>,
+    /// Who gets the reply and whose death cancels the request.
+    pub caller: LocalPid,
+    pub flags: Flags,
+    /// When nobody may be there to cancel it: the moment the watchdog does.
+    pub deadline: Option<Instant>,
+    /// `Py.interrupt` hit this request: its KeyboardInterrupt is ours, not the program's.
+    pub interrupted: AtomicBool,
+    /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
+    /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
+    env: AtomicPtr<ErlNifEnv>,
+    /// `{reference, operation, namespace}`.
+    message: ErlNifTerm,
+}
+
+// SAFETY: after construction the environment is only read, which several threads may do at once; it is freed under
+// the rule of `free_env`. The rest is `Sync` by itself.
+unsafe impl Send for Request {}
+// SAFETY: as above.
+unsafe impl Sync for Request {}
+
+#[rustler::resource_impl]
+impl Resource for Request {}
+
+impl Request {
+    pub fn new(
+        context: Arc<Shared>,
+        caller: LocalPid,
+        message: Term<'_>,
+        flags: Flags,
+        deadline: Option<Instant>,
+    ) -> RequestRef {
+        let env = OwnedTermEnv::new();
+        let message = env.copy(message).as_c_arg();
+        ResourceArc::new(Request {
+            life: Lifecycle::default(),
+            permit: PermitSlot::new(&PERMITS),
+            context,
+            caller,
+            flags,
+            deadline,
+            interrupted: AtomicBool::new(false),
+            env: AtomicPtr::new(env.into_raw()),
+            message,
+        })
+    }
+
+    /// `(reference, operation, namespace)`.
+    ///
+    /// # Safety
+    /// The caller keeps `free_env` from being called meanwhile: it is the context thread before it has ended the
+    /// request, or has itself moved the request to its final phase.
+    pub unsafe fn message(&self) -> (Term<'_>, Term<'_>, Term<'_>) {
+        // SAFETY: the environment is live by the caller's promise; the lifetime is bound to `self`.
+        let term = unsafe { Term::new(Env::new(self, self.env.load(Ordering::Acquire)), self.message) };
+        term.decode().expect("submit builds a triple")
+    }
+
+    /// Frees the message. Called once nobody reads it any more: by the context thread after it has ended the request
+    /// (`deliver`, or found it cancelled), and by whoever ended it before it ran.
+    pub fn free_env(&self) {
+        let raw = self.env.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        if !raw.is_null() {
+            drop(OwnedTermEnv(raw));
+        }
+    }
+
+    pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
+        // SAFETY: a valid environment and pid; callable from any thread.
+        unsafe { rustler::sys::enif_is_process_alive(env.0, self.caller.as_c_arg()) != 0 }
+    }
+
+    /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
+    /// interrupted; its context thread gives back what it holds.
+    pub fn cancel(&self) -> Option<Phase> {
+        let phase = self.life.cancel()?;
+        match phase {
+            Phase::Waiting => {
+                self.free_env();
+                PERMITS.forget_one();
+            }
+            Phase::Queued => {
+                self.free_env();
+                self.permit.release();
+            }
+            _ => {}
+        }
+        Some(phase)
+    }
+
+    /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
+    /// phase it was in. Not from scheduler threads.
+    pub fn fail(&self, reason: impl Encoder) -> Option<Phase> {
+        let phase = self.life.fail()?;
+        OwnedTermEnv::new().send(&self.caller, |env| {
+            // SAFETY: this thread has just ended the request.
+            let (reference, _, _) = unsafe { self.message() };
+            (reference.in_env(env), env.error_tuple(reason)).encode(env)
+        });
+        if phase != Phase::Running {
+            self.free_env();
+            self.permit.release();
+        }
+        Some(phase)
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.free_env();
+        self.context.leave();
+    }
+}
+
+impl Waiter for RequestRef {
+    fn grant(&self) -> bool {
+        // The permit is recorded first: from `queue` on, a canceller may give it back.
+        self.permit.hold();
+        if self.life.queue() {
+            Shared::enqueue(self.clone());
+            return true;
+        }
+        // Refused: whoever served us takes the permit back, so the slot must forget it.
+        self.permit.forget();
+        false
+    }
+
+    fn gone(&self) -> bool {
+        self.life.phase() != Phase::Waiting
+    }
+}

@@ -1,0 +1,228 @@
+//! One thread that looks after all contexts: dead callers, deadlines, stuck Python, stops, releases.
+//!
+//! It ticks only while something happens and looks only at requests that have been running, or queued, across a tick,
+//! so short calls cost it nothing and an idle VM has it asleep. It never takes a GIL: interrupts, which must, run on
+//! short-lived threads of their own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use flume::{Receiver, RecvTimeoutError, Sender};
+
+use super::context::{Shared, lock};
+use super::interrupt;
+use super::request::{OwnedTermEnv, PERMITS, Request, RequestRef};
+use crate::atoms;
+use crate::core::counters::Counters;
+use crate::core::lifecycle::Phase;
+
+const TICK: Duration = Duration::from_millis(20);
+/// Ticks without any activity after which the watchdog sleeps until it is nudged.
+const IDLE_TICKS: u32 = 50;
+/// How often a request that should end but runs on is interrupted anew.
+const INSIST_TICKS: u32 = 5;
+/// Ticks after which a context whose interrupt has no effect is shown as stuck.
+const STUCK_TICKS: u32 = 25;
+
+pub enum Command {
+    /// Look after this context from now on.
+    Watch(Arc<Shared>),
+    /// Fail its requests and let its thread end.
+    Stop(Arc<Shared>),
+    /// Its thread has ended.
+    Ended(u64),
+    /// This request found its context stopped.
+    Refuse(RequestRef),
+    /// This running request was cancelled: interrupt it.
+    Interrupt(RequestRef),
+    /// Something changed while the watchdog slept.
+    Nudge,
+}
+
+static COMMANDS: OnceLock<Sender<Command>> = OnceLock::new();
+static ASLEEP: AtomicBool = AtomicBool::new(false);
+
+/// Starts the thread, once.
+pub fn start() -> Result<(), String> {
+    if COMMANDS.get().is_some() {
+        return Ok(());
+    }
+    let (sender, receiver) = flume::unbounded();
+    COMMANDS.get_or_init(|| sender);
+    std::thread::Builder::new()
+        .name("py_watchdog".into())
+        .spawn(move || Watchdog::default().run(&receiver))
+        .map(drop)
+        .map_err(|error| format!("cannot start the watchdog thread: {error}"))
+}
+
+pub fn send(command: Command) {
+    if let Some(commands) = COMMANDS.get() {
+        // Fails only when the receiver is gone, which lives for ever.
+        let _ = commands.send(command);
+    }
+}
+
+/// Makes sure that the watchdog ticks. Costs one atomic load when it does.
+#[inline]
+pub fn nudge() {
+    if ASLEEP.load(SeqCst) && ASLEEP.swap(false, SeqCst) {
+        send(Command::Nudge);
+    }
+}
+
+#[derive(Default)]
+struct Watched {
+    /// The `turn` at the last tick and for how many ticks it has stood still with a request running.
+    turn: u64,
+    standing: u32,
+    /// Ticks since the running request was cancelled.
+    unheeded: u32,
+}
+
+#[derive(Default)]
+struct Watchdog {
+    contexts: HashMap<u64, (Arc<Shared>, Watched)>,
+    idle: u32,
+}
+
+impl Watchdog {
+    fn run(&mut self, commands: &Receiver<Command>) {
+        let env = OwnedTermEnv::new();
+        loop {
+            match self.next(commands) {
+                Some(command) => self.obey(command),
+                None => self.tick(&env),
+            }
+        }
+    }
+
+    /// The next command, or `None` when it is time for a tick.
+    fn next(&mut self, commands: &Receiver<Command>) -> Option<Command> {
+        if self.idle >= IDLE_TICKS {
+            ASLEEP.store(true, SeqCst);
+            // Whoever became active before the store did not see it: look once more before sleeping.
+            if !self.active() {
+                let command = commands.recv().ok();
+                ASLEEP.store(false, SeqCst);
+                self.idle = 0;
+                return command;
+            }
+            ASLEEP.store(false, SeqCst);
+            self.idle = 0;
+        }
+        match commands.recv_timeout(TICK) {
+            Ok(command) => Some(command),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Watch(context) => {
+                self.contexts.insert(context.id, (context, Watched::default()));
+            }
+            Command::Stop(context) => stop(&context),
+            Command::Ended(id) => {
+                self.contexts.remove(&id);
+            }
+            Command::Refuse(request) => {
+                request.fail((atoms::stopped(), request.context.id));
+            }
+            Command::Interrupt(request) => interrupt::deliver(request),
+            Command::Nudge => {}
+        }
+    }
+
+    fn active(&self) -> bool {
+        PERMITS.waiting() > 0 || self.contexts.values().any(|(context, watched)| busy(context, watched))
+    }
+
+    fn tick(&mut self, env: &OwnedTermEnv) {
+        self.idle = if self.active() { 0 } else { self.idle + 1 };
+        let mut expired = Vec::new();
+        PERMITS.for_each_waiting(|request| collect_expired(request, env, &mut expired));
+        for (context, watched) in self.contexts.values_mut() {
+            context.queue.for_each(|request| collect_expired(request, env, &mut expired));
+            look_at_running(context, watched, env);
+            if !lock(&context.dead_namespaces).is_empty() || !context.interp.bin.is_empty() {
+                context.queue.wake();
+            }
+        }
+        for request in &expired {
+            expire(request, env);
+        }
+    }
+}
+
+fn busy(context: &Shared, watched: &Watched) -> bool {
+    context.turn.load(SeqCst) != watched.turn
+        || !context.queue.is_empty()
+        || lock(&context.current).is_some()
+        || !lock(&context.dead_namespaces).is_empty()
+        || !context.interp.bin.is_empty()
+}
+
+fn collect_expired(request: &RequestRef, env: &OwnedTermEnv, expired: &mut Vec<RequestRef>) {
+    if overdue(request) || !request.caller_alive(env) {
+        expired.push(request.clone());
+    }
+}
+
+fn overdue(request: &Request) -> bool {
+    request.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// Ends a request whose caller is gone or whose deadline has passed.
+fn expire(request: &RequestRef, env: &OwnedTermEnv) {
+    let counters = &request.context.counters;
+    if request.caller_alive(env) {
+        if request.fail(atoms::timeout()).is_some() {
+            Counters::bump(&counters.timeouts);
+        }
+    } else if request.cancel().is_some() {
+        Counters::bump(&counters.orphans);
+    }
+}
+
+fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTermEnv) {
+    let turn = context.turn.load(SeqCst);
+    if turn != watched.turn {
+        *watched = Watched { turn, ..Watched::default() };
+        context.stuck.store(false, SeqCst);
+        return;
+    }
+    let Some(request) = context.running() else {
+        context.stuck.store(false, SeqCst);
+        return;
+    };
+    watched.standing += 1;
+    if overdue(&request) || !request.caller_alive(env) {
+        expire(&request, env);
+    }
+    if matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
+        if watched.unheeded % INSIST_TICKS == 0 {
+            interrupt::deliver(request);
+        }
+        watched.unheeded += 1;
+        context.stuck.store(watched.unheeded >= STUCK_TICKS, SeqCst);
+    }
+}
+
+/// Fails everything a context still owes and tells its thread to end.
+fn stop(context: &Arc<Shared>) {
+    let reason = (atoms::stopped(), context.id);
+    let mut owed = context.queue.close();
+    owed.extend(PERMITS.remove(|request| request.context.id == context.id));
+    for request in owed {
+        request.fail(reason);
+    }
+    if let Some(request) = context.running()
+        && request.fail(reason).is_some()
+    {
+        interrupt::deliver(request);
+    }
+}

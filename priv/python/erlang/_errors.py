@@ -1,0 +1,80 @@
+"""Describes exceptions in plain values, for `Py.Error` and for Erlang's `{error, {Class, Text}}`."""
+
+import traceback
+
+_MAX_CHAIN = 16
+
+
+def describe(exc, depth=0):
+    """Return `(type, module, message, traceback, frames, notes, cause, bases, exceptions)`.
+
+    `cause` is the description of what caused it, or None; `exceptions` those of the members of a group. Never raises
+    for a misbehaving exception class.
+    """
+    cls = type(exc)
+    cause = _cause(exc)
+    members = getattr(exc, "exceptions", ()) if isinstance(exc, BaseExceptionGroup) else ()
+    deeper = depth < _MAX_CHAIN
+    return (
+        cls.__qualname__,
+        cls.__module__,
+        message(exc),
+        _formatted(exc) if depth == 0 else "",
+        _frames(exc),
+        [str(note) for note in _notes(exc)],
+        describe(cause, depth + 1) if cause is not None and deeper else None,
+        [f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__],
+        [describe(member, depth + 1) for member in members] if deeper else [],
+    )
+
+
+def describe_briefly(exc):
+    """Return `(type, message)`."""
+    return type(exc).__name__, message(exc)
+
+
+def forget_frames(exc):
+    """Drop the tracebacks of a chain: they keep every local variable of every frame alive."""
+    for _ in range(_MAX_CHAIN):
+        if exc is None:
+            return
+        exc.__traceback__ = None
+        exc = exc.__cause__ or exc.__context__
+
+
+def message(exc):
+    """`str(exc)`, or a stand-in when that raises or holds text that is no text."""
+    try:
+        text = str(exc)
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace").decode()
+    except BaseException as error:  # noqa: BLE001 - __str__ is anybody's code
+        return f"<{type(exc).__name__}.__str__ raised {type(error).__name__}>"
+
+
+def _cause(exc):
+    if exc.__cause__ is not None:
+        return exc.__cause__
+    return None if exc.__suppress_context__ else exc.__context__
+
+
+def _notes(exc):
+    notes = getattr(exc, "__notes__", ())
+    return notes if isinstance(notes, (list, tuple)) else ()
+
+
+def _formatted(exc):
+    try:
+        text = "".join(traceback.format_exception(exc))
+        return text.encode(errors="backslashreplace").decode()
+    except BaseException as error:  # noqa: BLE001 - __str__ and __repr__ are anybody's code
+        return f"{type(exc).__qualname__}: <no traceback: formatting it raised {type(error).__name__}>"
+
+
+def _frames(exc):
+    try:
+        return [(f.filename, f.lineno, f.name, f.line or "") for f in traceback.extract_tb(exc.__traceback__, limit=-50)]
+    except Exception:  # noqa: BLE001 - a broken __loader__ or source file
+        return []

@@ -1,0 +1,68 @@
+"""Python types for BEAM terms that Python has no type for."""
+
+
+class Atom(str):
+    """A `str` that goes back to the BEAM as an atom. Equal to, and hashed like, the plain text."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"erlang.Atom({str.__repr__(self)})"
+
+
+def atom(name):
+    """Return `name` (a str) as an `Atom`."""
+    return Atom(name)
+
+
+class _Term:
+    """An opaque term, compared and hashed by identity in the BEAM's sense (same term, equal object)."""
+
+    # The term in Erlang's external format: safe to keep for ever, in any interpreter, and to pickle.
+    __slots__ = ("_external",)
+
+    def __init__(self, external):
+        if not isinstance(external, bytes):
+            raise TypeError(f"{type(self).__name__} objects come from the BEAM and cannot be made from Python")
+        object.__setattr__(self, "_external", external)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{type(self).__name__} objects are immutable")
+
+    def __eq__(self, other):
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._external == other._external
+
+    def __hash__(self):
+        return hash((type(self), self._external))
+
+    def __reduce__(self):
+        return type(self), (self._external,)
+
+    def __repr__(self):
+        return f"<erlang.{type(self).__name__} {self._external[-8:].hex()}>"
+
+
+class Pid(_Term):
+    """A process identifier."""
+
+    __slots__ = ()
+
+
+class Ref(_Term):
+    """A reference."""
+
+    __slots__ = ()
+
+
+class Port(_Term):
+    """A port."""
+
+    __slots__ = ()
+
+
+class Function(_Term):
+    """An Elixir or Erlang function."""
+
+    __slots__ = ()

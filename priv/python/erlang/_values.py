@@ -1,0 +1,182 @@
+"""The rare conversions: what the native converter does not do itself.
+
+`classify` says once per type how its values cross; the numbers are `Kind` in native/…/convert/kind.rs.
+"""
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import pathlib
+import types
+import uuid
+
+from erlang._terms import Atom, _Term
+
+OBJECT, STR, INT, FLOAT, BYTES, TUPLE, LIST, DICT, SET, ATOM, OPAQUE = range(11)
+BUFFER, ENUM, DATACLASS, ARRAY, COMPLEX, TEXT, RANGE = range(11, 18)
+DATETIME, DATE, TIME, TIMEDELTA, DECIMAL = range(18, 23)
+
+_BY_BASE = [
+    (Atom, ATOM),
+    (_Term, OPAQUE),
+    (enum.Enum, ENUM),
+    (str, STR),
+    (int, INT),
+    (float, FLOAT),
+    (bytes, BYTES),
+    ((bytearray, memoryview), BUFFER),
+    (tuple, TUPLE),
+    (list, LIST),
+    ((dict, types.MappingProxyType), DICT),
+    ((set, frozenset), SET),
+    (complex, COMPLEX),
+    (dt.datetime, DATETIME),
+    (dt.date, DATE),
+    (dt.time, TIME),
+    (dt.timedelta, TIMEDELTA),
+    (decimal.Decimal, DECIMAL),
+    ((uuid.UUID, pathlib.PurePath), TEXT),
+    (range, RANGE),
+]
+
+
+def classify(cls):
+    """Return how instances of `cls` cross into the BEAM."""
+    for base, kind in _BY_BASE:
+        if issubclass(cls, base):
+            return kind
+    if cls.__module__ == "array" and cls.__name__ == "array":
+        return BUFFER
+    if dataclasses.is_dataclass(cls):
+        return DATACLASS
+    if hasattr(cls, "tolist") and hasattr(cls, "ndim"):
+        return ARRAY
+    return OBJECT
+
+
+def simplify(kind, value):
+    """Return `value` as something the native converter knows: a basic value, or the parts of a struct."""
+    return _SIMPLIFY[kind](value)
+
+
+def _zone(value):
+    """`(zone name, abbreviation, UTC offset, DST offset)`, offsets in seconds, or None for a naive value."""
+    offset = value.utcoffset()
+    if offset is None:
+        return None
+    zone = value.tzinfo
+    if zone is dt.timezone.utc or getattr(zone, "key", None) in ("UTC", "Etc/UTC"):
+        return "Etc/UTC", "UTC", 0, 0
+    if offset.microseconds:
+        raise ValueError("UTC offset with fractions of a second")
+    name = getattr(zone, "key", None)
+    saving = value.dst() or dt.timedelta()
+    seconds, dst = _seconds(offset), _seconds(saving)
+    if name is None:
+        name = _offset_name(seconds)
+        return name, name, seconds, 0
+    return name, value.tzname() or name, seconds - dst, dst
+
+
+def _seconds(delta):
+    return delta.days * 86400 + delta.seconds
+
+
+def _offset_name(seconds):
+    minutes, rest = divmod(abs(seconds), 60)
+    text = f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
+    return f"{text}:{rest:02}" if rest else text
+
+
+def _datetime(value):
+    date = (value.year, value.month, value.day)
+    return date + (value.hour, value.minute, value.second, value.microsecond, _zone(value))
+
+
+def _time(value):
+    if value.tzinfo is not None:
+        raise ValueError("a time with a time zone has no Elixir counterpart; use a datetime")
+    return value.hour, value.minute, value.second, value.microsecond
+
+
+def _decimal(value):
+    """`(sign, coefficient, exponent)` as Elixir's Decimal has them."""
+    sign, digits, exponent = value.as_tuple()
+    sign = -1 if sign else 1
+    if exponent == "F":
+        return sign, Atom("inf"), 0
+    if exponent in ("n", "N"):
+        return sign, Atom("NaN"), 0
+    return sign, int(decimal.Decimal((0, digits, 0))), exponent
+
+
+_SIMPLIFY = {
+    BUFFER: bytes,
+    DICT: dict,
+    ENUM: lambda value: value.value,
+    DATACLASS: lambda value: {field.name: getattr(value, field.name) for field in dataclasses.fields(value)},
+    ARRAY: lambda value: value.tolist(),
+    COMPLEX: lambda value: (value.real, value.imag),
+    TEXT: str,
+    RANGE: lambda value: (value.start, value.stop, value.step),
+    DATETIME: _datetime,
+    DATE: lambda value: (value.year, value.month, value.day),
+    TIME: _time,
+    TIMEDELTA: lambda value: (value.days, value.seconds, value.microseconds),
+    DECIMAL: _decimal,
+}
+
+
+# From Elixir structs.
+
+
+def make_datetime(year, month, day, hour, minute, second, microsecond, zone, utc_offset, std_offset):
+    """A datetime; `zone` is None for a naive one. Falls back to a fixed offset for zones Python does not know."""
+    naive = dt.datetime(year, month, day, hour, minute, second, microsecond)
+    if zone is None:
+        return naive
+    if zone in ("Etc/UTC", "UTC"):
+        return naive.replace(tzinfo=dt.timezone.utc)
+    offset = dt.timedelta(seconds=utc_offset + std_offset)
+    for fold in (0, 1):
+        known = naive.replace(tzinfo=_zone_info(zone), fold=fold)
+        if known.tzinfo is not None and known.utcoffset() == offset:
+            return known
+    return naive.replace(tzinfo=dt.timezone(offset))
+
+
+def _zone_info(name):
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def make_duration(days, seconds, microseconds):
+    return dt.timedelta(days=days, seconds=seconds, microseconds=microseconds)
+
+
+def make_decimal(sign, coefficient, exponent):
+    if coefficient in ("inf", "NaN"):
+        return decimal.Decimal(f"{'-' if sign < 0 else ''}{coefficient}")
+    # By way of Decimal: int -> str is limited to a few thousand digits.
+    digits = decimal.Decimal(coefficient).as_tuple().digits
+    return decimal.Decimal((int(sign < 0), digits, exponent))
+
+
+MAKE = {
+    "date": dt.date,
+    "time": dt.time,
+    "datetime": make_datetime,
+    "duration": make_duration,
+    "decimal": make_decimal,
+    "range": range,
+}
+
+
+def make(name, *parts):
+    """Build the Python value of an Elixir struct from its parts."""
+    return MAKE[name](*parts)
