@@ -203,7 +203,8 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
     if overdue(&request) || !request.caller_alive(env) {
         expire(&request, env);
     }
-    if matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
+    let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
+    if missed || matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
         if watched.unheeded % INSIST_TICKS == 0 {
             interrupt::deliver(request);
         }
