@@ -176,20 +176,35 @@ install_packages() {
 
 # The mirror the machine itself installs from: the first source with its codename and "main".
 machine_mirror() {
-  local codename
+  local codename mirrors
   codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-  {
-    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk -v codename="$codename" '
-      function flush() { if (uri && suite && main) print uri; uri = ""; suite = 0; main = 0 }
-      function has(word,  i) { for (i = 2; i <= NF; i++) if ($i == word) return 1; return 0 }
-      /^[ \t]*$/ { flush() }
-      /^URIs:/ { uri = $2 }
-      /^Suites:/ { suite = has(codename) }
-      /^Components:/ { main = has("main") }
-      END { flush() }'
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | awk -v codename="$codename" '
-      $1 == "deb" { sub(/\[[^]]*\]/, ""); if ($3 == codename && $4 == "main") print $2 }'
-  } | head -n 1
+  mirrors=$(apt_files sources | deb822_mirrors "$codename")
+  [[ -n $mirrors ]] || mirrors=$(apt_files list | one_line_mirrors "$codename")
+  head -n 1 <<<"$mirrors"
+}
+
+# apt_files EXTENSION: what is in them, with an empty line after each.
+apt_files() {
+  local file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*."$1"; do
+    if [[ $file == *."$1" && -f $file ]]; then cat "$file" && echo; fi
+  done
+}
+
+deb822_mirrors() {
+  awk -v codename="$1" '
+    function flush() { if (uri && suite && main) print uri; uri = ""; suite = 0; main = 0 }
+    function has(word,  i) { for (i = 2; i <= NF; i++) if ($i == word) return 1; return 0 }
+    /^[ \t]*$/ { flush() }
+    /^URIs:/ { uri = $2 }
+    /^Suites:/ { suite = has(codename) }
+    /^Components:/ { main = has("main") }
+    END { flush() }'
+}
+
+one_line_mirrors() {
+  awk -v codename="$1" '
+    $1 == "deb" { sub(/\[[^]]*\]/, ""); if ($3 == codename && $4 == "main") print $2 }'
 }
 
 # Check-Valid-Until: a mirror's testing suite can carry an expired Release file.
