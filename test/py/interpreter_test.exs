@@ -52,21 +52,28 @@ defmodule Py.InterpreterTest do
         assert {:error, %Py.Error{type: "FileNotFoundError"}} =
                  Py.eval(context, "subprocess.run(['no-such-program'])")
       end
+    end
 
-      test "runs multiprocessing by spawning (#{mode})" do
-        context = start_supervised!({Py.Context, mode: unquote(mode)})
+    @pool """
+    import multiprocessing, math, os
+    with multiprocessing.Pool(2) as pool:
+        roots = pool.map(math.sqrt, [1, 4, 9])
+        others = set(pool.map(os.path.basename, ["a/b", "c/d"]))
+    [multiprocessing.get_start_method(), roots, others]
+    """
 
-        code = """
-        import multiprocessing, math, os
-        with multiprocessing.Pool(2) as pool:
-            roots = pool.map(math.sqrt, [1, 4, 9])
-            others = set(pool.map(os.path.basename, ["a/b", "c/d"]))
-        [multiprocessing.get_start_method(), roots, others]
-        """
+    test "runs multiprocessing by spawning in worker contexts, and says so elsewhere" do
+      worker = start_supervised!({Py.Context, mode: :worker}, id: :worker)
+      expected = ["spawn", [1.0, 2.0, 3.0], MapSet.new(["b", "d"])]
+      assert Py.exec(worker, @pool, return: :last, timeout: 60_000) == {:ok, expected}
 
-        expected = ["spawn", [1.0, 2.0, 3.0], MapSet.new(["b", "d"])]
-        assert Py.exec(context, code, return: :last, timeout: 60_000) == {:ok, expected}
-      end
+      own = start_supervised!({Py.Context, mode: :owngil}, id: :own)
+
+      assert {:error, %Py.Error{type: "RuntimeError"} = error} =
+               Py.exec(own, @pool, return: :last)
+
+      assert Exception.message(error) =~ "use a worker context (mode: :worker)"
+      assert Py.eval(own, "1 + 1") == {:ok, 2}
     end
 
     test "leaves the BEAM's own ports working" do
