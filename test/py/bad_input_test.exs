@@ -160,7 +160,7 @@ defmodule Py.BadInputTest do
         apply(Py, :call, [:math, :sqrt, [4 | 5]])
       end
 
-      assert_raise ArgumentError, ~r/code as a string/, fn -> Py.eval(:code) end
+      assert_raise ArgumentError, ~r/code as a string/, fn -> apply(Py, :eval, [:code]) end
       assert_raise ArgumentError, ~r/code as a string/, fn -> Py.exec(~c"x = 1") end
     end
 

@@ -117,10 +117,15 @@ defmodule Py.LeaksTest do
     {memory, threads} = before
     assert eventually(fn -> threads() <= threads end)
 
-    # CPython itself keeps some memory of each ended interpreter; an interpreter that stayed would be 3 MB or more.
-    assert eventually(fn -> resident() - memory < 200 * 1_000_000 end)
+    assert eventually(fn -> resident() - memory < 200 * lost_per_interpreter() end)
     assert permits() == %{in_use: 0, waiting: 0}
     assert mailbox() == []
+  end
+
+  # CPython before 3.14 never frees the memory arenas of an ended interpreter: some 4.3 MB each, measured with a C program
+  # that does nothing else.
+  defp lost_per_interpreter do
+    if Version.compare(Py.info().version, "3.14.0-a") == :lt, do: 5_000_000, else: 100_000
   end
 
   # Runs `work` once to warm up and once to measure.

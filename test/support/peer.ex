@@ -13,7 +13,15 @@ defmodule Py.Test.Peer do
           do: {to_charlist(key), if(value, do: to_charlist(value), else: false)}
         ),
       # Failing to start is what many of these VMs are for: no reports of it.
-      args: [~c"-logger", ~c"level", ~c"none", ~c"-pa" | :code.get_path()]
+      args: [
+        ~c"-kernel",
+        ~c"logger_level",
+        ~c"none",
+        ~c"-logger",
+        ~c"level",
+        ~c"none",
+        ~c"-pa" | :code.get_path()
+      ]
     }
 
     {:ok, peer, _node} = :peer.start(options)
