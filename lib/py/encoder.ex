@@ -110,16 +110,18 @@ defmodule Py.Encoder.Prepare do
 
   defp encode(%module{} = struct, path, depth) when depth <= @max_depth do
     cond do
-      module == MapSet -> MapSet.new(struct, &encode(&1, ["{…}" | path], depth + 1))
+      module == MapSet -> encode_set(struct, ["{…}" | path], depth)
       module in @native -> struct
       true -> encode(implementation(struct, path), path, depth + 1)
     end
   end
 
   defp encode(map, path, depth) when is_map(map) and depth <= @max_depth do
-    Map.new(map, fn {key, value} ->
+    Enum.reduce(map, %{}, fn {key, value}, encoded ->
       path = [step(key) | path]
-      {encode(key, path, depth + 1), encode(value, path, depth + 1)}
+      key = encode(key, path, depth + 1)
+      if is_map_key(encoded, key), do: throw({:unencodable, collision(), path})
+      Map.put(encoded, key, encode(value, path, depth + 1))
     end)
   end
 
@@ -129,6 +131,17 @@ defmodule Py.Encoder.Prepare do
 
   # Anything else, and what is nested too deeply: the native converter decides.
   defp encode(other, _path, _depth), do: other
+
+  defp encode_set(set, path, depth) do
+    encoded = MapSet.new(set, &encode(&1, path, depth + 1))
+
+    if MapSet.size(encoded) != MapSet.size(set),
+      do: throw({:unencodable, collision(), path})
+
+    encoded
+  end
+
+  defp collision, do: %Py.ConversionError{reason: "two keys are the same once encoded"}
 
   defp encode_list([head | tail], path, depth, index) do
     [encode(head, ["[#{index}]" | path], depth + 1) | encode_list(tail, path, depth, index + 1)]
@@ -151,10 +164,18 @@ defmodule Py.Encoder.Prepare do
     }
   end
 
-  defp step(key) when is_atom(key), do: ".#{key}"
+  defp step(key) when is_atom(key) and not is_nil(key), do: step(Atom.to_string(key))
 
   defp step(key) when is_binary(key),
-    do: if(key =~ ~r/^\w+$/u, do: ".#{key}", else: "[#{inspect(key)}]")
+    do: if(key =~ ~r/\A\w+\z/u, do: ".#{key}", else: bracketed(inspect(key)))
 
-  defp step(key), do: "[#{inspect(key)}]"
+  defp step(key), do: bracketed(inspect(key, limit: 10))
+
+  # Long keys are cut, as the native converter does.
+  defp bracketed(text) do
+    case String.split_at(text, 64) do
+      {text, ""} -> "[#{text}]"
+      {start, _rest} -> "[#{start}…]"
+    end
+  end
 end

@@ -25,21 +25,21 @@ def describe(exc, depth=0):
     members = getattr(exc, "exceptions", ()) if isinstance(exc, BaseExceptionGroup) else ()
     deeper = depth < _MAX_CHAIN
     return (
-        cls.__qualname__,
-        cls.__module__,
+        _text(cls.__qualname__),
+        _text(cls.__module__),
         message(exc),
         _formatted(exc) if depth == 0 else "",
         _frames(exc),
-        [str(note) for note in _notes(exc)],
+        [_text(note) for note in _notes(exc)],
         describe(cause, depth + 1) if cause is not None and deeper else None,
-        [f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__],
+        [_text(f"{base.__module__}.{base.__qualname__}") for base in cls.__mro__],
         [describe(member, depth + 1) for member in members] if deeper else [],
     )
 
 
 def describe_briefly(exc):
     """Return `(type, message)`."""
-    return type(exc).__name__, message(exc)
+    return _text(type(exc).__name__), message(exc)
 
 
 def forget_frames(exc):
@@ -52,15 +52,16 @@ def forget_frames(exc):
 
 
 def message(exc):
-    """`str(exc)`, or a stand-in when that raises or holds text that is no text."""
+    """`str(exc)`, or a stand-in when that raises."""
+    return _text(exc)
+
+
+def _text(value):
+    """`str(value)` with lone surrogates, which UTF-8 cannot hold, escaped; a stand-in when `__str__` raises."""
     try:
-        text = str(exc)
-        text.encode()
-        return text
-    except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
+        return str(value).encode(errors="backslashreplace").decode()
     except BaseException as error:  # noqa: BLE001 - __str__ is anybody's code
-        return f"<{type(exc).__name__}.__str__ raised {type(error).__name__}>"
+        return f"<{type(value).__name__}.__str__ raised {type(error).__name__}>"
 
 
 def _advise(exc):
@@ -78,20 +79,23 @@ def _cause(exc):
 
 
 def _notes(exc):
-    notes = getattr(exc, "__notes__", ())
+    try:
+        notes = getattr(exc, "__notes__", ())
+    except Exception:  # noqa: BLE001 - __getattr__ is anybody's code
+        return ()
     return notes if isinstance(notes, (list, tuple)) else ()
 
 
 def _formatted(exc):
     try:
-        text = "".join(traceback.format_exception(exc))
-        return text.encode(errors="backslashreplace").decode()
+        return _text("".join(traceback.format_exception(exc)))
     except BaseException as error:  # noqa: BLE001 - __str__ and __repr__ are anybody's code
         return f"{type(exc).__qualname__}: <no traceback: formatting it raised {type(error).__name__}>"
 
 
 def _frames(exc):
     try:
-        return [(f.filename, f.lineno, f.name, f.line or "") for f in traceback.extract_tb(exc.__traceback__, limit=-50)]
+        frames = traceback.extract_tb(exc.__traceback__, limit=-50)
+        return [(_text(f.filename), f.lineno, _text(f.name), _text(f.line or "")) for f in frames]
     except Exception:  # noqa: BLE001 - a broken __loader__ or source file
         return []

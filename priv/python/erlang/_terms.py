@@ -49,6 +49,10 @@ class Pid(_Term):
 
     __slots__ = ()
 
+    def __repr__(self):
+        number, serial = (int.from_bytes(self._external[at : at + 4], "big") for at in (-12, -8))
+        return f"<erlang.Pid {number}.{serial}>"
+
 
 class Ref(_Term):
     """A reference."""

@@ -70,6 +70,8 @@ def _zone(value):
         return "Etc/UTC", "UTC", 0, 0
     if offset.microseconds:
         raise ValueError("UTC offset with fractions of a second")
+    if type(zone) is Zone:
+        return zone.parts
     name = getattr(zone, "key", None)
     saving = value.dst() or dt.timedelta()
     seconds, dst = _seconds(offset), _seconds(saving)
@@ -100,6 +102,25 @@ def _time(value):
     return value.hour, value.minute, value.second, value.microsecond
 
 
+def _duration(value):
+    """`(days, seconds, microseconds)`, all of the sign of `value`."""
+    size = abs(value)
+    sign = -1 if value.days < 0 else 1
+    return sign * size.days, sign * size.seconds, sign * size.microseconds
+
+
+def _range(value):
+    """`(first, last, step)`: `last` is included."""
+    return value.start, value.stop - (1 if value.step > 0 else -1), value.step
+
+
+def _list(value):
+    result = value.tolist()
+    if type(result) is type(value):
+        raise TypeError(f"{type(value).__module__}.{type(value).__name__} has no exact counterpart; convert it in Python")
+    return result
+
+
 def _decimal(value):
     """`(sign, coefficient, exponent)` as Elixir's Decimal has them."""
     sign, digits, exponent = value.as_tuple()
@@ -116,14 +137,14 @@ _SIMPLIFY = {
     DICT: dict,
     ENUM: lambda value: value.value,
     DATACLASS: lambda value: {field.name: getattr(value, field.name) for field in dataclasses.fields(value)},
-    ARRAY: lambda value: value.tolist(),
+    ARRAY: _list,
     COMPLEX: lambda value: (value.real, value.imag),
     TEXT: str,
-    RANGE: lambda value: (value.start, value.stop, value.step),
+    RANGE: _range,
     DATETIME: _datetime,
     DATE: lambda value: (value.year, value.month, value.day),
     TIME: _time,
-    TIMEDELTA: lambda value: (value.days, value.seconds, value.microseconds),
+    TIMEDELTA: _duration,
     DECIMAL: _decimal,
 }
 
@@ -131,8 +152,38 @@ _SIMPLIFY = {
 # From Elixir structs.
 
 
-def make_datetime(year, month, day, hour, minute, second, microsecond, zone, utc_offset, std_offset):
-    """A datetime; `zone` is None for a naive one. Falls back to a fixed offset for zones Python does not know."""
+class Zone(dt.tzinfo):
+    """The zone of one Elixir DateTime, where Python's zoneinfo does not know it or has another offset."""
+
+    def __init__(self, zone, abbreviation, utc_offset, std_offset):
+        self.parts = zone, abbreviation, utc_offset, std_offset
+
+    def utcoffset(self, when):
+        return dt.timedelta(seconds=self.parts[2] + self.parts[3])
+
+    def dst(self, when):
+        return dt.timedelta(seconds=self.parts[3])
+
+    def tzname(self, when):
+        return self.parts[1]
+
+    def __eq__(self, other):
+        return self.parts == other.parts if type(other) is Zone else NotImplemented
+
+    def __hash__(self):
+        return hash(self.parts)
+
+    def __reduce__(self):
+        return Zone, self.parts
+
+    def __repr__(self):
+        return f"<erlang time zone {self.parts[0]}, {self.parts[1]}>"
+
+
+def make_datetime(
+    year, month, day, hour, minute, second, microsecond, zone=None, abbreviation=None, utc_offset=0, std_offset=0
+):
+    """A datetime; `zone` is None for a naive one."""
     naive = dt.datetime(year, month, day, hour, minute, second, microsecond)
     if zone is None:
         return naive
@@ -143,7 +194,9 @@ def make_datetime(year, month, day, hour, minute, second, microsecond, zone, utc
         known = naive.replace(tzinfo=_zone_info(zone), fold=fold)
         if known.tzinfo is not None and known.utcoffset() == offset:
             return known
-    return naive.replace(tzinfo=dt.timezone(offset))
+    if std_offset == 0 and zone == _offset_name(utc_offset):
+        return naive.replace(tzinfo=dt.timezone(offset))
+    return naive.replace(tzinfo=Zone(zone, abbreviation, utc_offset, std_offset))
 
 
 def _zone_info(name):
@@ -156,7 +209,10 @@ def _zone_info(name):
 
 
 def make_duration(days, seconds, microseconds):
-    return dt.timedelta(days=days, seconds=seconds, microseconds=microseconds)
+    try:
+        return dt.timedelta(days=days, seconds=seconds, microseconds=microseconds)
+    except OverflowError:
+        raise OverflowError("a Duration too long for a timedelta") from None
 
 
 def make_decimal(sign, coefficient, exponent):
@@ -167,13 +223,17 @@ def make_decimal(sign, coefficient, exponent):
     return decimal.Decimal((int(sign < 0), digits, exponent))
 
 
+def make_range(first, last, step):
+    return range(first, last + (1 if step > 0 else -1), step)
+
+
 MAKE = {
     "date": dt.date,
     "time": dt.time,
     "datetime": make_datetime,
     "duration": make_duration,
     "decimal": make_decimal,
-    "range": range,
+    "range": make_range,
 }
 
 

@@ -1,10 +1,9 @@
 //! Integers beyond 64 bits, by way of the external term format: the NIF interface has no other door.
 
-use pyo3::ffi;
 use rustler::{Env, Term};
 
 use super::{ConvertError, ConvertResult, Converter};
-use crate::runtime::python::{Obj, PyResult};
+use crate::runtime::python::Obj;
 
 const VERSION: u8 = 131;
 const SMALL_BIG: u8 = 110;
@@ -20,12 +19,12 @@ impl Converter<'_> {
         };
         let helpers = &self.caches.helpers;
         let number = helpers.from_bytes.call(&[&Obj::bytes(magnitude)?, &helpers.little])?;
-        Ok(if negative { negate(&number)? } else { number })
+        Ok(if negative { helpers.negative.call(&[&number])? } else { number })
     }
 
     pub(super) fn big_to_term<'a>(&mut self, number: &Obj, negative: bool, env: Env<'a>) -> ConvertResult<Term<'a>> {
         let helpers = &self.caches.helpers;
-        let magnitude = if negative { negate(number)? } else { number.clone() };
+        let magnitude = if negative { helpers.negative.call(&[number])? } else { number.clone() };
         let bits = helpers.bit_length.call(&[&magnitude])?.as_i64()?;
         let len = (bits + 7) / 8;
         let bytes = helpers.to_bytes.call(&[&magnitude, &Obj::int(len)?, &helpers.little])?;
@@ -47,9 +46,4 @@ impl Converter<'_> {
 
 fn too_big() -> ConvertError {
     ConvertError::value("integer larger than the BEAM can hold")
-}
-
-fn negate(number: &Obj) -> PyResult<Obj> {
-    // SAFETY: attached; `number` is an int.
-    unsafe { Obj::checked(ffi::PyNumber_Negative(number.as_ptr())) }
 }

@@ -63,10 +63,28 @@ impl ConvertError {
     }
 }
 
+/// Steps of a longer path are left out in its middle: cyclic data would fill pages.
+const MAX_STEPS: usize = 32;
+
 /// The path as users read it: `args[0].users[3]`.
 pub fn path_text(path: &[String]) -> String {
-    let text: String = path.iter().rev().map(String::as_str).collect();
+    let join = |steps: &[String]| steps.iter().rev().map(String::as_str).collect::<String>();
+    let text = match path.len() {
+        0..=MAX_STEPS => join(path),
+        len => format!("{}…{}", join(&path[len - MAX_STEPS / 2..]), join(&path[..MAX_STEPS / 2])),
+    };
     text.strip_prefix('.').map(str::to_owned).unwrap_or(text)
+}
+
+/// Longer keys are cut in a path, in characters.
+const MAX_KEY: usize = 64;
+
+/// One step of a path that is no plain name: `[key]`.
+fn key_text(text: &str) -> String {
+    match text.char_indices().nth(MAX_KEY) {
+        Some((end, _)) => format!("[{}…]", &text[..end]),
+        None => format!("[{text}]"),
+    }
 }
 
 impl Converter<'_> {

@@ -15,13 +15,8 @@ impl Converter<'_> {
         match module {
             m if map_set_struct() == m => self.set(get(map())?, depth),
             m if range_struct() == m => {
-                let (first, last, step): (Term, Term, i64) = (get(first())?, get(last())?, int(get(step())?)?);
-                let last = self.to_python(last, depth)?;
-                let beyond = Obj::int(step.signum())?;
-                // SAFETY: attached; two ints.
-                let stop = unsafe { Obj::checked(ffi::PyNumber_Add(last.as_ptr(), beyond.as_ptr()))? };
-                let first = self.to_python(first, depth)?;
-                self.make("range", vec![first, stop, Obj::int(step)?])
+                let parts = self.parts(term, &[first(), last(), step()])?;
+                self.make("range", parts)
             }
             m if date_struct() == m => {
                 iso(term)?;
@@ -48,7 +43,7 @@ impl Converter<'_> {
                 Ok(data) => Ok(Obj::bytes(&data)?),
                 Err(_) => Err(ConvertError::value("Py.bytes/1 takes a binary")),
             },
-            m if float_struct() == m => special_float(get(value())?),
+            m if float_struct() == m => self.float_struct(get(value())?),
             _ => Err(ConvertError::NeedsEncoder),
         }
     }
@@ -67,9 +62,7 @@ impl Converter<'_> {
         let mut parts = self.parts(term, &[year(), month(), day(), hour(), minute(), second()])?;
         parts.push(self.microseconds(field(term, microsecond())?)?);
         if aware {
-            parts.extend(self.parts(term, &[time_zone(), utc_offset(), std_offset()])?);
-        } else {
-            parts.extend([Obj::none(), Obj::int(0)?, Obj::int(0)?]);
+            parts.extend(self.parts(term, &[time_zone(), zone_abbr(), utc_offset(), std_offset()])?);
         }
         self.make("datetime", parts)
     }
@@ -136,21 +129,24 @@ impl Converter<'_> {
                 struct_term(env, duration_struct(), &[&fields[..], &rest[..]].concat())
             }
             Kind::Decimal => struct_term(env, decimal_struct(), &[(sign(), at(0)), (coef(), at(1)), (exp(), at(2))]),
-            _ => return self.range_term(&terms, env),
+            _ => struct_term(env, range_struct(), &[(first(), at(0)), (last(), at(1)), (step(), at(2))]),
         })
     }
 
-    /// `range(start, stop, step)` as `first..last//step`.
-    fn range_term<'a>(&mut self, terms: &[Term<'a>], env: Env<'a>) -> ConvertResult<Term<'a>> {
-        let big = |_| ConvertError::value("a range of integers beyond 64 bits has no counterpart");
-        let part = |index: usize| terms[index].decode::<i64>().map_err(big);
-        let (start, stop, by) = (part(0)?, part(1)?, part(2)?);
-        let fields = [
-            (first(), start.encode(env)),
-            (last(), stop.saturating_sub(by.signum()).encode(env)),
-            (step(), by.encode(env)),
-        ];
-        Ok(struct_term(env, range_struct(), &fields))
+    fn float_struct(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
+        let value = match term {
+            t if nan() == t => f64::NAN,
+            t if infinity() == t => f64::INFINITY,
+            t if neg_infinity() == t => f64::NEG_INFINITY,
+            t if t.is_number() => {
+                let number = self.to_python(t, 1)?;
+                // SAFETY: attached; an int or float. An int beyond the range of floats raises OverflowError.
+                let float = unsafe { Obj::checked(ffi::PyNumber_Float(number.as_ptr())) };
+                return float.map_err(|raised| self.refused(raised));
+            }
+            _ => return Err(ConvertError::value("Py.float/1 takes a number, :nan, :infinity or :neg_infinity")),
+        };
+        Ok(Obj::float(value)?)
     }
 }
 
@@ -164,17 +160,4 @@ fn iso(term: Term<'_>) -> ConvertResult<()> {
     } else {
         Err(ConvertError::value("only the ISO calendar has a Python counterpart; convert it with Date.convert/2 first"))
     }
-}
-
-fn special_float(term: Term<'_>) -> ConvertResult<Obj> {
-    let value = match term {
-        t if nan() == t => f64::NAN,
-        t if infinity() == t => f64::INFINITY,
-        t if neg_infinity() == t => f64::NEG_INFINITY,
-        t => t
-            .decode::<f64>()
-            .or_else(|_| t.decode::<i64>().map(|int| int as f64))
-            .map_err(|_| ConvertError::value("Py.float/1 takes a number, :nan, :infinity or :neg_infinity"))?,
-    };
-    Ok(Obj::float(value)?)
 }

@@ -9,7 +9,7 @@ use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, ResourceArc, Term};
 
-use super::{ConvertError, ConvertResult, Converter, failed};
+use super::{ConvertError, ConvertResult, Converter, failed, key_text};
 use crate::atoms;
 use crate::runtime::context::ObjectHandle;
 use crate::runtime::python::Obj;
@@ -212,8 +212,8 @@ fn key_step(key: Term<'_>) -> String {
     let text = if key.is_atom() { Some(atoms::text_of(key)) } else { key.decode::<String>().ok() };
     match text {
         Some(text) if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_') => format!(".{text}"),
-        Some(text) => format!("[{text:?}]"),
-        None => format!("[{key:?}]"),
+        Some(text) => key_text(&format!("{text:?}")),
+        None => key_text(&format!("{key:?}")),
     }
 }
 
@@ -246,6 +246,10 @@ pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<
         // SAFETY: attached.
         if unsafe { ffi::PyUnicode_Check(name.as_ptr()) } == 0 {
             return Err(ConvertError::value("names of keyword arguments must be atoms or text").at(at));
+        }
+        // SAFETY: attached; two str.
+        if names.iter().any(|known: &Obj| unsafe { ffi::PyUnicode_Compare(known.as_ptr(), name.as_ptr()) } == 0) {
+            return Err(ConvertError::value("another keyword argument has the same name").at(at));
         }
         names.push(name);
         values.push(converter.to_python(value, 1).map_err(|error| error.at(at))?);

@@ -7,7 +7,7 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, ResourceArc, Term};
 
 use super::kind::Kind;
-use super::{ConvertError, ConvertResult, Converter, failed, struct_term};
+use super::{ConvertError, ConvertResult, Converter, failed, key_text, struct_term};
 use crate::atoms;
 use crate::runtime::context::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult};
@@ -59,16 +59,22 @@ impl Converter<'_> {
                 None => Err(ConvertError::value("too many new atoms, or an atom of more than 255 characters")),
             },
             Kind::Opaque => {
-                let external = object.getattr(&self.caches.helpers.external)?;
-                match env.binary_to_term(external.as_bytes()) {
-                    Some((term, _)) => Ok(term),
-                    None => Err(ConvertError::value("a damaged erlang term")),
+                let damaged = || ConvertError::value("a damaged erlang term");
+                let external = object.getattr(&self.caches.helpers.external).map_err(|_| damaged())?;
+                // SAFETY: attached.
+                if unsafe { ffi::PyBytes_Check(external.as_ptr()) } == 0 {
+                    return Err(damaged());
                 }
+                env.binary_to_term(external.as_bytes()).map(|(term, _)| term).ok_or_else(damaged)
             }
             Kind::Object if self.erlang => self.text_term(&object, env),
             Kind::Object => self.handle_term(object, env),
-            // `dict` subclasses may override how they are read; a copy is a plain dict.
-            Kind::Dict | Kind::Buffer | Kind::Array => {
+            // `dict` subclasses may override how they are read; a copy is a plain dict, of the same depth.
+            Kind::Dict | Kind::Buffer => {
+                let simple = self.simplify(kind, &object)?;
+                self.to_term(simple, env, depth)
+            }
+            Kind::Array => {
                 self.step(depth)?;
                 let simple = self.simplify(kind, &object)?;
                 self.to_term(simple, env, depth + 1)
@@ -79,7 +85,12 @@ impl Converter<'_> {
                 let parts = self.simplify(kind, &object)?;
                 self.struct_to_term(kind, parts, env)
             }
-            Kind::Enum | Kind::Dataclass | Kind::Complex | Kind::Text => {
+            Kind::Dataclass | Kind::Complex | Kind::Text => {
+                let simple = self.simplify(kind, &object)?;
+                self.to_term(simple, env, depth)
+            }
+            // The value may be anything, even the member itself.
+            Kind::Enum => {
                 self.step(depth)?;
                 let simple = self.simplify(kind, &object)?;
                 self.to_term(simple, env, depth + 1)
@@ -280,12 +291,12 @@ fn step_text(key: &Obj) -> String {
         && let Ok(text) = key.as_utf8()
     {
         let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
-        return if plain { format!(".{text}") } else { format!("[{text:?}]") };
+        return if plain { format!(".{text}") } else { key_text(&format!("{text:?}")) };
     }
     // SAFETY: attached.
     let text = unsafe { Obj::checked(ffi::PyObject_Repr(key.as_ptr())) };
     match text.as_ref().map(Obj::as_utf8) {
-        Ok(Ok(text)) => format!("[{text}]"),
+        Ok(Ok(text)) => key_text(text),
         _ => "[?]".into(),
     }
 }

@@ -47,6 +47,7 @@ pub struct Helpers {
     pub from_bytes: Obj,
     pub to_bytes: Obj,
     pub bit_length: Obj,
+    pub negative: Obj,
     pub little: Obj,
 }
 
@@ -217,6 +218,7 @@ impl Helpers {
             from_bytes: int.attr("from_bytes")?,
             to_bytes: int.attr("to_bytes")?,
             bit_length: int.attr("bit_length")?,
+            negative: int.attr("__neg__")?,
             little: Obj::str("little")?,
         })
     }

@@ -178,7 +178,7 @@ impl Runtime {
             } else if request.flags.has(Flags::CAST) {
                 Ok(atoms::nil().to_term(env))
             } else {
-                Ok(converter.to_term(object, env, 0)?)
+                Ok(converter.to_term(object, env, 1)?)
             }
         });
         let ok = result.is_ok();
