@@ -357,6 +357,14 @@ defmodule Py do
     Py.Cast.run(operation(target, function, args, options.kwargs), options)
   end
 
+  @doc "Lets Python call a function by name. See `Py.Callback`."
+  @spec register_function(name(), fun() | {module(), atom()}) :: :ok
+  def register_function(name, fun), do: Py.Callback.register(name, fun)
+
+  @doc "Forgets a function that `register_function/2` made known."
+  @spec unregister_function(name()) :: :ok
+  def unregister_function(name), do: Py.Callback.unregister(name)
+
   @doc "Interrupts what runs on a context. See `Py.Context.interrupt/1`."
   @spec interrupt(Py.Context.t()) :: :ok | {:error, :not_running | Py.ContextError.t()}
   def interrupt(context), do: Py.Context.interrupt(context)
