@@ -298,7 +298,7 @@ defmodule Py do
   Waits for a task, up to `timeout` milliseconds but no longer than the task's own `:timeout`. A task that is not done then
   is cancelled, and the result is `{:error, %Py.TimeoutError{}}`.
 
-      iex> task = Py.async(:time, :sleep, [5], timeout: 10)
+      iex> task = Py.async(:time, :sleep, [0.1], timeout: 10)
       iex> {:error, %Py.TimeoutError{}} = Py.await(task)
       iex> Py.cancel(task)
       :ok

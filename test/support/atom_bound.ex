@@ -1,0 +1,53 @@
+defmodule Py.Test.AtomBound do
+  @moduledoc """
+  Uses up the bound of new atoms. The bound is one for the whole BEAM and nothing gives atoms back, so this runs in a node
+  of its own.
+  """
+
+  @doc "Runs `exceptions/1` in a fresh BEAM."
+  def run(count) do
+    paths = Enum.flat_map(:code.get_path(), &[~c"-pa", &1])
+
+    {:ok, peer, _node} =
+      :peer.start_link(%{connection: :standard_io, args: paths, wait_boot: 60_000})
+
+    try do
+      {:ok, _started} =
+        :peer.call(peer, :application, :ensure_all_started, [:erlang_python], 60_000)
+
+      :peer.call(peer, __MODULE__, :exceptions, [count], 120_000)
+    after
+      :peer.stop(peer)
+    end
+  end
+
+  @doc """
+  Raises exceptions of `count` classes. Returns the growth of the atom table, the classes as they came, and how
+  some texts come back then.
+  """
+  def exceptions(count) do
+    :ok = Py.exec("def throw(name): raise type(name, (Exception,), {})('text')")
+    throw = &Py.call("__main__", :throw, [&1], dialect: :erlang)
+    # What loading the code of the first failure makes.
+    throw.("First")
+    before = :erlang.system_info(:atom_count)
+
+    classes =
+      for n <- 1..count do
+        {:error, {class, ~c"text"}} = throw.("Class#{n}")
+        class
+      end
+
+    grown = :erlang.system_info(:atom_count) - before
+
+    %{
+      grown: grown,
+      classes: classes,
+      known: throw.("Class1"),
+      existing: throw.("ValueError"),
+      atom: Py.call(:erlang, :atom, ["never seen before"]),
+      existing_atom: Py.call(:erlang, :atom, ["ok"]),
+      elixir: elem(Py.call("__main__", :throw, ["Another"]), 1).type
+    }
+  end
+end
