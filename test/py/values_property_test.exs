@@ -25,7 +25,9 @@ defmodule Py.ValuesPropertyTest do
 
         check(
           map(list(one_of(similar)), &Map.new(&1, fn key -> {key, 1} end)),
-          &compare(ctx, &1, dialect), numtests: 300)
+          &compare(ctx, &1, dialect),
+          numtests: 300
+        )
       end
 
       test "integers of up to thousands of digits", %{ctx: ctx, dialect: dialect} do
@@ -45,7 +47,9 @@ defmodule Py.ValuesPropertyTest do
       test "binaries, text or not", %{ctx: ctx, dialect: dialect} do
         check(
           map(list(frequency([{3, text()}, {1, binary()}])), &IO.iodata_to_binary/1),
-          &compare(ctx, &1, dialect), numtests: 300)
+          &compare(ctx, &1, dialect),
+          numtests: 300
+        )
       end
 
       test "nesting around the bound of 512 levels", %{ctx: ctx, dialect: dialect} do
@@ -62,6 +66,7 @@ defmodule Py.ValuesPropertyTest do
           deep,
           fn {depth, choices} ->
             term = Enum.reduce(choices, 0, &Enum.at(wraps, &1).(&2))
+
             {if(depth <= 512, do: {:ok, term}, else: :error),
              round_trip_result(ctx, term, dialect)}
           end,
