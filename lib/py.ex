@@ -166,7 +166,7 @@ defmodule Py do
   end
 
   defp operation(target, function, args, kwargs) do
-    if not is_list(args),
+    if not is_list(args) or List.improper?(args),
       do: raise(ArgumentError, "expected a list of arguments, got: #{inspect(args)}")
 
     {:call, target!(target), function!(target, function), args, kwargs}

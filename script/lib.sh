@@ -19,8 +19,8 @@ minimum_elixir=1.17
 minimum_otp=26
 minimum_rust=1.91
 default_python=3.14
-known_pythons="3.11 3.12 3.13 3.14 3.15"
-root_pythons="3.13 3.14 3.15"
+known_pythons=(3.11 3.12 3.13 3.14 3.15)
+root_pythons=(3.13 3.14 3.15)
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${ERLANG_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/erlang_python}
@@ -47,7 +47,7 @@ step() {
     printf ' (%d s)\n' "$((SECONDS - started))" >&2
   else
     printf ' FAILED after %d s\n' "$((SECONDS - started))" >&2
-    tail -n 40 "$log" >&2
+    tail -n 30 "$log" | cut -c1-400 >&2
   fi
   rm -f "$log"
   return "$status"
@@ -113,7 +113,7 @@ PYTHON
 # The versions of the machine's Pythons that can be embedded, one a line.
 system_pythons() {
   local version
-  for version in $known_pythons; do
+  for version in "${known_pythons[@]}"; do
     if command -v "python$version" >/dev/null && python_is_usable "python$version"; then
       echo "$version"
     fi
@@ -144,7 +144,7 @@ root_packages() {
   echo elixir elixir-ex-doc erlang-common-test erlang-dev erlang-dialyzer erlang-eunit \
     erlang-hex erlang-inets erlang-parsetools erlang-proper erlang-ssl erlang-tools \
     erlang-xmerl ca-certificates curl g++ gcc git make pkgconf procps
-  for version in $root_pythons; do echo "python$version-dev" "python$version-venv"; done
+  for version in "${root_pythons[@]}"; do echo "python$version-dev" "python$version-venv"; done
   host_rust_is_usable || echo cargo rust-clippy rustc rustfmt
 }
 
@@ -176,29 +176,44 @@ install_packages() {
 
 # The mirror the machine itself installs from: the first source with its codename and "main".
 machine_mirror() {
-  local codename
+  local codename mirrors
   codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-  # shellcheck disable=SC2016 # the awk programs are meant literally
-  {
-    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk -v codename="$codename" '
-      function flush() { if (uri && suite && main) print uri; uri = ""; suite = 0; main = 0 }
-      function has(word,  i) { for (i = 2; i <= NF; i++) if ($i == word) return 1; return 0 }
-      /^[ \t]*$/ { flush() }
-      /^URIs:/ { uri = $2 }
-      /^Suites:/ { suite = has(codename) }
-      /^Components:/ { main = has("main") }
-      END { flush() }'
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | awk -v codename="$codename" '
-      $1 == "deb" { sub(/\[[^]]*\]/, ""); if ($3 == codename && $4 == "main") print $2 }'
-  } | head -n 1
+  mirrors=$(apt_files sources | deb822_mirrors "$codename")
+  [[ -n $mirrors ]] || mirrors=$(apt_files list | one_line_mirrors "$codename")
+  head -n 1 <<<"$mirrors"
 }
 
-# Debian's keys: on a derivative they come with the package debian-archive-keyring.
+# apt_files EXTENSION: what is in them, with an empty line after each.
+apt_files() {
+  local file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*."$1"; do
+    if [[ $file == *."$1" && -f $file ]]; then cat "$file" && echo; fi
+  done
+}
+
+deb822_mirrors() {
+  awk -v codename="$1" '
+    function flush() { if (uri && suite && main) print uri; uri = ""; suite = 0; main = 0 }
+    function has(word,  i) { for (i = 2; i <= NF; i++) if ($i == word) return 1; return 0 }
+    /^[ \t]*$/ { flush() }
+    /^URIs:/ { uri = $2 }
+    /^Suites:/ { suite = has(codename) }
+    /^Components:/ { main = has("main") }
+    END { flush() }'
+}
+
+one_line_mirrors() {
+  awk -v codename="$1" '
+    $1 == "deb" { sub(/\[[^]]*\]/, ""); if ($3 == codename && $4 == "main") print $2 }'
+}
+
+# Check-Valid-Until: a mirror's testing suite can carry an expired Release file.
 make_root_of() {
   local suite=$1 mirror=$2 final temporary
   final=$(root_folder "$suite")
   temporary=$final.making
   if [[ -e $temporary ]]; then as_root rm -rf "$temporary"; fi
+  # shellcheck disable=SC2016 # mmdebstrap expands the hook
   mmdebstrap --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
     --include="$(root_packages | tr -s ' \n' ',,' | sed 's/,$//')" \
     --customize-hook='touch "$1/etc/pip.conf" "$1/etc/resolv.conf"' \
@@ -375,7 +390,7 @@ unpack_libraries() {
 pythons() {
   case $mode in
     system) system_pythons ;;
-    root) printf '%s\n' $root_pythons ;;
+    root) printf '%s\n' "${root_pythons[@]}" ;;
   esac
 }
 

@@ -7,6 +7,7 @@ defmodule Py.Application do
 
   @impl true
   def start(_type, _args) do
+    Application.delete_env(:erlang_python, :stopping)
     Config.load()
 
     with :ok <- start_python() do
@@ -16,12 +17,14 @@ defmodule Py.Application do
     end
   end
 
-  # Interrupts all contexts at once, so that stopping them one after the other does not wait for each.
+  # All contexts at once, so that stopping them one after the other waits for none of them alone.
   @impl true
   def prep_stop(state) do
-    for pid <- Py.Context.list(),
-        {:ok, native} <- [Py.Context.Directory.fetch(pid)],
-        do: Native.context_interrupt(native)
+    Application.put_env(:erlang_python, :stopping, true)
+
+    for pid <- Py.Context.list(), {:ok, native} <- [Py.Context.Directory.fetch(pid)] do
+      Native.context_stop(native)
+    end
 
     state
   end

@@ -4,6 +4,13 @@ import traceback
 
 _MAX_CHAIN = 16
 
+# What to do about errors that sub-interpreters have of their own, by a part of their text.
+_ADVICE = {
+    "does not support loading in subinterpreters": "this C extension needs a worker context (mode: :worker)",
+    "daemon threads are disabled in this interpreter": "own-GIL contexts have no daemon threads, which multiprocessing "
+    "and others need; use a worker context (mode: :worker)",
+}
+
 
 def describe(exc, depth=0):
     """Return `(type, module, message, traceback, frames, notes, cause, bases, exceptions)`.
@@ -11,6 +18,8 @@ def describe(exc, depth=0):
     `cause` is the description of what caused it, or None; `exceptions` those of the members of a group. Never raises
     for a misbehaving exception class.
     """
+    if depth == 0:
+        _advise(exc)
     cls = type(exc)
     cause = _cause(exc)
     members = getattr(exc, "exceptions", ()) if isinstance(exc, BaseExceptionGroup) else ()
@@ -53,6 +62,14 @@ def _text(value):
         return str(value).encode(errors="backslashreplace").decode()
     except BaseException as error:  # noqa: BLE001 - __str__ is anybody's code
         return f"<{type(value).__name__}.__str__ raised {type(error).__name__}>"
+
+
+def _advise(exc):
+    text = message(exc)
+    for part, advice in _ADVICE.items():
+        if part in text:
+            exc.add_note(f"erlang_python: {advice}")
+            return
 
 
 def _cause(exc):

@@ -4,3 +4,4 @@ pub mod counters;
 pub mod lifecycle;
 pub mod permits;
 pub mod queue;
+pub mod state;

@@ -17,6 +17,8 @@ use crate::runtime::watchdog;
 ///
 /// Returns the request, or why it was not taken: `stopped`, `{overloaded, current, max}`.
 #[rustler::nif]
+// A tuple of them would have to be built and taken apart on the hot path.
+#[allow(clippy::too_many_arguments)]
 fn submit<'a>(
     env: Env<'a>,
     context: ContextRef,

@@ -102,6 +102,7 @@ impl Caches {
         let boot = import(&Obj::str("erlang._boot")?)?;
         let paths = settings.paths.iter().map(|path| Obj::str(path)).collect::<PyResult<Vec<_>>>()?;
         boot.attr("add_paths")?.call(&[&Obj::tuple(paths)?])?;
+        boot.attr("prepare_imports")?.call(&[])?;
         let namespace = boot.attr("namespace")?.call(&[])?;
         let ident = import(&Obj::str("_thread")?)?.attr("get_ident")?.call(&[])?.as_i64()?;
         // SAFETY: attached; borrowed and made strong.

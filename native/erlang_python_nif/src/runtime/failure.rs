@@ -42,7 +42,7 @@ impl From<ConvertError> for Failure {
 
 impl Failure {
     /// The reason of `{error, reason}`. `interrupted` says that a KeyboardInterrupt is ours.
-    pub fn to_term<'a>(self, converter: &mut Converter<'_>, env: Env<'a>, interrupted: bool) -> Term<'a> {
+    pub fn into_term<'a>(self, converter: &mut Converter<'_>, env: Env<'a>, interrupted: bool) -> Term<'a> {
         match self {
             // SAFETY: attached; a static class.
             Failure::Raised(raised) if interrupted && unsafe { raised.is(ffi::PyExc_KeyboardInterrupt) } => {

@@ -17,8 +17,10 @@ use crate::core::counters::Counters;
 /// Contexts with an interrupt under way.
 static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 
-/// Starts interrupting `request`, if it still runs, and returns at once. Does nothing while an earlier interrupt of the context waits for its GIL.
+/// Starts interrupting `request`, if it still runs, and returns at once. While an earlier interrupt of the
+/// context waits for its GIL this one only leaves a mark, which the watchdog finds.
 pub fn deliver(request: RequestRef) {
+    request.unwanted.store(true, SeqCst);
     let context = request.context.clone();
     if !lock(&UNDER_WAY).get_or_insert_with(HashSet::new).insert(context.id) {
         return;

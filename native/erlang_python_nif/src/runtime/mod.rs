@@ -13,6 +13,8 @@ mod symbols;
 pub mod thread;
 pub mod watchdog;
 
+use crate::core::lifecycle::Phase;
+
 /// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
 pub const STACK_SIZE: usize = 16 * 1024 * 1024;
 
@@ -26,13 +28,13 @@ pub fn capabilities() -> Capabilities {
     Capabilities { own_gil: symbols::symbols().new_interpreter.is_some() }
 }
 
-/// Interrupts the request that a context runs now, if any.
+/// Interrupts the request that a context runs now, if any. One that was given up is being interrupted already.
 pub fn interrupt_running(context: &context::Shared) -> bool {
     match context.running() {
-        Some(request) => {
+        Some(request) if request.life.phase() == Phase::Running => {
             interrupt::deliver(request);
             true
         }
-        None => false,
+        _ => false,
     }
 }

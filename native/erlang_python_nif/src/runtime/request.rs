@@ -97,7 +97,9 @@ pub struct Request {
     pub flags: Flags,
     /// When nobody may be there to cancel it: the moment the watchdog does.
     pub deadline: Option<Instant>,
-    /// `Py.interrupt` hit this request: its KeyboardInterrupt is ours, not the program's.
+    /// Somebody wants this request interrupted; the watchdog sees to it.
+    pub unwanted: AtomicBool,
+    /// An interrupt has hit this request: its KeyboardInterrupt is ours, not the program's.
     pub interrupted: AtomicBool,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
@@ -132,6 +134,7 @@ impl Request {
             caller,
             flags,
             deadline,
+            unwanted: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             env: AtomicPtr::new(env.into_raw()),
             message,

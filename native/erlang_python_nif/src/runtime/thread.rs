@@ -186,7 +186,7 @@ impl Runtime {
             Ok(value) => (atoms::ok(), value).encode(env),
             Err(failure) => {
                 let interrupted = request.interrupted.load(SeqCst);
-                env.error_tuple(failure.to_term(&mut converter, env, interrupted))
+                env.error_tuple(failure.into_term(&mut converter, env, interrupted))
             }
         };
         Reply { term: (reference.in_env(env), content).encode(env).as_c_arg(), ok }

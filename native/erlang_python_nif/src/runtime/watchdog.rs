@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use flume::{Receiver, RecvTimeoutError, Sender};
+use flume::{Receiver, Sender};
 
 use super::context::{Shared, lock};
 use super::interrupt;
@@ -114,10 +114,7 @@ impl Watchdog {
             ASLEEP.store(false, SeqCst);
             self.idle = 0;
         }
-        match commands.recv_timeout(TICK) {
-            Ok(command) => Some(command),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        commands.recv_timeout(TICK).ok()
     }
 
     fn obey(&mut self, command: Command) {
@@ -203,8 +200,9 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
     if overdue(&request) || !request.caller_alive(env) {
         expire(&request, env);
     }
-    if matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
-        if watched.unheeded % INSIST_TICKS == 0 {
+    let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
+    if missed || matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
+        if watched.unheeded.is_multiple_of(INSIST_TICKS) {
             interrupt::deliver(request);
         }
         watched.unheeded += 1;

@@ -1,0 +1,235 @@
+//! State shared by Elixir, Erlang and Python threads: a concurrent map with counters that lose no update.
+//!
+//! Sharded by key, one short lock per operation. Values other than integers are opaque here and shared by reference, so
+//! that nobody holds a lock while converting one.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use num_bigint::BigInt;
+
+const SHARDS: usize = 64;
+
+pub enum Value<T> {
+    Int(i64),
+    Big(Arc<BigInt>),
+    Other(Arc<T>),
+}
+
+impl<T> Clone for Value<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Value::Int(int) => Value::Int(*int),
+            Value::Big(big) => Value::Big(big.clone()),
+            Value::Other(other) => Value::Other(other.clone()),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum StateError {
+    /// The bound on entries is reached.
+    Full,
+    /// `incr` on a value that is no integer.
+    NotAnInteger,
+}
+
+type Shard<T> = HashMap<Box<[u8]>, Value<T>>;
+
+pub struct State<T> {
+    shards: [Mutex<Shard<T>>; SHARDS],
+    hasher: RandomState,
+    len: AtomicUsize,
+    max: AtomicUsize,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        State {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            len: AtomicUsize::new(0),
+            max: AtomicUsize::new(usize::MAX),
+        }
+    }
+}
+
+impl<T> State<T> {
+    pub fn get(&self, key: &[u8]) -> Option<Value<T>> {
+        self.shard(key).get(key).cloned()
+    }
+
+    /// Stores a value. The old one is dropped after the lock is released: that may take long.
+    pub fn put(&self, key: &[u8], value: Value<T>) -> Result<(), StateError> {
+        let mut shard = self.shard(key);
+        if let Some(slot) = shard.get_mut(key) {
+            let old = std::mem::replace(slot, value);
+            drop(shard);
+            drop(old);
+            return Ok(());
+        }
+        self.reserve()?;
+        shard.insert(key.into(), value);
+        Ok(())
+    }
+
+    /// Whether there was an entry.
+    pub fn delete(&self, key: &[u8]) -> bool {
+        let old = self.shard(key).remove(key);
+        if old.is_some() {
+            self.len.fetch_sub(1, SeqCst);
+        }
+        old.is_some()
+    }
+
+    /// Adds to an integer, which starts at 0, and returns the sum.
+    pub fn incr(&self, key: &[u8], by: &BigInt) -> Result<Value<T>, StateError> {
+        let mut shard = self.shard(key);
+        let small = i64::try_from(by).ok();
+        let new = match shard.get_mut(key) {
+            // The usual case allocates nothing.
+            Some(Value::Int(old)) => match small.and_then(|by| old.checked_add(by)) {
+                Some(sum) => {
+                    *old = sum;
+                    return Ok(Value::Int(sum));
+                }
+                None => integer(BigInt::from(*old) + by),
+            },
+            Some(Value::Big(old)) => integer(&**old + by),
+            Some(Value::Other(_)) => return Err(StateError::NotAnInteger),
+            None => {
+                self.reserve()?;
+                integer(by.clone())
+            }
+        };
+        match shard.entry(key.into()) {
+            Entry::Occupied(mut slot) => drop(slot.insert(new.clone())),
+            Entry::Vacant(slot) => drop(slot.insert(new.clone())),
+        }
+        Ok(new)
+    }
+
+    /// Keys at about this moment: each shard is consistent in itself.
+    pub fn keys(&self) -> Vec<Box<[u8]>> {
+        self.shards.iter().flat_map(|shard| lock(shard).keys().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let old = std::mem::take(&mut *lock(shard));
+            self.len.fetch_sub(old.len(), SeqCst);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len.load(SeqCst)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn max(&self) -> usize {
+        self.max.load(SeqCst)
+    }
+
+    /// Bounds the number of entries; existing ones stay.
+    pub fn set_max(&self, max: usize) {
+        self.max.store(max, SeqCst);
+    }
+
+    fn reserve(&self) -> Result<(), StateError> {
+        let max = self.max.load(SeqCst);
+        self.len
+            .fetch_update(SeqCst, SeqCst, |len| (len < max).then_some(len + 1))
+            .map(drop)
+            .map_err(|_| StateError::Full)
+    }
+
+    fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard<T>> {
+        lock(&self.shards[self.hasher.hash_one(key) as usize % SHARDS])
+    }
+}
+
+/// The smallest representation of an integer.
+pub fn integer<T>(number: BigInt) -> Value<T> {
+    match i64::try_from(&number) {
+        Ok(small) => Value::Int(small),
+        Err(_) => Value::Big(Arc::new(number)),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that panics half-way runs under these locks.
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn int(value: Option<Value<String>>) -> Option<i64> {
+        match value {
+            Some(Value::Int(int)) => Some(int),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn put_get_delete() {
+        let state = State::default();
+        assert!(state.get(b"k").is_none());
+        state.put(b"k", Value::Other(Arc::new("v".to_owned()))).unwrap();
+        assert!(matches!(state.get(b"k"), Some(Value::Other(text)) if *text == "v"));
+        assert!(state.delete(b"k"));
+        assert!(!state.delete(b"k"));
+        assert_eq!(state.len(), 0);
+    }
+
+    #[test]
+    fn counters_start_at_zero_and_grow_past_64_bits() {
+        let state: State<String> = State::default();
+        state.incr(b"n", &BigInt::from(i64::MAX)).unwrap();
+        let sum = state.incr(b"n", &BigInt::from(1)).unwrap();
+        assert!(matches!(sum, Value::Big(big) if *big == BigInt::from(i64::MAX) + 1));
+        let back = state.incr(b"n", &BigInt::from(-1)).unwrap();
+        assert_eq!(int(Some(back)), Some(i64::MAX));
+    }
+
+    #[test]
+    fn only_integers_count() {
+        let state = State::default();
+        state.put(b"k", Value::Other(Arc::new("v".to_owned()))).unwrap();
+        assert!(matches!(state.incr(b"k", &BigInt::from(1)), Err(StateError::NotAnInteger)));
+    }
+
+    #[test]
+    fn the_bound_holds_for_new_keys_only() {
+        let state: State<String> = State::default();
+        state.set_max(1);
+        state.put(b"a", Value::Int(1)).unwrap();
+        assert_eq!(state.put(b"b", Value::Int(1)), Err(StateError::Full));
+        assert!(matches!(state.incr(b"c", &BigInt::from(1)), Err(StateError::Full)));
+        state.put(b"a", Value::Int(2)).unwrap();
+        assert_eq!(int(state.get(b"a")), Some(2));
+        state.clear();
+        state.put(b"b", Value::Int(1)).unwrap();
+        assert_eq!(state.keys(), vec![Box::from(*b"b")]);
+    }
+
+    #[test]
+    fn no_update_is_lost() {
+        let state: Arc<State<String>> = Arc::default();
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let state = state.clone();
+                std::thread::spawn(move || (0..10_000).for_each(|_| drop(state.incr(b"n", &BigInt::from(1)).ok())))
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(int(state.get(b"n")), Some(80_000));
+    }
+}

@@ -1,0 +1,47 @@
+defmodule Py.Test.Wait do
+  @moduledoc false
+  # Waiting in tests: until something is true, with a deadline; never for a fixed time.
+
+  import ExUnit.Assertions
+
+  @doc "Polls until `condition` returns a truthy value, and returns it."
+  def eventually(condition, timeout \\ 10_000) do
+    poll(condition, System.monotonic_time(:millisecond) + timeout)
+  end
+
+  defp poll(condition, deadline) do
+    cond do
+      value = condition.() ->
+        value
+
+      System.monotonic_time(:millisecond) > deadline ->
+        flunk("still not true at the deadline")
+
+      true ->
+        receive do
+        after
+          5 -> poll(condition, deadline)
+        end
+    end
+  end
+
+  @doc "Waits until a context runs a request."
+  def until_running(context) do
+    eventually(fn -> match?({:ok, %{running: true}}, Py.Context.info(context)) end)
+  end
+
+  @doc "A Python file of its own that code can wait for: returns its path."
+  def tmp_path(name) do
+    path =
+      Path.join(System.tmp_dir!(), "erlang_python_#{System.unique_integer([:positive])}_#{name}")
+
+    ExUnit.Callbacks.on_exit(fn -> File.rm_rf(path) end)
+    path
+  end
+
+  @doc "Permits in use and waiting."
+  def permits, do: Map.take(Py.info(), [:in_use, :waiting])
+
+  @doc "Messages in the mailbox of the calling process."
+  def mailbox, do: Process.info(self(), :messages) |> elem(1)
+end
