@@ -57,6 +57,9 @@ defmodule Py do
 
   What has no counterpart is a `Py.ConversionError`, never another value: bitstrings, improper lists, data nested deeper than
   512 levels or cyclic, text with lone surrogates, keys that collide.
+
+  Python's times count microseconds and do not say how many digits are significant: a fraction comes back with six. A
+  `timedelta` has days, seconds and microseconds only: the hour of a `Duration` comes back as 3600 seconds.
   """
 
   alias Py.{Boundary, Options}

@@ -6,19 +6,9 @@ defmodule Py.Test.AtomBound do
 
   @doc "Runs `exceptions/1` in a fresh BEAM."
   def run(count) do
-    paths = Enum.flat_map(:code.get_path(), &[~c"-pa", &1])
-
-    {:ok, peer, _node} =
-      :peer.start_link(%{connection: :standard_io, args: paths, wait_boot: 60_000})
-
-    try do
-      {:ok, _started} =
-        :peer.call(peer, :application, :ensure_all_started, [:erlang_python], 60_000)
-
-      :peer.call(peer, __MODULE__, :exceptions, [count], 120_000)
-    after
-      :peer.stop(peer)
-    end
+    peer = Py.Test.Peer.start([])
+    {:ok, _started} = Py.Test.Peer.start_python(peer)
+    Py.Test.Peer.call(peer, __MODULE__, :exceptions, [count])
   end
 
   @doc """
