@@ -88,7 +88,7 @@ defmodule Py.Callback do
   catch
     kind, reason ->
       {:error, Atom.to_string(kind), text(kind, reason, __STACKTRACE__),
-       Exception.format_stacktrace(__STACKTRACE__)}
+       __STACKTRACE__ |> Exception.format_stacktrace() |> cut()}
   end
 
   @doc false
@@ -108,10 +108,27 @@ defmodule Py.Callback do
     "no function is registered as #{inspect(name)}; register it with Py.register_function/2"
   end
 
-  defp text(:error, reason, stacktrace) do
-    error = Exception.normalize(:error, reason, stacktrace)
-    "#{inspect(error.__struct__)}: #{Exception.message(error)}"
+  # A chain of failing callbacks passes its texts up through every level: each is cut, or they would grow without bound.
+  @max_text 2_000
+
+  # What failed further down is told as it was there, and without tracebacks, which tell it once more.
+  defp text(:error, %Py.Error{type: "CallbackError", message: message}, _stacktrace), do: message
+
+  defp text(:error, %Py.Error{type: type, message: message}, _stacktrace) do
+    cut("Py.Error: #{type}: #{message}")
   end
 
-  defp text(_kind, reason, _stacktrace), do: inspect(reason)
+  defp text(:error, reason, stacktrace) do
+    error = Exception.normalize(:error, reason, stacktrace)
+    cut("#{inspect(error.__struct__)}: #{Exception.message(error)}")
+  end
+
+  defp text(_kind, reason, _stacktrace), do: reason |> inspect() |> cut()
+
+  defp cut(text) do
+    case String.split_at(text, @max_text) do
+      {text, ""} -> text
+      {start, _rest} -> start <> "…"
+    end
+  end
 end

@@ -88,6 +88,13 @@ class CallbackError(RuntimeError):
         self.kind = kind
         self.reason = reason
         self.stacktrace = stacktrace
+        if stacktrace:
+            self.add_note(f"Elixir stacktrace:\n{stacktrace}".rstrip())
 
     def __str__(self):
-        return f"{self.reason}\n{self.stacktrace}".rstrip() if self.stacktrace else self.reason
+        return self.reason
+
+
+# Where users find them.
+for _class in (Atom, Pid, Ref, Port, Function, CallbackError):
+    _class.__module__ = "erlang"

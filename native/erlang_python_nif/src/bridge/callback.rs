@@ -156,7 +156,7 @@ fn on_context(
     env: &mut OwnedTermEnv,
     content: ErlNifTerm,
 ) -> PyResult<Answer> {
-    if request.depth() >= MAX_CHAIN {
+    if request.depth() > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
