@@ -45,23 +45,33 @@ pub struct Answer {
 pub struct CallbackSlot {
     waiting: AtomicBool,
     answered: AtomicBool,
+    /// An interrupt came while the request waited.
+    interrupted: AtomicBool,
     state: Mutex<(u64, Option<Answer>)>,
 }
 
 impl CallbackSlot {
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.load(SeqCst)
+    fn expect(&self, id: u64) {
+        let mut state = lock(&self.state);
+        *state = (id, None);
+        self.answered.store(false, SeqCst);
+        self.interrupted.store(false, SeqCst);
+        self.waiting.store(true, SeqCst);
     }
 
-    fn expect(&self, id: u64) {
-        *lock(&self.state) = (id, None);
-        self.answered.store(false, SeqCst);
-        self.waiting.store(true, SeqCst);
+    /// Ends the wait for the answer: whether there was one.
+    pub fn interrupt(&self) -> bool {
+        let _state = lock(&self.state);
+        let waiting = self.waiting.load(SeqCst);
+        if waiting {
+            self.interrupted.store(true, SeqCst);
+        }
+        waiting
     }
 
     fn put(&self, id: u64, answer: Answer) -> bool {
         let mut state = lock(&self.state);
-        let wanted = state.0 == id && self.is_waiting() && state.1.is_none();
+        let wanted = state.0 == id && self.waiting.load(SeqCst) && state.1.is_none();
         if wanted {
             state.1 = Some(answer);
             self.answered.store(true, SeqCst);
@@ -69,9 +79,11 @@ impl CallbackSlot {
         wanted
     }
 
+    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
     fn finish(&self) -> Option<Answer> {
+        let mut state = lock(&self.state);
         self.waiting.store(false, SeqCst);
-        lock(&self.state).1.take()
+        state.1.take().filter(|_| !self.interrupted.load(SeqCst))
     }
 }
 
@@ -207,7 +219,7 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
             runtime.handle(&nested);
         }
         let answered = || request.callback.answered.load(SeqCst);
-        let unwanted = || request.life.phase() != Phase::Serving || request.interrupted.load(SeqCst);
+        let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
         // SAFETY: called by Python code, hence attached.
         unsafe {
             detach(|| {
@@ -236,7 +248,8 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
     answer.map_err(|RecvError::Disconnected| no_dispatcher(call))
 }
 
-/// Sends `{py_callback, request | nil, caller | nil, {callback, id, target, args}}` to the dispatcher.
+/// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
+/// `$callers` of the function's process shall be.
 fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&RequestRef>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
@@ -247,14 +260,17 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&Reques
         LocalPid::from_c_arg(pid.assume_init())
     };
     env.send(&dispatcher, |env| {
-        let nil = atoms::nil().to_term(env);
-        let (request, caller) = match request {
-            Some(request) => (request.encode(env), request.caller.encode(env)),
-            None => (nil, nil),
+        let (request, callers) = match request {
+            Some(request) => {
+                // SAFETY: this thread runs the request.
+                let (.., callers) = unsafe { request.message() };
+                (request.encode(env), callers.in_env(env).list_prepend(request.client.encode(env)))
+            }
+            None => (atoms::nil().to_term(env), Term::list_new_empty(env)),
         };
         // SAFETY: the content was made in this environment.
         let content = unsafe { Term::new(env, content) };
-        make_tuple(env, &[atoms::py_callback().to_term(env), request, caller, content])
+        make_tuple(env, &[atoms::py_callback().to_term(env), request, callers, content])
     })
 }
 

@@ -37,16 +37,21 @@ fn submit<'a>(
     if shared.queue.is_closed() {
         return atoms::stopped().to_term(env);
     }
-    let parent = callback::parent_of(&env.pid(), || callback::pids(callers));
+    let client = env.pid();
+    // Nobody waits for a cast: it is not part of the chain that makes it.
+    let parent = match flags.has(Flags::CAST) {
+        true => None,
+        false => callback::parent_of(&client, || callback::pids(callers)),
+    };
     if parent.is_some() {
         shared.enter_nested();
     } else if !shared.enter() {
         return overloaded(env, shared.load(), shared.settings.max_queue);
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
-    let message = make_tuple(env, &[reference, operation, namespace]);
+    let message = make_tuple(env, &[reference, operation, namespace, callers]);
     let nested = parent.is_some();
-    let request = Request::new(shared.clone(), caller, message, flags, deadline, parent);
+    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
