@@ -3,8 +3,6 @@ defmodule Py.CallbacksTest do
 
   import Py.Test.Wait
 
-  require Logger
-
   # What a test registers is gone after it.
   defp register(name, fun) do
     on_exit(fn -> Py.unregister_function(name) end)
@@ -36,6 +34,46 @@ defmodule Py.CallbacksTest do
   end
 
   def add(a, b), do: a + b
+
+  # For functions that report to the test and return something else.
+  defp tell(pid, message, result \\ nil) do
+    send(pid, message)
+    result
+  end
+
+  # `down(n)` in Python calls `name` in Elixir, which calls `down(n - 1)` on the context it is given, and so on: `n` levels.
+  # Each level leaves a mark before and after its callback; the result tells threads and interpreters, deepest last.
+  @down """
+  import erlang, sys, threading
+  marks = []
+  def down(name, n):
+      marks.append(("in", n))
+      here = (threading.get_ident(), id(sys.modules))
+      below = erlang.call(name, n) if n else []
+      marks.append(("out", n))
+      return [here] + below
+  """
+
+  defp register_down(name, contexts) do
+    for ctx <- contexts, do: Py.exec!(ctx, @down)
+    # Level by level over the contexts, round and round.
+    register(name, fn n ->
+      ctx = Enum.at(contexts, rem(n, length(contexts)))
+      Py.call!(ctx, "__main__", :down, [name, n - 1], timeout: 60_000)
+    end)
+  end
+
+  defp down(ctx, name, n, options \\ []) do
+    Py.call(ctx, "__main__", :down, [name, n], [timeout: 60_000] ++ options)
+  end
+
+  defp in_permits(max, work) do
+    {_used, before, _waiting} = Py.Native.permits()
+    on_exit(fn -> Py.Native.set_max_permits(before) end)
+    Py.Native.set_max_permits(max)
+    work.()
+    Py.Native.set_max_permits(before)
+  end
 
   for mode <- modes() do
     describe "#{mode}: functions" do
@@ -124,7 +162,7 @@ defmodule Py.CallbacksTest do
 
       test "values in both directions", %{ctx: ctx} do
         me = self()
-        register("seen", fn value -> send(me, {:seen, value}) && value end)
+        register("seen", fn value -> tell(me, {:seen, value}, value) end)
 
         values = [
           nil,
@@ -154,7 +192,10 @@ defmodule Py.CallbacksTest do
 
         assert eval(ctx, "__import__('erlang').call('seen', float('nan'), )") == "nan"
         assert_received {:seen, :nan}
-        assert eval(ctx, "__import__('erlang').call('seen', __import__('erlang').atom('ok'))") == "ok"
+
+        assert eval(ctx, "__import__('erlang').call('seen', __import__('erlang').atom('ok'))") ==
+                 "ok"
+
         assert_received {:seen, :ok}
         assert %Py.Object{} = eval(ctx, "__import__('erlang').call('seen', object())")
         assert_received {:seen, %Py.Object{type: "object"}}
@@ -169,7 +210,7 @@ defmodule Py.CallbacksTest do
 
       test "in the Erlang dialect", %{ctx: ctx} do
         me = self()
-        register("seen", fn value -> send(me, {:seen, value}) && {:ok, [value, :none]} end)
+        register("seen", fn value -> tell(me, {:seen, value}, {:ok, [value, :none]}) end)
         options = [context: ctx, dialect: :erlang]
 
         assert Py.eval("__import__('erlang').call('seen', None)", options) ==
@@ -239,7 +280,7 @@ defmodule Py.CallbacksTest do
         Process.group_leader(self(), leader)
         on_exit(fn -> Process.exit(leader, :normal) end)
 
-        register("look", fn -> send(self(), {:look, look()}) && nil end)
+        register("look", fn -> tell(self(), {:look, look()}) end)
         expected = {self(), :value, [request_id: "r1"], leader}
         Py.exec!(ctx, "import erlang")
 
@@ -263,7 +304,11 @@ defmodule Py.CallbacksTest do
         me = self()
         {:ok, leader} = StringIO.open("")
         original = Process.group_leader()
-        register("look", fn -> send(me, {:look, self(), Process.get(:"$callers"), Process.group_leader()}) && 7 end)
+
+        register("look", fn ->
+          tell(me, {:look, self(), Process.get(:"$callers"), Process.group_leader()}, 7)
+        end)
+
         Process.group_leader(self(), leader)
         assert Py.await(Py.async(:erlang, :call, ["look"], context: ctx)) == {:ok, 7}
         Process.group_leader(self(), original)
@@ -283,7 +328,7 @@ defmodule Py.CallbacksTest do
 
       test "of cast is a supervised one that acts for the caller", %{ctx: ctx} do
         me = self()
-        register("look", fn -> send(me, {:look, self(), Process.get(:"$callers")}) && nil end)
+        register("look", fn -> tell(me, {:look, self(), Process.get(:"$callers")}) end)
         assert Py.cast(:erlang, :call, ["look"], context: ctx) == :ok
         assert_receive {:look, pid, [^me]}, 5_000
         assert pid != me
@@ -295,7 +340,7 @@ defmodule Py.CallbacksTest do
 
       test "of Python threads and executors is a supervised one", %{ctx: ctx} do
         me = self()
-        register("square", fn n -> send(me, {:ran_in, self()}) && n * n end)
+        register("square", fn n -> tell(me, {:ran_in, self()}, n * n) end)
 
         code = """
         import erlang, threading
@@ -314,7 +359,12 @@ defmodule Py.CallbacksTest do
 
         assert Py.exec!(ctx, code, return: :last) == [squares.(0..7), squares.(0..39)]
 
-        pids = for _ <- 1..48, do: assert_receive({:ran_in, pid}) && pid
+        pids =
+          for _ <- 1..48 do
+            assert_receive {:ran_in, pid}
+            pid
+          end
+
         assert me not in pids
         assert length(Enum.uniq(pids)) == 48
         works(ctx)
@@ -337,7 +387,11 @@ defmodule Py.CallbacksTest do
         outcomes
         """
 
-        assert ["error: RuntimeError: no", "exit: the process of the function ended: :killed", third] =
+        assert [
+                 "error: RuntimeError: no",
+                 "exit: the process of the function ended: :killed",
+                 third
+               ] =
                  Py.exec!(ctx, code, return: :last)
 
         assert third =~ "no function is registered"
@@ -406,14 +460,19 @@ defmodule Py.CallbacksTest do
 
       test "of async and cast may call the same context", %{ctx: ctx} do
         me = self()
-        Py.exec!(ctx, "import erlang\ndef down(n): return 0 if n == 0 else 1 + erlang.down(n - 1)")
+
+        Py.exec!(
+          ctx,
+          "import erlang\ndef down(n): return 0 if n == 0 else 1 + erlang.down(n - 1)"
+        )
+
         register("down", fn n -> Py.call!(ctx, "__main__", :down, [n]) end)
         assert Py.await(Py.async("__main__", :down, [20], context: ctx)) == {:ok, 20}
 
         tasks = for n <- 1..20, do: Py.async("__main__", :down, [n], context: ctx)
         assert Py.await_many(tasks) == for(n <- 1..20, do: {:ok, n})
 
-        register("told", fn n -> send(me, {:told, n}) && nil end)
+        register("told", fn n -> tell(me, {:told, n}) end)
         Py.exec!(ctx, "def tell(n): erlang.told(down(n))")
         assert Py.cast("__main__", :tell, [20], context: ctx) == :ok
         assert_receive {:told, 20}, 10_000
@@ -424,8 +483,8 @@ defmodule Py.CallbacksTest do
         me = self()
 
         register("again", fn
-          0 -> send(me, :done) && nil
-          n -> Py.cast(:erlang, :call, ["again", n - 1], context: ctx) && nil
+          0 -> tell(me, :done)
+          n -> Py.cast(:erlang, :call, ["again", n - 1], context: ctx)
         end)
 
         assert Py.cast(:erlang, :call, ["again", 1_000], context: ctx) == :ok
@@ -441,6 +500,232 @@ defmodule Py.CallbacksTest do
 
         assert eval(ctx, "__import__('erlang').later(4)") == [1, 4, 9, 16]
         works(ctx)
+      end
+    end
+  end
+
+  for mode <- modes() do
+    describe "#{mode}: chains" do
+      @describetag mode: mode
+
+      for levels <- [10, 50, 200, 256] do
+        test "of #{levels} levels on one context", %{ctx: ctx} do
+          levels = unquote(levels)
+          register_down("down", [ctx])
+          assert {:ok, seen} = down(ctx, "down", levels)
+          # One thread and one interpreter, those of the context.
+          assert length(seen) == levels + 1
+          assert Enum.uniq(seen) == [eval(ctx, "threading.get_ident(), id(sys.modules)")]
+          # Each level went in once and out once, in order.
+          ins = for n <- levels..0//-1, do: {"in", n}
+          assert eval(ctx, "marks") == ins ++ for(n <- 0..levels, do: {"out", n})
+          works(ctx)
+        end
+      end
+
+      test "past the bound are a clear error", %{ctx: ctx} do
+        register_down("down", [ctx])
+
+        for levels <- [257, 400] do
+          assert {:error, %Py.Error{type: "CallbackError", message: message}} =
+                   down(ctx, "down", levels)
+
+          assert message == "callbacks nested deeper than 256 levels"
+        end
+
+        # Without an end of its own.
+        register("forever", fn -> Py.call!(ctx, :erlang, :call, ["forever"]) end)
+
+        assert {:error, %Py.Error{message: "callbacks nested deeper than 256 levels"}} =
+                 Py.call(ctx, :erlang, :call, ["forever"])
+
+        assert {:ok, seen} = down(ctx, "down", 256)
+        assert length(seen) == 257
+        works(ctx)
+      end
+
+      test "a thousand at once on two contexts", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+
+        for {name, ctx} <- [{"down1", ctx}, {"down2", other}] do
+          Py.exec!(
+            ctx,
+            "import erlang\ndef down(name, n, x): return x if n == 0 else 1 + erlang.call(name, n, x)"
+          )
+
+          register(name, fn n, x ->
+            Py.call!(ctx, "__main__", :down, [name, n - 1, x], timeout: 60_000)
+          end)
+        end
+
+        tasks =
+          for x <- 1..1_000 do
+            {ctx, name} = if rem(x, 2) == 0, do: {ctx, "down1"}, else: {other, "down2"}
+
+            Task.async(fn ->
+              {Py.call(ctx, "__main__", :down, [name, 5, x], timeout: 60_000), mailbox()}
+            end)
+          end
+
+        assert Task.await_many(tasks, 60_000) == for(x <- 1..1_000, do: {{:ok, x + 5}, []})
+        works(ctx)
+        works(other)
+      end
+
+      test "with a limit of one", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("one", [ctx])
+        register_down("two", [ctx, other])
+
+        in_permits(1, fn ->
+          tasks =
+            for n <- 1..40 do
+              name = if rem(n, 2) == 0, do: "one", else: "two"
+              Task.async(fn -> down(ctx, name, 5) end)
+            end
+
+          for result <- Task.await_many(tasks, 60_000) do
+            assert {:ok, seen} = result
+            assert length(seen) == 6
+          end
+        end)
+
+        works(ctx)
+      end
+
+      test "across two contexts", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("both", [ctx, other])
+        # Level 20 starts on `other`; odd ones are there, even ones on `ctx`.
+        assert {:ok, seen} = down(ctx, "both", 20)
+
+        [here, there] =
+          for c <- [ctx, other], do: eval(c, "threading.get_ident(), id(sys.modules)")
+
+        assert here != there
+        assert Enum.frequencies(seen) == %{here => 11, there => 10}
+        works(ctx)
+        works(other)
+      end
+
+      test "across two contexts, in opposite directions at once", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("there", [ctx, other])
+        register_down("back", [other, ctx])
+
+        tasks =
+          for n <- 1..200 do
+            {ctx, name} = if rem(n, 2) == 0, do: {ctx, "there"}, else: {other, "back"}
+            Task.async(fn -> down(ctx, name, 1 + rem(n, 7)) end)
+          end
+
+        for {n, result} <- Enum.zip(1..200, Task.await_many(tasks, 60_000)) do
+          assert {:ok, seen} = result
+          assert length(seen) == 2 + rem(n, 7)
+        end
+
+        works(ctx)
+        works(other)
+      end
+
+      test "of two contexts that wait for each other go on", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        me = self()
+
+        # Each chain holds its context until the other one does, too.
+        register("meet", fn context ->
+          send(me, {:holds, self()})
+          assert_receive :go, 10_000
+          Py.eval!(context, "6 * 7", timeout: 10_000)
+        end)
+
+        for c <- [ctx, other], do: Py.exec!(c, "import erlang")
+
+        tasks =
+          for {c, wanted} <- [{ctx, other}, {other, ctx}] do
+            Task.async(fn -> Py.call(c, :erlang, :call, ["meet", wanted]) end)
+          end
+
+        for _ <- 1..2, do: assert_receive({:holds, _pid}, 10_000)
+        for task <- tasks, do: send(task.pid, :go)
+        assert Task.await_many(tasks, 30_000) == [{:ok, 42}, {:ok, 42}]
+        works(ctx)
+      end
+
+      test "of Tasks that a function starts", %{ctx: ctx} do
+        register("fan", fn n ->
+          1..n
+          |> Enum.map(&Task.async(fn -> eval(ctx, "n * n", %{n: &1}) end))
+          |> Task.await_many()
+        end)
+
+        register("stream", fn n ->
+          1..n
+          |> Task.async_stream(&eval(ctx, "n * n", %{n: &1}), max_concurrency: 4)
+          |> Enum.map(fn {:ok, value} -> value end)
+        end)
+
+        # Tasks of Tasks, and callbacks of theirs.
+        register("deep", fn n ->
+          fn -> Task.async(fn -> eval(ctx, "erlang.fan(n)", %{n: n}) end) |> Task.await() end
+          |> Task.async()
+          |> Task.await()
+        end)
+
+        Py.exec!(ctx, "import erlang")
+        squares = for n <- 1..20, do: n * n
+
+        for name <- ["fan", "stream", "deep"] do
+          assert eval(ctx, "erlang.call(name, 20)", %{name: name}) == squares
+          assert Py.await(Py.async(:erlang, :call, [name, 20], context: ctx)) == {:ok, squares}
+        end
+
+        in_permits(1, fn -> assert eval(ctx, "erlang.deep(20)") == squares end)
+        works(ctx)
+      end
+
+      test "of Tasks of the default pool" do
+        register("fan", fn n ->
+          1..n
+          |> Task.async_stream(&Py.eval!("n * n", locals: %{n: &1}), timeout: 60_000)
+          |> Enum.map(fn {:ok, value} -> value end)
+        end)
+
+        squares = for n <- 1..8, do: n * n
+
+        tasks =
+          for _ <- 1..40 do
+            Task.async(fn ->
+              Py.exec!("import erlang\ndef fan(n): return erlang.fan(n)")
+              Py.eval!("fan(8)", timeout: 60_000)
+            end)
+          end
+
+        assert Task.await_many(tasks, 60_000) == List.duplicate(squares, 40)
+        assert permits() == %{in_use: 0, waiting: 0}
+      end
+
+      test "let strangers wait their turn", %{ctx: ctx} do
+        me = self()
+        Py.exec!(ctx, "order = []")
+
+        register("slow", fn ->
+          send(me, {:in_function, self()})
+          assert_receive :go, 10_000
+          Py.exec!(ctx, "order.append('nested')")
+        end)
+
+        chain =
+          Task.async(fn ->
+            Py.exec!(ctx, "import erlang; erlang.slow(); order.append('chain')")
+          end)
+
+        assert_receive {:in_function, pid}, 10_000
+        stranger = Task.async(fn -> Py.exec!(ctx, "order.append('stranger')") end)
+        assert eventually(fn -> match?({:ok, %{queued: 1}}, Py.Context.info(ctx)) end)
+        send(pid, :go)
+        assert Task.await_many([chain, stranger]) == [:ok, :ok]
+        assert eval(ctx, "order") == ["nested", "chain", "stranger"]
       end
     end
   end

@@ -4,7 +4,9 @@
 //!    to that process as `{reference, {callback, id, target, args}}`: it runs the function in its own `receive` loop.
 //! 2. This thread releases the interpreter and waits, on its queue, for the answer.
 //! 3. Calls of that function into Python are *nested requests*. `CHAINS` tells whose they are; on this context they run
-//!    right here, on top of the waiting one, and ride on its permit. Strangers' requests wait their turn.
+//!    right here, on top of the waiting one, and ride on its permit. Nested requests of other chains run here, too: those
+//!    chains hold other contexts, whose requests may wait for this one. Whatever nested request started last of all can
+//!    always end, so no circle of contexts ever waits for itself. First requests of strangers wait their turn.
 //! 4. `answer` brings the result, or the request is interrupted, and Python goes on.
 //!
 //! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
@@ -168,7 +170,7 @@ fn on_context(
     env: &mut OwnedTermEnv,
     content: ErlNifTerm,
 ) -> PyResult<Answer> {
-    if request.depth() > MAX_CHAIN {
+    if request.depth().max(lock(&runtime.shared().stack).len()) > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
@@ -215,20 +217,22 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let mut spin = Spin::new(shared.settings.spin);
     loop {
         let seen = shared.queue.arrivals();
-        while let Some(nested) = shared.queue.pop_first_class(|nested| nested.descends_from(request)) {
-            runtime.handle(&nested);
-        }
         let answered = || request.callback.answered.load(SeqCst);
         let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
+        if answered() || unwanted() {
+            return request.callback.finish();
+        }
+        let own = shared.queue.pop_first_class(|nested| nested.descends_from(request));
+        if let Some(nested) = own.or_else(|| shared.queue.pop_first_class(|_| true)) {
+            runtime.handle(&nested);
+            continue;
+        }
         // SAFETY: called by Python code, hence attached.
         unsafe {
             detach(|| {
                 let ready = || answered() || unwanted() || shared.queue.arrivals() != seen;
                 shared.queue.wait_for(&mut spin, ready);
             });
-        }
-        if answered() || unwanted() {
-            return request.callback.finish();
         }
     }
 }
