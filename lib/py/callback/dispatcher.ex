@@ -6,12 +6,16 @@ defmodule Py.Callback.Dispatcher do
 
   alias Py.{Callback, Native}
 
-  def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+  # In the supervisor, which owns the table: functions stay registered when this process is restarted.
+  def start_link(_options) do
+    if :ets.whereis(Callback) == :undefined,
+      do: :ets.new(Callback, [:named_table, :public, read_concurrency: true])
+
+    GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+  end
 
   @impl true
   def init(nil) do
-    # In this process, which outlives contexts.
-    :ets.new(Callback, [:named_table, :public, read_concurrency: true])
     Native.callback_drop_pending()
     {:ok, %{}}
   end

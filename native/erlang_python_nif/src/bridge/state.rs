@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use num_bigint::{BigInt, Sign};
 use pyo3::ffi;
-use rustler::Term;
 use rustler::sys::ErlNifTerm;
+use rustler::{Env, Term};
 
 use super::{Call, expect_args};
 use crate::core::state::{State, StateError, Value, integer};
@@ -18,7 +18,8 @@ pub struct Stored {
     term: ErlNifTerm,
 }
 
-// SAFETY: a stored term is never changed; reading and copying it from several threads at once is allowed.
+// SAFETY: a stored term is never changed, and all that is ever done with it is to copy it into another environment, which
+// several threads may do at once.
 unsafe impl Sync for Stored {}
 
 impl Stored {
@@ -26,9 +27,11 @@ impl Stored {
         Stored { env, term }
     }
 
-    pub fn term(&self) -> Term<'_> {
+    /// A copy in another environment; large binaries are shared. Never the term itself: inspecting one may write to its
+    /// environment (`enif_inspect_binary`, for binaries that start within a byte), which is not for several threads.
+    pub fn copy_to<'a>(&self, env: Env<'a>) -> Term<'a> {
         // SAFETY: the term lives in this environment.
-        unsafe { Term::new(self.env.env(), self.term) }
+        unsafe { Term::new(self.env.env(), self.term) }.in_env(env)
     }
 }
 
@@ -80,7 +83,10 @@ fn to_object(call: &Call<'_>, value: Value<Stored>) -> PyResult<Obj> {
             let (sign, bytes) = big.to_bytes_le();
             call.converter().big(sign == Sign::Minus, &bytes)
         }
-        Value::Other(stored) => call.object(stored.term()),
+        Value::Other(stored) => {
+            let env = OwnedTermEnv::new();
+            call.object(stored.copy_to(env.env()))
+        }
     }
 }
 
