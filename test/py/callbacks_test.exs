@@ -1061,10 +1061,11 @@ defmodule Py.CallbacksTest do
             for n in range(times):
                 assert erlang.echo(value) == value
                 assert f(n) == n
-                try:
-                    erlang.fails()
-                except erlang.CallbackError:
-                    pass
+                if n % 5 == 0:
+                    try:
+                        erlang.fails()
+                    except erlang.CallbackError:
+                        pass
         def tell(times):
             for n in range(times): erlang.send(erlang.self(), n)
         def nested(times):
