@@ -20,6 +20,9 @@ defmodule Py.Callback do
   256. Where no process waits - `Py.cast/4`, `Py.async/4`, threads that Python code started - it runs in a supervised process
   whose `$callers` name the process that made the call.
 
+  A thread that Python code started belongs to no call: a function that it calls must not call the context whose code waits
+  for that thread (`thread.join()`), or both wait until the timeout. Call another context, or do not wait there.
+
   A function that fails raises `erlang.CallbackError`, a `RuntimeError`, in Python.
   """
 
