@@ -14,17 +14,12 @@ defmodule Demo.Analysis do
 
     # Both ways in every round, so that what else the machine does meets them alike.
     ways = ways(Py.info())
-    runs = for _ <- 1..@rounds, way <- ways, do: {way, measure(way, files, examples)}
-    found = runs |> Enum.map(fn {_way, {_time, found}} -> found end) |> Enum.uniq()
+    runs = for _ <- 1..@rounds, way <- ways, do: measure(way, files, examples)
+    found = runs |> Enum.map(fn {_way, _used, found} -> found end) |> Enum.uniq()
+    IO.puts("\n#{describe(hd(found))}\n")
+    Demo.Text.check!(length(found) == 1, "all #{length(runs)} runs found the same in every file.")
 
-    IO.puts(["\n", describe(hd(found)), "\n"])
-
-    IO.puts(
-      "All #{length(runs)} runs found the same in every file: #{Demo.Text.yes_no(length(found) == 1)}."
-    )
-
-    medians =
-      for {name, _, _} = way <- ways, do: {name, median(for {^way, {time, _}} <- runs, do: time)}
+    medians = for way <- ways, do: {elem(way, 0), median(for {^way, used, _} <- runs, do: used)}
 
     Enum.map(medians, &rate(&1, length(files))) ++ speed_up(medians)
   end
@@ -49,18 +44,21 @@ defmodule Demo.Analysis do
   end
 
   # Every context takes the next file when it has done one.
-  defp measure({name, mode, number}, files, examples) do
+  defp measure({name, mode, number} = way, files, examples) do
     contexts = for _ <- 1..number, do: start(mode, examples)
     queue = {List.to_tuple(files), :atomics.new(1, [])}
     caller = self()
-    start = System.monotonic_time(:microsecond)
+    {start, cpu_start} = clocks()
     for context <- contexts, do: spawn_link(fn -> work(context, queue, caller) end)
-    progress = Demo.Progress.new(name, length(files))
-    results = collect(length(files), progress, %{})
-    time = System.monotonic_time(:microsecond) - start
+    found = collect(length(files), Demo.Progress.new(name, length(files)), %{})
+    {stop, cpu_stop} = clocks()
     Enum.each(contexts, &Py.Context.stop/1)
-    {time, results}
+    {way, {stop - start, cpu_stop - cpu_start}, found}
   end
+
+  # Seconds that passed, and seconds of processor time that this program used.
+  defp clocks,
+    do: {System.monotonic_time(:microsecond) / 1_000_000, Py.call!(:time, :process_time)}
 
   defp start(mode, examples) do
     {:ok, context} =
@@ -91,7 +89,7 @@ defmodule Demo.Analysis do
 
   defp describe(results) do
     {broken, parsed} = Enum.split_with(results, fn {_file, result} -> result == nil end)
-    sum = fn key -> parsed |> Enum.sum_by(fn {_file, result} -> result[key] end) end
+    sum = fn key -> Enum.sum(for {_file, result} <- parsed, do: result[key]) end
 
     """
       #{sum.("lines")} lines, #{sum.("classes")} classes, #{sum.("functions")} functions, #{sum.("branches")} branches
@@ -105,21 +103,21 @@ defmodule Demo.Analysis do
     found =
       for {file, %{^key => {number, name}}} <- parsed, do: {number, name, Path.basename(file)}
 
-    {number, name, file} = Enum.max(found, fn -> {0, "none", "no file"} end)
-    "#{name} of #{file}, #{number} #{unit}"
+    with {number, name, file} <- Enum.max(found, fn -> "none" end),
+         do: "#{name} of #{file}, #{number} #{unit}"
   end
 
-  defp median(times), do: times |> Enum.sort() |> Enum.at(div(length(times), 2))
+  defp median(runs), do: runs |> Enum.sort() |> Enum.at(div(length(runs), 2))
 
-  defp rate({name, time}, files) do
-    {"Syntax trees, #{name}",
-     "#{round(files / time * 1_000_000)} files a second, #{Demo.Text.decimal(time / 1_000_000, 1)} s"}
+  # The number of cores in use shows whether other programs kept the processors busy.
+  defp rate({name, {time, cpu}}, files) do
+    rate = "#{round(files / time)} files a second"
+    cores = "#{Demo.Text.decimal(cpu / time, 2)} cores in use"
+    {"Syntax trees, #{name}", "#{rate}, #{Demo.Text.decimal(time, 2)} s, #{cores}"}
   end
 
-  defp speed_up([{_worker, one}, {name, many}]),
-    do: [
-      {"Speed-up", "#{name} were #{Demo.Text.decimal(one / many, 2)} times as fast as one worker"}
-    ]
+  defp speed_up([{_worker, {one, _}}, {name, {many, _}}]),
+    do: [{"Speed-up", "#{name}: #{Demo.Text.decimal(one / many, 2)} times as fast as one worker"}]
 
   defp speed_up(_one_way), do: []
 end
@@ -158,12 +156,8 @@ defmodule Demo.Digits do
     accuracy = "#{Demo.Text.decimal(100 * right / testing, 1)} % (#{right} of #{testing})"
     rate = "#{round(testing / time * 1_000_000)} calls a second"
 
-    IO.puts("""
-    #{rate}, accuracy #{accuracy}.
-    The same digits as in one call with all images: #{Demo.Text.yes_no(same?)}.
-
-    #{confusion(pairs)}\
-    """)
+    Demo.Text.check!(same?, "the processes got the digits that one call with all images gets.")
+    IO.puts("#{rate}, accuracy #{accuracy}.\n\n#{confusion(pairs)}")
 
     [{"Digits, #{testing} processes at once", rate}, {"Digits, accuracy", accuracy}]
   end
@@ -226,8 +220,8 @@ end
 
 defmodule Demo.Text do
   def decimal(number, digits), do: :erlang.float_to_binary(number * 1.0, decimals: digits)
-  def yes_no(true), do: "yes"
-  def yes_no(false), do: "NO"
+  def check!(true, text), do: IO.puts("Checked: #{text}")
+  def check!(false, text), do: raise("this does not hold: #{text}")
   def title(text), do: IO.puts("\n== #{text}\n")
 
   def table(rows) do
