@@ -10,7 +10,7 @@ use crate::bridge::callback;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
-use crate::runtime::request::{Flags, PERMITS, Request, RequestRef};
+use crate::runtime::request::{Claim, Flags, PERMITS, Request, RequestRef};
 use crate::runtime::watchdog;
 
 /// Hands a request to a context. `caller` gets `{reference, {ok, value} | {error, reason}}`, unless the request is
@@ -53,7 +53,7 @@ fn submit<'a>(
         Shared::enqueue_nested(request.clone());
         return request.encode(env);
     }
-    match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || request.clone()) {
+    match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
         Acquired::Now => {
             request.permit.hold();
             request.life.queue();

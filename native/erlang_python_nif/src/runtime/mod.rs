@@ -4,6 +4,7 @@ pub mod caches;
 pub mod context;
 pub mod execute;
 pub mod failure;
+pub mod holder;
 pub mod host;
 pub mod interpreter;
 mod interrupt;

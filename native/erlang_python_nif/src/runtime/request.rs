@@ -8,6 +8,7 @@ use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_f
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use super::context::Shared;
+use super::holder::HolderRef;
 use crate::bridge::callback::CallbackSlot;
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
@@ -15,7 +16,38 @@ use crate::core::permits::{PermitSlot, Permits, Waiter};
 pub type RequestRef = ResourceArc<Request>;
 
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
-pub static PERMITS: Permits<RequestRef> = Permits::new(usize::MAX);
+pub static PERMITS: Permits<Claim> = Permits::new(usize::MAX);
+
+/// Who waits for a permit.
+pub enum Claim {
+    Request(RequestRef),
+    Holder(HolderRef),
+}
+
+impl Claim {
+    pub fn request(&self) -> Option<&RequestRef> {
+        match self {
+            Claim::Request(request) => Some(request),
+            Claim::Holder(_) => None,
+        }
+    }
+}
+
+impl Waiter for Claim {
+    fn grant(&self) -> bool {
+        match self {
+            Claim::Request(request) => request.grant(),
+            Claim::Holder(holder) => holder.grant(),
+        }
+    }
+
+    fn gone(&self) -> bool {
+        match self {
+            Claim::Request(request) => request.gone(),
+            Claim::Holder(holder) => holder.gone(),
+        }
+    }
+}
 
 /// A process-independent environment, freed when dropped.
 pub struct OwnedTermEnv(*mut ErlNifEnv);
@@ -99,7 +131,7 @@ impl Flags {
 
 pub struct Request {
     pub life: Lifecycle,
-    pub permit: PermitSlot<RequestRef>,
+    pub permit: PermitSlot<Claim>,
     pub context: Arc<Shared>,
     /// Who gets the reply and whose death cancels the request.
     pub caller: LocalPid,

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use flume::{Receiver, Sender};
 
 use super::context::{Shared, lock};
+use super::holder::HolderRef;
 use super::interrupt;
-use super::request::{OwnedTermEnv, PERMITS, Request, RequestRef};
+use super::request::{Claim, OwnedTermEnv, PERMITS, Request, RequestRef};
 use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
@@ -38,6 +39,8 @@ pub enum Command {
     Refuse(RequestRef),
     /// This running request was cancelled: interrupt it.
     Interrupt(RequestRef),
+    /// This process has got its permit.
+    Tell(HolderRef),
     /// Something changed while the watchdog slept.
     Nudge,
 }
@@ -129,6 +132,7 @@ impl Watchdog {
                 request.fail((atoms::stopped(), request.context.id));
             }
             Command::Interrupt(request) => interrupt::deliver(request),
+            Command::Tell(holder) => holder.tell(),
             Command::Nudge => {}
         }
     }
@@ -140,7 +144,11 @@ impl Watchdog {
     fn tick(&mut self, env: &OwnedTermEnv) {
         self.idle = if self.active() { 0 } else { self.idle + 1 };
         let mut expired = Vec::new();
-        PERMITS.for_each_waiting(|request| collect_expired(request, env, &mut expired));
+        PERMITS.for_each_waiting(|claim| {
+            if let Some(request) = claim.request() {
+                collect_expired(request, env, &mut expired);
+            }
+        });
         for (context, watched) in self.contexts.values_mut() {
             context.queue.for_each(|request| collect_expired(request, env, &mut expired));
             look_at_running(context, watched, env);
@@ -215,7 +223,8 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
 fn stop(context: &Arc<Shared>) {
     let reason = (atoms::stopped(), context.id);
     let mut owed = context.queue.close();
-    owed.extend(PERMITS.remove(|request| request.context.id == context.id));
+    let ours = |claim: &Claim| claim.request().is_some_and(|request| request.context.id == context.id);
+    owed.extend(PERMITS.remove(ours).iter().filter_map(Claim::request).cloned());
     for request in owed {
         request.fail(reason);
     }
