@@ -18,12 +18,26 @@ defmodule Py.Application do
         {Task.Supervisor, name: Py.Callback.Tasks},
         Py.Callback.Dispatcher,
         Py.Context.Directory,
+        %{id: :pg, start: {:pg, :start_link, [Py.Router.group_scope()]}},
         Py.Router,
+        {DynamicSupervisor, name: Py.Pools},
         Py.Cast,
-        Py.Context.Supervisor
+        %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}}
       ]
 
       Supervisor.start_link(children, strategy: :rest_for_one, name: Py.Supervisor)
+    end
+  end
+
+  @doc false
+  def start_default_pool do
+    if Config.get(:num_contexts) > 0 do
+      case Py.Router.start() do
+        {:ok, _contexts} -> :ignore
+        {:error, error} -> {:error, error}
+      end
+    else
+      :ignore
     end
   end
 

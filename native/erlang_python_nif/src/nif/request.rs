@@ -96,6 +96,7 @@ fn cancel_waiting(request: RequestRef) -> bool {
     let cancelled = request.life.cancel_waiting();
     if cancelled {
         request.free_env();
+        request.retire();
         PERMITS.forget_one();
     }
     cancelled

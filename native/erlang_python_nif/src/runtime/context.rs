@@ -77,7 +77,7 @@ pub struct Shared {
     pub interp: Arc<Interp>,
     pub queue: Queue<RequestRef>,
     pub counters: Counters,
-    /// Requests submitted and not yet dropped by the context, waiting ones included: what `max_queue` bounds.
+    /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
     /// whom it hits.

@@ -138,6 +138,8 @@ pub struct Request {
     pub flags: Flags,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
+    /// Whether the context no longer counts it, see `retire`.
+    left: AtomicBool,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
     /// An interrupt has hit this request: its KeyboardInterrupt is ours, not the program's.
@@ -179,6 +181,7 @@ impl Request {
             caller,
             flags,
             deadline,
+            left: AtomicBool::new(false),
             unwanted: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             parent,
@@ -225,6 +228,15 @@ impl Request {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
     }
 
+    /// Gives back what the request holds, once. Called when it will not run (any more): the resource itself lives on until
+    /// its caller's garbage is collected.
+    pub fn retire(&self) {
+        self.permit.release();
+        if !self.left.swap(true, Ordering::AcqRel) {
+            self.context.leave();
+        }
+    }
+
     pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
         // SAFETY: a valid environment and pid; callable from any thread.
         unsafe { rustler::sys::enif_is_process_alive(env.0, self.caller.as_c_arg()) != 0 }
@@ -249,11 +261,12 @@ impl Request {
         match phase {
             Phase::Waiting => {
                 self.free_env();
+                self.retire();
                 PERMITS.forget_one();
             }
             Phase::Queued => {
                 self.free_env();
-                self.permit.release();
+                self.retire();
             }
             // Its thread does, when Python is done.
             _ => {}
@@ -271,7 +284,7 @@ impl Request {
         });
         if matches!(phase, Phase::Waiting | Phase::Queued) {
             self.free_env();
-            self.permit.release();
+            self.retire();
         }
         Some(phase)
     }
@@ -280,7 +293,7 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         self.free_env();
-        self.context.leave();
+        self.retire();
     }
 }
 

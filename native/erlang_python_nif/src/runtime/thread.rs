@@ -212,7 +212,7 @@ impl Runtime {
     /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
     fn poison(&self, request: &RequestRef, text: String) {
         let shared = self.shared();
-        request.permit.release();
+        request.retire();
         request.fail((atoms::panicked(), &text));
         shared.queue.close().iter().for_each(|request| {
             request.fail((atoms::stopped(), shared.id));
@@ -252,7 +252,7 @@ impl Runtime {
             Counters::bump(&self.shared().counters.errors);
         }
         // Before the reply: its receiver may count permits, or make the next call.
-        request.permit.release();
+        request.retire();
         let wanted = request.life.deliver();
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
             // SAFETY: the term was built in this environment.
