@@ -67,7 +67,8 @@ defmodule Py do
   @typedoc ~S(A module, function or class: `:math`, `"os.path"`, `"Path.cwd"`.)
   @type name :: atom() | String.t()
 
-  @type result :: {:ok, term()} | {:error, Exception.t()}
+  @typedoc "The error is an exception struct; with `dialect: :erlang`, what the Erlang API has in its place."
+  @type result :: {:ok, term()} | {:error, Exception.t() | term()}
 
   @common [:context, :env, :timeout, :wait, :dialect]
   @call_options @common ++ [:kwargs, :return]
