@@ -57,6 +57,9 @@ defmodule Py do
 
   What has no counterpart is a `Py.ConversionError`, never another value: bitstrings, improper lists, data nested deeper than
   512 levels or cyclic, text with lone surrogates, keys that collide.
+
+  Python's times count microseconds and do not say how many digits are significant: a fraction comes back with six. A
+  `timedelta` has days, seconds and microseconds only: the hour of a `Duration` comes back as 3600 seconds.
   """
 
   alias Py.{Boundary, Options}
@@ -298,7 +301,7 @@ defmodule Py do
   Waits for a task, up to `timeout` milliseconds but no longer than the task's own `:timeout`. A task that is not done then
   is cancelled, and the result is `{:error, %Py.TimeoutError{}}`.
 
-      iex> task = Py.async(:time, :sleep, [5], timeout: 10)
+      iex> task = Py.async(:time, :sleep, [0.1], timeout: 10)
       iex> {:error, %Py.TimeoutError{}} = Py.await(task)
       iex> Py.cancel(task)
       :ok
@@ -356,6 +359,14 @@ defmodule Py do
     options = Options.new(options, @call_options -- [:return])
     Py.Cast.run(operation(target, function, args, options.kwargs), options)
   end
+
+  @doc "Lets Python call a function by name. See `Py.Callback`."
+  @spec register_function(name(), fun() | {module(), atom()}) :: :ok
+  def register_function(name, fun), do: Py.Callback.register(name, fun)
+
+  @doc "Forgets a function that `register_function/2` made known."
+  @spec unregister_function(name()) :: :ok
+  def unregister_function(name), do: Py.Callback.unregister(name)
 
   @doc "Interrupts what runs on a context. See `Py.Context.interrupt/1`."
   @spec interrupt(Py.Context.t()) :: :ok | {:error, :not_running | Py.ContextError.t()}

@@ -12,7 +12,17 @@ defmodule Py.Application do
 
     with :ok <- start_python() do
       Native.set_max_permits(Config.get(:max_concurrent))
-      children = [Py.Context.Directory, Py.Router, Py.Cast, Py.Context.Supervisor]
+      Native.state_set_max(Config.get(:max_state_entries))
+
+      children = [
+        {Task.Supervisor, name: Py.Callback.Tasks},
+        Py.Callback.Dispatcher,
+        Py.Context.Directory,
+        Py.Router,
+        Py.Cast,
+        Py.Context.Supervisor
+      ]
+
       Supervisor.start_link(children, strategy: :rest_for_one, name: Py.Supervisor)
     end
   end

@@ -5,6 +5,7 @@ defmodule Py.Boundary do
   #   1. `target/2` finds the context and the namespace, without leaving the calling process.
   #   2. `Native.submit` copies the operation and queues it, or refuses.
   #   3. The context's thread sends `{ref, {:ok, value} | {:error, reason}}` straight to the caller.
+  #      Where Python calls a function of ours it sends `{ref, {:callback, id, target, args}}` first: see `serve/3`.
   #   4. On a timeout the caller cancels. Either that wins, and no message will ever come, or the reply is certain and
   #      is received: so no late reply is left in a mailbox.
 
@@ -14,8 +15,8 @@ defmodule Py.Boundary do
   @return_object 2
   @no_wait 4
   @cast 8
+  @async 16
 
-  # The watchdog's deadline for requests that nobody waits for may be this late and harm nobody.
   @no_deadline -1
 
   @type operation :: tuple() | :new_env
@@ -32,28 +33,49 @@ defmodule Py.Boundary do
 
   defp run(operation, context, namespace, options, tries) do
     %{timeout: timeout, wait: wait} = options
+    flags = flags(options)
+    deadline = deadline(timeout)
     ref = make_ref()
 
-    case Native.submit(context, self(), ref, operation, namespace, flags(options), @no_deadline) do
+    case Native.submit(context, self(), ref, operation, namespace, flags, deadline, callers()) do
       request when is_reference(request) ->
-        first = min(wait, timeout)
-
         receive do
           {^ref, {:ok, _value} = ok} ->
             ok
 
           {^ref, {:error, reason}} ->
             failed(reason, operation, context, namespace, options, tries)
+
+          {^ref, callback} ->
+            request
+            |> serve(ref, callback)
+            |> finish(operation, context, namespace, options, tries)
         after
-          first ->
-            case expire(request, ref, wait, timeout) do
-              {:error, reason} -> failed(reason, operation, context, namespace, options, tries)
-              ok -> ok
-            end
+          min(wait, timeout) ->
+            request
+            |> expire(ref, wait, timeout)
+            |> finish(operation, context, namespace, options, tries)
         end
 
       refused ->
         failed(refused, operation, context, namespace, options, tries)
+    end
+  end
+
+  defp finish({:ok, _value} = ok, _operation, _context, _namespace, _options, _tries), do: ok
+
+  defp finish({:error, reason}, operation, context, namespace, options, tries) do
+    failed(reason, operation, context, namespace, options, tries)
+  end
+
+  # Python calls a function of ours: it runs here, in the process that waits for that Python code. From now on the
+  # watchdog keeps the deadline, because this process may be busy when it comes.
+  defp serve(request, ref, {:callback, id, target, args}) do
+    Native.callback_answer(request, id, Py.Callback.run(target, args))
+
+    receive do
+      {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
+      {^ref, result} -> result
     end
   end
 
@@ -63,6 +85,7 @@ defmodule Py.Boundary do
       {:error, overload()}
     else
       receive do
+        {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
         {^ref, result} -> result
       after
         remaining(timeout, wait) -> expire(request, ref, timeout, timeout)
@@ -74,6 +97,7 @@ defmodule Py.Boundary do
     case Native.cancel(request) do
       :lost ->
         receive do
+          {^ref, {:callback, id, _target, _args}} -> refuse(request, ref, id, timeout)
           {^ref, result} -> result
         end
 
@@ -83,6 +107,16 @@ defmodule Py.Boundary do
 
       _cancelled ->
         {:error, {:timeout, timeout}}
+    end
+  end
+
+  # Too late for a function to run; the watchdog ends the request.
+  defp refuse(request, ref, id, timeout) do
+    Native.callback_answer(request, id, Py.Callback.timed_out(timeout))
+
+    receive do
+      {^ref, {:callback, id, _target, _args}} -> refuse(request, ref, id, timeout)
+      {^ref, result} -> result
     end
   end
 
@@ -128,17 +162,10 @@ defmodule Py.Boundary do
     with {:ok, operation} <- Py.Encoder.Prepare.operation(operation),
          {:ok, context, namespace} <- route(operation, options) do
       ref = make_ref()
-      flags = if caller == self(), do: flags(options), else: Bitwise.bor(flags(options), @cast)
+      deadline = deadline(options.timeout)
+      flags = flags(options) + @async + if(caller == self(), do: 0, else: @cast)
 
-      case Native.submit(
-             context,
-             caller,
-             ref,
-             operation,
-             namespace,
-             flags,
-             deadline(options.timeout)
-           ) do
+      case Native.submit(context, caller, ref, operation, namespace, flags, deadline, callers()) do
         request when is_reference(request) -> {:ok, ref, request}
         refused -> failure(refused, options)
       end
@@ -149,6 +176,9 @@ defmodule Py.Boundary do
 
   defp deadline(:infinity), do: @no_deadline
   defp deadline(timeout), do: timeout
+
+  # On whose behalf this process works: a call of a Task that a callback started belongs to that callback.
+  defp callers, do: Process.get(:"$callers", [])
 
   @doc "Maps a reply to what users see."
   @spec result({:ok, term()} | {:error, term()}, Options.t()) :: result()
@@ -192,6 +222,8 @@ defmodule Py.Boundary do
 
   ## What went wrong
 
+  # From the watchdog, which does not know the timeout that was given.
+  defp failure(:timeout, options), do: failure({:timeout, options.timeout}, options)
   defp failure(reason, %{dialect: :erlang}), do: {:error, erlang_reason(reason)}
   defp failure(reason, _options), do: {:error, exception(reason)}
 

@@ -7,6 +7,7 @@ defmodule Py.Config do
     imports: [],
     max_concurrent: nil,
     max_queue: 10_000,
+    max_state_entries: nil,
     num_contexts: nil,
     paths: [],
     preload: nil,
@@ -21,6 +22,7 @@ defmodule Py.Config do
           imports: [String.t()],
           max_concurrent: pos_integer(),
           max_queue: pos_integer(),
+          max_state_entries: pos_integer() | nil,
           num_contexts: non_neg_integer(),
           paths: [Path.t()],
           preload: String.t() | nil,
@@ -48,12 +50,13 @@ defmodule Py.Config do
 
   defp check!(:num_contexts, nil), do: System.schedulers_online()
   defp check!(:max_concurrent, nil), do: System.schedulers_online() * 2 + 1
-  defp check!(key, nil) when key in [:preload, :python, :venv, :wait], do: nil
+  defp check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
   defp check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
   defp check!(:wait, :infinity), do: :infinity
 
   defp check!(key, value)
-       when key in [:max_concurrent, :max_queue] and is_integer(value) and value > 0,
+       when key in [:max_concurrent, :max_queue, :max_state_entries] and is_integer(value) and
+              value > 0,
        do: value
 
   defp check!(key, value)
@@ -74,7 +77,10 @@ defmodule Py.Config do
   end
 
   defp expected(:context_mode), do: ":worker or :owngil"
-  defp expected(key) when key in [:max_concurrent, :max_queue], do: "a positive integer"
+
+  defp expected(key) when key in [:max_concurrent, :max_queue, :max_state_entries],
+    do: "a positive integer"
+
   defp expected(key) when key in [:num_contexts, :spin_us], do: "a non-negative integer"
   defp expected(:wait), do: "milliseconds or :infinity"
   defp expected(key) when key in [:paths, :imports], do: "a list of strings"

@@ -93,7 +93,8 @@ defmodule Py.Context do
   @doc """
   What is known of a context, without asking Python.
 
-      iex> {:ok, info} = Py.Context.info(1)
+      iex> {:ok, context} = Py.Context.start_link()
+      iex> {:ok, info} = Py.Context.info(context)
       iex> {info.running, info.stuck, info.queued}
       {false, false, 0}
 

@@ -98,6 +98,10 @@ defmodule Py.Encoder.Prepare do
 
   def operation(other), do: {:ok, other}
 
+  @doc "Walks the value that a callback returns."
+  @spec value(term()) :: {:ok, term()} | {:error, Py.ConversionError.t()}
+  def value(term), do: walk(term, "")
+
   defp walk(term, root) do
     {:ok, encode(term, [], 0)}
   catch

@@ -55,10 +55,15 @@ defmodule Py.Error do
                exception: nil
 
   @impl true
-  def message(%{traceback: ""} = error), do: "#{error.type}: #{error.message}"
+  def message(error) do
+    short = "#{error.type}: #{error.message}"
 
-  def message(error),
-    do: String.trim_trailing("#{error.type}: #{error.message}\n\n#{error.traceback}")
+    # Without frames, as for errors of functions written in C, the traceback may have nothing to add.
+    case String.trim_trailing(error.traceback) do
+      traceback when traceback in ["", short] -> short
+      traceback -> short <> "\n\n" <> traceback
+    end
+  end
 
   @doc """
   Whether `except class:` would catch this exception.

@@ -49,15 +49,64 @@ defmodule Py.Native do
   @spec context_owner(context()) :: pid()
   def context_owner(_context), do: stub()
 
-  @spec submit(context(), pid(), reference(), term(), term(), non_neg_integer(), integer()) ::
+  @spec submit(
+          context(),
+          pid(),
+          reference(),
+          term(),
+          term(),
+          non_neg_integer(),
+          integer(),
+          [pid()]
+        ) ::
           request() | :stopped | {:overloaded, non_neg_integer(), non_neg_integer()}
-  def submit(_context, _caller, _reference, _operation, _namespace, _flags, _deadline), do: stub()
+  def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
+    do: stub()
 
   @spec cancel(request()) :: :waiting | :queued | :running | :lost
   def cancel(_request), do: stub()
 
   @spec cancel_waiting(request()) :: boolean()
   def cancel_waiting(_request), do: stub()
+
+  @spec set_registered(String.t(), boolean()) :: :ok
+  def set_registered(_name, _registered), do: stub()
+
+  @spec callback_enter(request()) :: :ok
+  def callback_enter(_request), do: stub()
+
+  @spec callback_answer(request(), non_neg_integer(), term()) :: boolean()
+  def callback_answer(_request, _id, _answer), do: stub()
+
+  @spec callback_answer_thread(non_neg_integer(), term()) :: boolean()
+  def callback_answer_thread(_id, _answer), do: stub()
+
+  @spec callback_drop_pending() :: :ok
+  def callback_drop_pending, do: stub()
+
+  @spec state_fetch(binary()) :: {:ok, term()} | :error
+  def state_fetch(_key), do: stub()
+
+  @spec state_put(binary(), term()) :: :ok | :full
+  def state_put(_key, _value), do: stub()
+
+  @spec state_incr(binary(), integer()) :: integer() | :full | :not_an_integer | :error
+  def state_incr(_key, _by), do: stub()
+
+  @spec state_delete(binary()) :: boolean()
+  def state_delete(_key), do: stub()
+
+  @spec state_keys() :: [binary()]
+  def state_keys, do: stub()
+
+  @spec state_clear() :: :ok
+  def state_clear, do: stub()
+
+  @spec state_info() :: {non_neg_integer(), pos_integer() | nil}
+  def state_info, do: stub()
+
+  @spec state_set_max(pos_integer() | nil) :: :ok
+  def state_set_max(_max), do: stub()
 
   defp stub, do: :erlang.nif_error(:nif_not_loaded)
 end

@@ -189,7 +189,8 @@ defmodule Py.ErrorTest do
         class BadNotes(Exception):
             __notes__ = [BadStr(), "fine", 3]
 
-        Surrogates = type("S\\udc80", (Exception,), {"__module__": "m\\udc80"})
+        class Surrogates(Exception): pass
+        Surrogates.__qualname__, Surrogates.__module__ = "S\\udc80", "m\\udc80"
 
         def throw(error): raise error
         """)
@@ -215,7 +216,7 @@ defmodule Py.ErrorTest do
         assert %{cause: %{message: "\\udc80"}} =
                  error(
                    ctx,
-                   "throw((e := ValueError(), setattr(e, '__cause__', KeyError and ValueError('\\udc80')), e)[-1])"
+                   "throw((e := ValueError(), setattr(e, '__cause__', ValueError('\\udc80')), e)[-1])"
                  )
       end
 
@@ -306,7 +307,7 @@ defmodule Py.ErrorTest do
             def tolist(self): raise MemoryError("in tolist")
         """)
 
-        assert eval(ctx, "Interrupts(a=1)") in [%{"a" => 1}]
+        assert %Py.Error{type: "KeyboardInterrupt"} = error(ctx, "Interrupts(a=1)")
         assert %Py.Error{type: "MemoryError", message: "in tolist"} = error(ctx, "[Items()]")
       end
 

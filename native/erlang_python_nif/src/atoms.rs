@@ -13,6 +13,8 @@ rustler::atoms! {
     call, eval, exec, exec_last, new_env, context, process,
     // replies and failures
     exception, conversion, encode, interrupted, timeout, stopped, panicked, wrong_interpreter, bad_request, no_memory,
+    callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
+    full, not_an_integer, not_found, granted,
     overloaded, waiting, lost, cancelled, not_running,
     // life of a context
     py_context, started, ended, abandoned, failed,
@@ -46,19 +48,31 @@ static NEW_ATOMS: AtomicUsize = AtomicUsize::new(0);
 
 /// The atom of this text if it exists or may still be made.
 pub fn from_text<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
+    if let Some(atom) = existing(env, text) {
+        return Some(atom);
+    }
     let mut atom = Default::default();
-    // SAFETY: pointer and length describe `text`; `atom` is written on success.
+    // SAFETY: pointer and length describe `text`; `atom` is read only on success.
     unsafe {
-        let (name, len, raw) = (text.as_ptr().cast(), text.len(), env.as_c_arg());
-        if enif_make_existing_atom_len(raw, name, len, &mut atom, ERL_NIF_UTF8) == 0 {
-            if NEW_ATOMS.load(Relaxed) >= MAX_NEW_ATOMS
-                || enif_make_new_atom_len(raw, name, len, &mut atom, ERL_NIF_UTF8) == 0
-            {
-                return None;
-            }
-            NEW_ATOMS.fetch_add(1, Relaxed);
+        let (name, len) = (text.as_ptr().cast(), text.len());
+        if NEW_ATOMS.load(Relaxed) >= MAX_NEW_ATOMS
+            || enif_make_new_atom_len(env.as_c_arg(), name, len, &mut atom, ERL_NIF_UTF8) == 0
+        {
+            return None;
         }
+        NEW_ATOMS.fetch_add(1, Relaxed);
         Some(Term::new(env, atom))
+    }
+}
+
+/// The atom of this text, if there is one.
+pub fn existing<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
+    let mut atom = Default::default();
+    // SAFETY: pointer and length describe `text`; `atom` is read only on success.
+    unsafe {
+        let (name, len) = (text.as_ptr().cast(), text.len());
+        (enif_make_existing_atom_len(env.as_c_arg(), name, len, &mut atom, ERL_NIF_UTF8) != 0)
+            .then(|| Term::new(env, atom))
     }
 }
 

@@ -8,6 +8,8 @@ pub mod core;
 #[cfg(feature = "nif")]
 mod atoms;
 #[cfg(feature = "nif")]
+mod bridge;
+#[cfg(feature = "nif")]
 mod convert;
 #[cfg(feature = "nif")]
 mod nif;

@@ -1,5 +1,7 @@
 """Python types for BEAM terms that Python has no type for."""
 
+from erlang import _native
+
 
 class Atom(str):
     """A `str` that goes back to the BEAM as an atom. Equal to, and hashed like, the plain text."""
@@ -67,6 +69,32 @@ class Port(_Term):
 
 
 class Function(_Term):
-    """An Elixir or Erlang function."""
+    """An Elixir or Erlang function. Call it like any other: `function(1, 2)`; see `erlang.call`."""
 
     __slots__ = ()
+
+    def __call__(self, *args):
+        return _native.call(self, args)
+
+
+class CallbackError(RuntimeError):
+    """A function of the BEAM failed, or there is none of that name.
+
+    `kind` is "error", "exit" or "throw", `reason` its text, `stacktrace` that of Elixir (or empty).
+    """
+
+    def __init__(self, kind, reason, stacktrace=""):
+        super().__init__(kind, reason, stacktrace)
+        self.kind = kind
+        self.reason = reason
+        self.stacktrace = stacktrace
+        if stacktrace:
+            self.add_note(f"Elixir stacktrace:\n{stacktrace}".rstrip())
+
+    def __str__(self):
+        return self.reason
+
+
+# Where users find them.
+for _class in (Atom, Pid, Ref, Port, Function, CallbackError):
+    _class.__module__ = "erlang"

@@ -1,10 +1,15 @@
 //! Terms to Python objects and back. Knows nothing of requests.
 
+// `to_python` and `to_term` are what everybody calls them; the converter counts its steps, hence `&mut`.
+#![allow(clippy::wrong_self_convention)]
+
 mod bigint;
 pub mod kind;
 mod structs;
 pub mod to_python;
 pub mod to_term;
+
+pub use bigint::{big_parts, big_term};
 
 use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
@@ -18,7 +23,7 @@ pub const MAX_DEPTH: usize = 512;
 
 /// Where and how a conversion takes place.
 pub struct Converter<'c> {
-    pub caches: &'c mut Caches,
+    pub caches: &'c Caches,
     pub context: &'c ContextRef,
     /// The Erlang dialect (`COMPAT.md`) instead of the Elixir one (`API.md`).
     pub erlang: bool,

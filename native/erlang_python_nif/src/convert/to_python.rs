@@ -240,6 +240,8 @@ pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<
         return Ok(None);
     }
     let mut names = Vec::with_capacity(pairs.len());
+    // SAFETY: attached; null makes an empty set.
+    let seen = unsafe { Obj::checked(ffi::PySet_New(std::ptr::null_mut()))? };
     for (key, value) in pairs {
         let at = || format!("kwargs{}", key_step(key));
         let name = converter.to_python(key, 1).map_err(|error| error.at(at))?;
@@ -247,8 +249,14 @@ pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<
         if unsafe { ffi::PyUnicode_Check(name.as_ptr()) } == 0 {
             return Err(ConvertError::value("names of keyword arguments must be atoms or text").at(at));
         }
-        // SAFETY: attached; two str.
-        if names.iter().any(|known: &Obj| unsafe { ffi::PyUnicode_Compare(known.as_ptr(), name.as_ptr()) } == 0) {
+        // SAFETY: attached; an exact set, and a str, which is hashable.
+        let distinct = unsafe {
+            if ffi::PySet_Add(seen.as_ptr(), name.as_ptr()) < 0 {
+                return Err(failed());
+            }
+            ffi::PySet_Size(seen.as_ptr()) as usize
+        };
+        if distinct == names.len() {
             return Err(ConvertError::value("another keyword argument has the same name").at(at));
         }
         names.push(name);

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! waiting -> queued -> running -> delivering
-//!    |          |         |
-//!    +----------+---------+----> cancelled
+//!    |          |       |   ^ \
+//!    |          |       |   |  serving
+//!    +----------+-------+----> cancelled
 //! ```
 //!
 //! Whoever moves a request to `delivering` sends its one reply; whoever moves it to `cancelled` promises that
-//! no reply will ever be sent. Both are final, so a caller that cancels knows whether to expect a message.
+//! no message will ever be sent. Both are final, so a caller that cancels knows whether to expect a message. While a
+//! request is `serving`, a message that asks its caller to run a function is on its way or was received: then the caller
+//! cannot cancel, only the watchdog can end the request.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -24,6 +27,8 @@ pub enum Phase {
     Delivering = 3,
     /// Nobody wants its reply.
     Cancelled = 4,
+    /// It runs, and waits for a function of the BEAM that its caller runs.
+    Serving = 5,
 }
 
 impl Phase {
@@ -33,6 +38,7 @@ impl Phase {
             1 => Phase::Queued,
             2 => Phase::Running,
             3 => Phase::Delivering,
+            5 => Phase::Serving,
             _ => Phase::Cancelled,
         }
     }
@@ -71,15 +77,30 @@ impl Lifecycle {
         self.step(Phase::Running, Phase::Delivering)
     }
 
+    /// The request asks its caller to run a function. False when it was cancelled or failed meanwhile.
+    pub fn serve(&self) -> bool {
+        self.step(Phase::Running, Phase::Serving)
+    }
+
+    /// The function is done. False when the request was ended meanwhile.
+    pub fn resume(&self) -> bool {
+        self.step(Phase::Serving, Phase::Running)
+    }
+
     /// Claims the right, and the duty, to send an error in place of the reply, whatever the phase.
     /// `Some(previous)` on success, `None` when the request has already ended.
     pub fn fail(&self) -> Option<Phase> {
-        self.end(Phase::Delivering)
+        self.end(Phase::Delivering, true)
     }
 
-    /// `Some(previous)`: no reply will ever be sent. `None`: the reply is on its way, or was cancelled before.
+    /// `Some(previous)`: no message will ever be sent. `None`: one is on its way, or the request was cancelled before.
     pub fn cancel(&self) -> Option<Phase> {
-        self.end(Phase::Cancelled)
+        self.end(Phase::Cancelled, false)
+    }
+
+    /// Like `cancel`, for callers that receive no message anyway: dead ones, and those that serve no functions.
+    pub fn abandon(&self) -> Option<Phase> {
+        self.end(Phase::Cancelled, true)
     }
 
     /// Cancels only while no permit was granted yet.
@@ -87,9 +108,24 @@ impl Lifecycle {
         self.step(Phase::Waiting, Phase::Cancelled)
     }
 
-    fn end(&self, to: Phase) -> Option<Phase> {
-        // A request only moves forward, so three tries suffice.
-        [Phase::Waiting, Phase::Queued, Phase::Running].into_iter().find(|from| self.step(*from, to))
+    /// Whether the request is neither waiting nor over.
+    pub fn is_running(&self) -> bool {
+        matches!(self.phase(), Phase::Running | Phase::Serving)
+    }
+
+    fn end(&self, to: Phase, serving_too: bool) -> Option<Phase> {
+        let mut from = self.phase();
+        loop {
+            match from {
+                Phase::Delivering | Phase::Cancelled => return None,
+                Phase::Serving if !serving_too => return None,
+                _ => {}
+            }
+            match self.0.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(from),
+                Err(now) => from = Phase::from_u8(now),
+            }
+        }
     }
 }
 
@@ -118,6 +154,17 @@ mod tests {
         life.start();
         assert_eq!(life.cancel(), Some(Phase::Running));
         assert!(!life.deliver());
+    }
+
+    #[test]
+    fn a_serving_request_cannot_be_cancelled_by_its_caller() {
+        let life = Lifecycle::default();
+        assert!(life.queue() && life.start() && life.serve());
+        assert_eq!(life.cancel(), None);
+        assert!(life.is_running() && !life.deliver());
+        assert!(life.resume() && life.serve());
+        assert_eq!(life.fail(), Some(Phase::Serving));
+        assert!(!life.resume());
     }
 
     #[test]

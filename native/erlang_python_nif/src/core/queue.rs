@@ -16,10 +16,13 @@ pub struct Queue<T> {
     parked: AtomicBool,
     /// Set by `wake`: the consumer has something to do besides items.
     nudged: AtomicBool,
+    arrivals: AtomicUsize,
     consumer: OnceLock<Thread>,
 }
 
 struct Items<T> {
+    /// Served before all others, see `push_first_class`.
+    first_class: VecDeque<T>,
     deque: VecDeque<T>,
     closed: bool,
 }
@@ -27,10 +30,11 @@ struct Items<T> {
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Queue {
-            items: Mutex::new(Items { deque: VecDeque::new(), closed: false }),
+            items: Mutex::new(Items { first_class: VecDeque::new(), deque: VecDeque::new(), closed: false }),
             len: AtomicUsize::new(0),
             parked: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
+            arrivals: AtomicUsize::new(0),
             consumer: OnceLock::new(),
         }
     }
@@ -39,14 +43,26 @@ impl<T> Default for Queue<T> {
 impl<T> Queue<T> {
     /// Appends `item` and wakes the consumer if it is parked. Gives the item back when the queue is closed.
     pub fn push(&self, item: T) -> Result<(), T> {
+        self.push_to(item, |items| &mut items.deque)
+    }
+
+    /// Like `push`, but before all items of that kind; `pop_first_class` may pick it out of turn.
+    pub fn push_first_class(&self, item: T) -> Result<(), T> {
+        let pushed = self.push_to(item, |items| &mut items.first_class);
+        self.arrivals.fetch_add(1, Ordering::SeqCst);
+        self.wake();
+        pushed
+    }
+
+    fn push_to(&self, item: T, lane: impl FnOnce(&mut Items<T>) -> &mut VecDeque<T>) -> Result<(), T> {
         let mut items = self.lock();
         if items.closed {
             return Err(item);
         }
-        items.deque.push_back(item);
+        lane(&mut items).push_back(item);
         // SeqCst here and in `wait`: either this store is seen before the consumer parks, or the consumer's
         // `parked` is seen here; never neither.
-        self.len.store(items.deque.len(), Ordering::SeqCst);
+        self.len.store(items.len(), Ordering::SeqCst);
         drop(items);
         self.unpark();
         Ok(())
@@ -57,16 +73,31 @@ impl<T> Queue<T> {
             return None;
         }
         let mut items = self.lock();
-        let item = items.deque.pop_front();
-        self.len.store(items.deque.len(), Ordering::SeqCst);
+        let item = items.first_class.pop_front().or_else(|| items.deque.pop_front());
+        self.len.store(items.len(), Ordering::SeqCst);
         item
+    }
+
+    /// The oldest first-class item that `wanted` accepts.
+    pub fn pop_first_class(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let mut items = self.lock();
+        let index = items.first_class.iter().position(wanted)?;
+        let item = items.first_class.remove(index);
+        self.len.store(items.len(), Ordering::SeqCst);
+        item
+    }
+
+    /// Grows with every first-class item: tells a consumer whether to look again.
+    pub fn arrivals(&self) -> usize {
+        self.arrivals.load(Ordering::SeqCst)
     }
 
     /// Refuses further items and hands back those that were not taken.
     pub fn close(&self) -> Vec<T> {
         let mut items = self.lock();
         items.closed = true;
-        let rest = items.deque.drain(..).collect();
+        let mut rest: Vec<T> = items.first_class.drain(..).collect();
+        rest.extend(items.deque.drain(..));
         self.len.store(0, Ordering::SeqCst);
         drop(items);
         self.wake();
@@ -87,7 +118,8 @@ impl<T> Queue<T> {
 
     /// Visits the waiting items, oldest first, under the lock: keep it short.
     pub fn for_each(&self, visit: impl FnMut(&T)) {
-        self.lock().deque.iter().for_each(visit);
+        let items = self.lock();
+        items.first_class.iter().chain(&items.deque).for_each(visit);
     }
 
     /// Makes the consumer return from `wait` although there may be no item.
@@ -107,14 +139,20 @@ impl<T> Queue<T> {
 
     /// Blocks the consumer until there is an item, `wake` or `close`. Only ever called by one thread.
     pub fn wait(&self, spin: &mut Spin) {
-        if self.take_reason() || spin.run(|| self.has_reason()) {
-            self.nudged.store(false, Ordering::SeqCst);
+        self.wait_for(spin, || !self.is_empty() || self.is_nudged());
+        self.nudged.store(false, Ordering::SeqCst);
+    }
+
+    /// Blocks the consumer until `ready`, which is asked again after each `wake` or push. Whoever makes it true calls
+    /// `wake` afterwards.
+    pub fn wait_for(&self, spin: &mut Spin, ready: impl Fn() -> bool) {
+        if ready() || spin.run(&ready) {
             return;
         }
         self.consumer.get_or_init(std::thread::current);
         loop {
             self.parked.store(true, Ordering::SeqCst);
-            if self.take_reason() {
+            if ready() {
                 self.parked.store(false, Ordering::SeqCst);
                 return;
             }
@@ -122,17 +160,19 @@ impl<T> Queue<T> {
         }
     }
 
-    fn has_reason(&self) -> bool {
-        !self.is_empty() || self.nudged.load(Ordering::SeqCst)
-    }
-
-    fn take_reason(&self) -> bool {
-        !self.is_empty() | self.nudged.swap(false, Ordering::SeqCst)
+    fn is_nudged(&self) -> bool {
+        self.nudged.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Items<T>> {
         // No code that can panic runs under this lock, so a poisoned one is still consistent.
         self.items.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<T> Items<T> {
+    fn len(&self) -> usize {
+        self.first_class.len() + self.deque.len()
     }
 }
 
@@ -224,6 +264,18 @@ mod tests {
         }
         producers.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn first_class_items_go_first_and_out_of_turn() {
+        let queue = Queue::default();
+        queue.push(1).unwrap();
+        queue.push_first_class(2).unwrap();
+        queue.push_first_class(3).unwrap();
+        assert_eq!(queue.pop_first_class(|item| *item == 3), Some(3));
+        assert_eq!(queue.pop_first_class(|item| *item == 1), None);
+        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(2), Some(1), None));
+        assert_eq!(queue.arrivals(), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Term};
 
 use crate::atoms;
+use crate::bridge::callback;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
@@ -13,7 +14,8 @@ use crate::runtime::request::{Flags, PERMITS, Request, RequestRef};
 use crate::runtime::watchdog;
 
 /// Hands a request to a context. `caller` gets `{reference, {ok, value} | {error, reason}}`, unless the request is
-/// cancelled first. `deadline_ms` is for requests that nobody may be there to cancel; negative means none.
+/// cancelled first. Where the caller does not cancel it, the watchdog ends it after `deadline_ms`; negative means never.
+/// `callers` are the processes on whose behalf the calling one works (`$callers`).
 ///
 /// Returns the request, or why it was not taken: `stopped`, `{overloaded, current, max}`.
 #[rustler::nif]
@@ -28,18 +30,29 @@ fn submit<'a>(
     namespace: Term<'a>,
     flags: u32,
     deadline_ms: i64,
+    callers: Term<'a>,
 ) -> Term<'a> {
     let flags = Flags(flags);
     let shared = &context.0;
     if shared.queue.is_closed() {
         return atoms::stopped().to_term(env);
     }
-    if !shared.enter() {
+    let parent = callback::parent_of(&env.pid(), || callback::pids(callers));
+    if parent.is_some() {
+        shared.enter_nested();
+    } else if !shared.enter() {
         return overloaded(env, shared.load(), shared.settings.max_queue);
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
     let message = make_tuple(env, &[reference, operation, namespace]);
-    let request = Request::new(shared.clone(), caller, message, flags, deadline);
+    let nested = parent.is_some();
+    let request = Request::new(shared.clone(), caller, message, flags, deadline, parent);
+    if nested {
+        // Rides on the permit of its chain.
+        request.life.queue();
+        Shared::enqueue_nested(request.clone());
+        return request.encode(env);
+    }
     match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || request.clone()) {
         Acquired::Now => {
             request.permit.hold();

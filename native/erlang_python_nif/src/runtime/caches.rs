@@ -1,6 +1,9 @@
 //! What one context keeps to work fast, all of it bound to its interpreter and its thread.
 
+use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::rc::Rc;
 
 use pyo3::ffi;
@@ -44,6 +47,7 @@ pub struct Helpers {
     pub port: Obj,
     pub function: Obj,
     pub external: Obj,
+    pub callback_error: Obj,
     pub from_bytes: Obj,
     pub to_bytes: Obj,
     pub bit_length: Obj,
@@ -57,11 +61,11 @@ pub struct Caches {
     /// The context's own namespace.
     pub namespace: Obj,
     pub decimal: bool,
-    atoms: HashMap<ErlNifTerm, Obj>,
-    names: HashMap<Box<[u8]>, Rc<Name>>,
-    atom_names: HashMap<ErlNifTerm, Rc<Name>>,
-    codes: HashMap<(&'static str, Box<str>), Code>,
-    kinds: HashMap<*mut ffi::PyTypeObject, (Obj, Kind)>,
+    atoms: Cache<ErlNifTerm, Obj>,
+    names: Cache<Box<str>, Rc<Name>>,
+    atom_names: Cache<ErlNifTerm, Rc<Name>>,
+    codes: Cache<(&'static str, Box<str>), Code>,
+    kinds: Cache<*mut ffi::PyTypeObject, (Obj, Kind)>,
     thread_ident: i64,
 }
 
@@ -84,6 +88,7 @@ def load(directory):
 
 /// Makes `import erlang` work in the interpreter this thread is attached to.
 pub fn load_package(directory: &str) -> PyResult<()> {
+    crate::bridge::install()?;
     let scope = Obj::dict()?;
     scope.dict_set(&Obj::str("__builtins__")?, &import(&Obj::str("builtins")?)?)?;
     let source = std::ffi::CString::new(LOADER).expect("no NUL in a constant");
@@ -97,33 +102,41 @@ pub fn load_package(directory: &str) -> PyResult<()> {
 }
 
 impl Caches {
+    /// For the thread of a context: prepares its interpreter.
     pub fn new(settings: &Settings) -> PyResult<Caches> {
         load_package(&host().config.package)?;
         let boot = import(&Obj::str("erlang._boot")?)?;
         let paths = settings.paths.iter().map(|path| Obj::str(path)).collect::<PyResult<Vec<_>>>()?;
         boot.attr("add_paths")?.call(&[&Obj::tuple(paths)?])?;
         boot.attr("prepare_imports")?.call(&[])?;
-        let namespace = boot.attr("namespace")?.call(&[])?;
+        Caches::bare(settings)
+    }
+
+    /// For any thread of an interpreter that is prepared.
+    pub fn bare(settings: &Settings) -> PyResult<Caches> {
+        let boot = import(&Obj::str("erlang._boot")?)?;
         let ident = import(&Obj::str("_thread")?)?.attr("get_ident")?.call(&[])?.as_i64()?;
-        // SAFETY: attached; borrowed and made strong.
-        let modules = unsafe { Obj::borrowed(ffi::PyImport_GetModuleDict()) };
-        let mut caches = Caches {
+        Ok(Caches {
             helpers: Helpers::new()?,
-            modules,
-            namespace,
+            // SAFETY: attached; borrowed and made strong.
+            modules: unsafe { Obj::borrowed(ffi::PyImport_GetModuleDict()) },
+            namespace: boot.attr("namespace")?.call(&[])?,
             decimal: settings.decimal,
-            atoms: HashMap::new(),
-            names: HashMap::new(),
-            atom_names: HashMap::new(),
-            codes: HashMap::new(),
-            kinds: HashMap::new(),
+            atoms: Cache::default(),
+            names: Cache::default(),
+            atom_names: Cache::default(),
+            codes: Cache::default(),
+            kinds: Cache::default(),
             thread_ident: ident,
-        };
-        if let Some(preload) = &settings.preload {
-            let code = caches.code("exec", preload)?;
-            run_code(&code, &caches.namespace)?;
+        })
+    }
+
+    /// Runs the context's preload code.
+    pub fn preload(&self, settings: &Settings) -> PyResult<()> {
+        match &settings.preload {
+            Some(preload) => run_code(&self.code("exec", preload)?, &self.namespace).map(drop),
+            None => Ok(()),
         }
-        Ok(caches)
     }
 
     pub fn thread_ident(&self) -> i64 {
@@ -131,59 +144,72 @@ impl Caches {
     }
 
     /// The str of an atom, whose text `text` supplies the first time.
-    pub fn atom(&mut self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Obj> {
-        if let Some(known) = self.atoms.get(&atom) {
-            return Ok(known.clone());
-        }
-        let object = Obj::str(&text())?;
-        bounded(&mut self.atoms).insert(atom, object.clone());
-        Ok(object)
+    pub fn atom(&self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Obj> {
+        self.atoms.get_or(&atom, || Ok((atom, Obj::str(&text())?)))
     }
 
-    pub fn atom_name(&mut self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Rc<Name>> {
-        if let Some(known) = self.atom_names.get(&atom) {
-            return Ok(known.clone());
-        }
-        let name = Rc::new(Name::new(&text())?);
-        bounded(&mut self.atom_names).insert(atom, name.clone());
-        Ok(name)
+    pub fn atom_name(&self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Rc<Name>> {
+        self.atom_names.get_or(&atom, || Ok((atom, Rc::new(Name::new(&text())?))))
     }
 
-    pub fn name(&mut self, text: &str) -> PyResult<Rc<Name>> {
-        if let Some(known) = self.names.get(text.as_bytes()) {
-            return Ok(known.clone());
-        }
-        let name = Rc::new(Name::new(text)?);
-        bounded(&mut self.names).insert(text.as_bytes().into(), name.clone());
-        Ok(name)
+    pub fn name(&self, text: &str) -> PyResult<Rc<Name>> {
+        self.names.get_or(text, || Ok((text.into(), Rc::new(Name::new(text)?))))
     }
 
     /// Compiles `source` for `eval`, `exec` or `last`.
-    pub fn code(&mut self, mode: &'static str, source: &str) -> PyResult<Code> {
+    pub fn code(&self, mode: &'static str, source: &str) -> PyResult<Code> {
         let key = (mode, Box::from(source));
-        if let Some(known) = self.codes.get(&key) {
-            return Ok(known.clone());
+        if source.len() > MAX_CACHED_SOURCE {
+            return self.compile(mode, source);
         }
+        self.codes.get_or(&key, || Ok((key.clone(), self.compile(mode, source)?)))
+    }
+
+    fn compile(&self, mode: &str, source: &str) -> PyResult<Code> {
         let pair = self.helpers.compile_source.call(&[&Obj::str(source)?, &Obj::str(mode)?])?.tuple_items();
         let mut parts = pair.into_iter().map(|part| (!part.is_none()).then_some(part));
-        let code = Code { body: parts.next().flatten(), value: parts.next().flatten() };
-        if source.len() <= MAX_CACHED_SOURCE {
-            bounded(&mut self.codes).insert(key, code.clone());
-        }
-        Ok(code)
+        Ok(Code { body: parts.next().flatten(), value: parts.next().flatten() })
     }
 
     /// How values of this type cross; the type is kept alive so that its address stays its own.
-    pub fn kind(&mut self, object: &Obj) -> PyResult<Kind> {
+    pub fn kind(&self, object: &Obj) -> PyResult<Kind> {
         let class = object.type_ptr();
-        if let Some((_, kind)) = self.kinds.get(&class) {
-            return Ok(*kind);
+        let classify = || {
+            // SAFETY: the type of a live object is live.
+            let class_object = unsafe { Obj::borrowed(class.cast()) };
+            let kind = Kind::from_number(self.helpers.classify.call(&[&class_object])?.as_i64()?);
+            Ok((class, (class_object, kind)))
+        };
+        Ok(self.kinds.get_or(&class, classify)?.1)
+    }
+}
+
+/// A bounded map that Python code cannot find borrowed: a callback may run requests, which use the caches, in the midst
+/// of anything that runs Python.
+struct Cache<K, V>(RefCell<HashMap<K, V>>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Cache(RefCell::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+    /// The value of `key`, or the entry that `make` makes.
+    fn get_or<Q>(&self, key: &Q, make: impl FnOnce() -> PyResult<(K, V)>) -> PyResult<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        if let Some(known) = self.0.borrow().get(key) {
+            return Ok(known.clone());
         }
-        // SAFETY: the type of a live object is live.
-        let class_object = unsafe { Obj::borrowed(class.cast()) };
-        let kind = Kind::from_number(self.helpers.classify.call(&[&class_object])?.as_i64()?);
-        bounded(&mut self.kinds).insert(class, (class_object, kind));
-        Ok(kind)
+        let (key, value) = make()?;
+        // Dropped after the borrow has ended: dropping Python objects may run Python code.
+        let full = self.0.borrow().len() >= MAX_ENTRIES;
+        let _old = if full { self.0.take() } else { HashMap::new() };
+        let _replaced = self.0.borrow_mut().insert(key, value.clone());
+        Ok(value)
     }
 }
 
@@ -215,6 +241,7 @@ impl Helpers {
             port: terms.attr("Port")?,
             function: terms.attr("Function")?,
             external: Obj::str("_external")?,
+            callback_error: terms.attr("CallbackError")?,
             from_bytes: int.attr("from_bytes")?,
             to_bytes: int.attr("to_bytes")?,
             bit_length: int.attr("bit_length")?,
@@ -234,12 +261,4 @@ pub fn run_code(code: &Code, namespace: &Obj) -> PyResult<Option<Obj>> {
         run(body)?;
     }
     code.value.as_ref().map(run).transpose()
-}
-
-/// The map, emptied first if it is full.
-fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
-    if map.len() >= MAX_ENTRIES {
-        map.clear();
-    }
-    map
 }

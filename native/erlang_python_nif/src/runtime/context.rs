@@ -79,8 +79,9 @@ pub struct Shared {
     pub counters: Counters,
     /// Requests submitted and not yet dropped by the context, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
-    /// The running request. Also the lock under which an interrupt decides whom it hits.
-    pub current: Mutex<Option<RequestRef>>,
+    /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
+    /// whom it hits.
+    pub stack: Mutex<Vec<RequestRef>>,
     /// Bumped at the start of every request: a value that stands still means that one request runs long.
     pub turn: AtomicU64,
     /// `threading.get_ident()` of the thread; 0 before it runs Python.
@@ -102,13 +103,18 @@ impl Shared {
             queue: Queue::default(),
             counters: Counters::default(),
             load: AtomicUsize::new(0),
-            current: Mutex::new(None),
+            stack: Mutex::default(),
             turn: AtomicU64::new(0),
             thread_ident: AtomicI64::new(0),
             interpreter: Mutex::new(0),
             dead_namespaces: Mutex::default(),
             stuck: AtomicBool::new(false),
         })
+    }
+
+    /// Counts a request in that no bound applies to.
+    pub fn enter_nested(&self) {
+        self.load.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request in unless the bound is reached. Undone by `leave`.
@@ -137,6 +143,15 @@ impl Shared {
         }
     }
 
+    /// Hands over a request that a callback made: it goes before all others, and a thread that waits for that callback
+    /// runs it there and then.
+    pub fn enqueue_nested(request: RequestRef) {
+        let context = request.context.clone();
+        if let Err(refused) = context.queue.push_first_class(request) {
+            watchdog::send(watchdog::Command::Refuse(refused));
+        }
+    }
+
     /// Publishes the interpreter for `visit_interpreter`, or withdraws it with null: then it waits for visitors.
     pub fn set_interpreter(&self, state: *mut ffi::PyInterpreterState) {
         *lock(&self.interpreter) = state as usize;
@@ -156,7 +171,7 @@ impl Shared {
     }
 
     pub fn running(&self) -> Option<RequestRef> {
-        lock(&self.current).clone()
+        lock(&self.stack).last().cloned()
     }
 
     /// Tells the owner process.

@@ -1,5 +1,6 @@
 //! What a request asks for: calls, evaluation, statements, namespaces.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -7,48 +8,45 @@ use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
 use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
-use rustler::{Binary, Env, LocalPid, Term};
+use rustler::{Binary, LocalPid, Term};
 
 use super::caches::{Name, run_code};
 use super::context::ContextRef;
 use super::failure::Failure;
 use super::python::{Obj, PyResult, Raised, import};
+use super::request::pid_word;
 use crate::atoms;
 use crate::convert::{ConvertError, Converter, to_python};
 
 /// Namespaces of processes, made on first need and dropped after the process has ended.
 #[derive(Default)]
-pub struct Namespaces(HashMap<ErlNifTerm, Obj>);
+pub struct Namespaces(RefCell<HashMap<ErlNifTerm, Obj>>);
 
 impl Namespaces {
-    pub fn forget(&mut self, env: Env<'_>, pid: &LocalPid) {
-        self.0.remove(&key(env, pid));
+    pub fn forget(&self, pid: &LocalPid) {
+        // Dropped after the borrow: this may run Python code.
+        let _namespace = self.0.borrow_mut().remove(&pid_word(pid));
     }
 
-    /// The namespace of `pid`: at first a copy of the context's. A process that has ended already gets one for
-    /// this request only.
-    fn of(&mut self, env: Env<'_>, pid: &LocalPid, context: &ContextRef, template: &Obj) -> PyResult<Obj> {
-        let key = key(env, pid);
-        if let Some(known) = self.0.get(&key) {
+    /// The namespace of `pid`: at first a copy of the context's. A process that has ended already gets one for this
+    /// request only.
+    fn of(&self, pid: &LocalPid, context: &ContextRef, template: &Obj) -> PyResult<Obj> {
+        let key = pid_word(pid);
+        if let Some(known) = self.0.borrow().get(&key) {
             return Ok(known.clone());
         }
         let fresh = template.dict_copy()?;
         if context.monitor(None, pid).is_some() {
-            self.0.insert(key, fresh.clone());
+            self.0.borrow_mut().insert(key, fresh.clone());
         }
         Ok(fresh)
     }
 }
 
-/// Local pids are immediate terms: equal pids are equal words.
-fn key(env: Env<'_>, pid: &LocalPid) -> ErlNifTerm {
-    rustler::Encoder::encode(pid, env).as_c_arg()
-}
-
 /// Runs `operation` and returns the resulting object.
 pub fn run(
     converter: &mut Converter<'_>,
-    namespaces: &mut Namespaces,
+    namespaces: &Namespaces,
     operation: Term<'_>,
     namespace: Term<'_>,
 ) -> Result<Obj, Failure> {
@@ -81,7 +79,7 @@ pub fn run(
 
 fn resolve_namespace(
     converter: &mut Converter<'_>,
-    namespaces: &mut Namespaces,
+    namespaces: &Namespaces,
     namespace: Term<'_>,
 ) -> Result<Obj, Failure> {
     if atoms::context() == namespace {
@@ -90,7 +88,7 @@ fn resolve_namespace(
     match namespace.decode::<LocalPid>() {
         Ok(pid) => {
             let template = &converter.caches.namespace;
-            Ok(namespaces.of(namespace.get_env(), &pid, converter.context, template)?)
+            Ok(namespaces.of(&pid, converter.context, template)?)
         }
         Err(_) => Ok(converter.object(namespace)?),
     }

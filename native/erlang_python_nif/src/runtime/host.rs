@@ -159,6 +159,10 @@ fn wide(text: &str) -> Result<*const libc::wchar_t, String> {
 fn describe(config: HostConfig) -> Result<Host, String> {
     // SAFETY: this thread initialized Python and is attached to the main interpreter.
     let main = MainInterpreter(unsafe { ffi::PyInterpreterState_Get() });
+    // Here, while no context is there to do it at the same time.
+    if let Err(raised) = super::caches::load_package(&config.package) {
+        return Err(super::execute::describe_briefly(&raised));
+    }
     match version() {
         Ok(version) => Ok(Host { config, version, main }),
         Err(Raised(_)) => Err("Python started but cannot tell its version".into()),

@@ -57,17 +57,10 @@ impl Attached {
         }
     }
 
-    /// Runs `work` with the interpreter released. `Send` keeps every `Obj` out of the closure.
-    pub fn detach<R: Send>(&mut self, work: impl FnOnce() -> R + Send) -> R {
-        // SAFETY: this thread is attached through `self.state`, and `&mut self` keeps anyone from using that while
-        // it is released.
-        unsafe {
-            let state = ffi::PyEval_SaveThread();
-            debug_assert_eq!(state, self.state);
-            let result = work();
-            ffi::PyEval_RestoreThread(state);
-            result
-        }
+    /// Runs `work` with the interpreter released.
+    pub fn detach<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        // SAFETY: this thread is attached through `self.state`.
+        unsafe { detach(work) }
     }
 
     pub fn interpreter(&self) -> *mut ffi::PyInterpreterState {
@@ -119,6 +112,20 @@ impl Attached {
             // Without a way to look, assume the worst: leaking is better than aborting.
             None => true,
         }
+    }
+}
+
+/// Runs `work` with the interpreter released. `Send` keeps every `Obj` out of the closure.
+///
+/// # Safety
+/// The calling thread is attached.
+pub unsafe fn detach<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    // SAFETY: promised by the caller; no code of this thread touches Python before it is attached again.
+    unsafe {
+        let state = ffi::PyEval_SaveThread();
+        let result = work();
+        ffi::PyEval_RestoreThread(state);
+        result
     }
 }
 

@@ -43,10 +43,16 @@ fn finished(id: u64) {
 }
 
 /// Attached to the context's interpreter: sets the exception if the request still runs. The context thread clears
-/// `current`, and then any exception that came too late, while it holds the same GIL: see `clear_late`.
+/// the stack's top, and then any exception that came too late, while it holds the same GIL: see `clear_late`.
 fn hit(context: &Arc<Shared>, request: &RequestRef) {
-    let current = lock(&context.current);
-    if current.as_ref().is_some_and(|running| running.as_c_arg() == request.as_c_arg()) {
+    let stack = lock(&context.stack);
+    if stack.last().is_some_and(|running| running.as_c_arg() == request.as_c_arg()) {
+        if request.callback.is_waiting() {
+            // No bytecode runs: the waiting thread looks at the mark.
+            request.interrupted.store(true, SeqCst);
+            context.queue.wake();
+            return;
+        }
         let ident = context.thread_ident.load(SeqCst);
         // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
         unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
@@ -55,7 +61,7 @@ fn hit(context: &Arc<Shared>, request: &RequestRef) {
     }
 }
 
-/// On the context thread, attached, after `current` no longer names `request`: withdraws an exception that was set but
+/// On the context thread, attached, after the stack no longer holds `request`: withdraws an exception that was set but
 /// not raised in time, so that the next request is not hit by it.
 pub fn clear_late(context: &Shared, request: &RequestRef) {
     if request.interrupted.load(SeqCst) {

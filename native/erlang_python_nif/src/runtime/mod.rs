@@ -13,8 +13,6 @@ mod symbols;
 pub mod thread;
 pub mod watchdog;
 
-use crate::core::lifecycle::Phase;
-
 /// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
 pub const STACK_SIZE: usize = 16 * 1024 * 1024;
 
@@ -31,7 +29,7 @@ pub fn capabilities() -> Capabilities {
 /// Interrupts the request that a context runs now, if any. One that was given up is being interrupted already.
 pub fn interrupt_running(context: &context::Shared) -> bool {
     match context.running() {
-        Some(request) if request.life.phase() == Phase::Running => {
+        Some(request) if request.life.is_running() => {
             interrupt::deliver(request);
             true
         }

@@ -8,6 +8,7 @@ use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_f
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use super::context::Shared;
+use crate::bridge::callback::CallbackSlot;
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
 
@@ -62,6 +63,12 @@ impl OwnedTermEnv {
     }
 }
 
+/// A local pid is an immediate term: equal pids are equal words.
+pub fn pid_word(pid: &LocalPid) -> ErlNifTerm {
+    // SAFETY: making a term of a local pid uses no environment.
+    unsafe { rustler::sys::enif_make_pid(std::ptr::null_mut(), *pid.as_c_arg()) }
+}
+
 impl Drop for OwnedTermEnv {
     fn drop(&mut self) {
         // SAFETY: allocated in `new`, freed once.
@@ -80,8 +87,10 @@ impl Flags {
     pub const RETURN_OBJECT: u32 = 2;
     /// Refuse at once when no permit is free.
     pub const NO_WAIT: u32 = 4;
-    /// Nobody waits for the reply: only failures are sent.
+    /// Nobody wants the value: only failures are sent.
     pub const CAST: u32 = 8;
+    /// The caller does not sit in a `receive` for the reply, so it cannot run callbacks.
+    pub const ASYNC: u32 = 16;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
@@ -95,12 +104,15 @@ pub struct Request {
     /// Who gets the reply and whose death cancels the request.
     pub caller: LocalPid,
     pub flags: Flags,
-    /// When nobody may be there to cancel it: the moment the watchdog does.
+    /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
     /// An interrupt has hit this request: its KeyboardInterrupt is ours, not the program's.
     pub interrupted: AtomicBool,
+    /// The request whose callback made this one, which rides on its permit.
+    pub parent: Option<RequestRef>,
+    pub callback: CallbackSlot,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
     env: AtomicPtr<ErlNifEnv>,
@@ -124,6 +136,7 @@ impl Request {
         message: Term<'_>,
         flags: Flags,
         deadline: Option<Instant>,
+        parent: Option<RequestRef>,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
         let message = env.copy(message).as_c_arg();
@@ -136,6 +149,8 @@ impl Request {
             deadline,
             unwanted: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
+            parent,
+            callback: CallbackSlot::default(),
             env: AtomicPtr::new(env.into_raw()),
             message,
         })
@@ -161,6 +176,23 @@ impl Request {
         }
     }
 
+    /// Whether this request was made by a callback of `other`, however many levels down.
+    pub fn descends_from(&self, other: &RequestRef) -> bool {
+        let mut parent = self.parent.as_ref();
+        while let Some(request) = parent {
+            if request.as_c_arg() == other.as_c_arg() {
+                return true;
+            }
+            parent = request.parent.as_ref();
+        }
+        false
+    }
+
+    /// Requests below this one in its chain, itself included.
+    pub fn depth(&self) -> usize {
+        std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
+    }
+
     pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
         // SAFETY: a valid environment and pid; callable from any thread.
         unsafe { rustler::sys::enif_is_process_alive(env.0, self.caller.as_c_arg()) != 0 }
@@ -169,7 +201,19 @@ impl Request {
     /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
     /// interrupted; its context thread gives back what it holds.
     pub fn cancel(&self) -> Option<Phase> {
-        let phase = self.life.cancel()?;
+        let phase = if self.flags.has(Flags::ASYNC) { self.life.abandon() } else { self.life.cancel() }?;
+        self.give_back(phase);
+        Some(phase)
+    }
+
+    /// Cancels the request of a caller that has died.
+    pub fn abandon(&self) -> Option<Phase> {
+        let phase = self.life.abandon()?;
+        self.give_back(phase);
+        Some(phase)
+    }
+
+    fn give_back(&self, phase: Phase) {
         match phase {
             Phase::Waiting => {
                 self.free_env();
@@ -179,9 +223,9 @@ impl Request {
                 self.free_env();
                 self.permit.release();
             }
+            // Its thread does, when Python is done.
             _ => {}
         }
-        Some(phase)
     }
 
     /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
@@ -193,7 +237,7 @@ impl Request {
             let (reference, _, _) = unsafe { self.message() };
             (reference.in_env(env), env.error_tuple(reason)).encode(env)
         });
-        if phase != Phase::Running {
+        if matches!(phase, Phase::Waiting | Phase::Queued) {
             self.free_env();
             self.permit.release();
         }

@@ -1,7 +1,8 @@
 //! The thread of one context: attach, then take requests from the queue until it is closed.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::interrupt;
 use super::request::{Flags, OwnedTermEnv, RequestRef};
 use super::watchdog;
 use crate::atoms;
+use crate::bridge;
 use crate::convert::Converter;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
@@ -43,54 +45,83 @@ pub fn spawn(context: ContextRef) -> Result<(), String> {
 
 fn main(context: ContextRef) {
     let shared = context.0.clone();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(context)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(context)))
+        .unwrap_or_else(|panic| Err(Failed::Panicked(panic_text(&*panic))));
     shared.queue.close().iter().for_each(|request| {
         request.fail((atoms::stopped(), shared.id));
     });
     watchdog::send(watchdog::Command::Ended(shared.id));
     let id = shared.id;
-    shared.notify_owner(|env| match outcome {
-        Ok(Ok(Ended::Cleanly)) => (atoms::py_context(), id, atoms::ended()).encode(env),
-        Ok(Ok(Ended::Abandoned)) => (atoms::py_context(), id, atoms::abandoned()).encode(env),
-        Ok(Err(reason)) => (atoms::py_context(), id, (atoms::failed(), reason)).encode(env),
-        Err(panic) => (atoms::py_context(), id, (atoms::panicked(), panic_text(&*panic))).encode(env),
+    shared.notify_owner(|env| {
+        let how = match outcome {
+            Ok(Ended::Cleanly) => atoms::ended().to_term(env),
+            Ok(Ended::Abandoned) => atoms::abandoned().to_term(env),
+            Err(Failed::Start(reason)) => (atoms::failed(), reason).encode(env),
+            Err(Failed::Panicked(reason)) => (atoms::panicked(), reason).encode(env),
+        };
+        (atoms::py_context(), id, how).encode(env)
     });
 }
 
-/// The state of a context that lives and dies on its thread.
-struct Runtime {
-    context: ContextRef,
-    caches: Caches,
-    namespaces: Namespaces,
-    reply: OwnedTermEnv,
+/// Why a context's thread ended by itself.
+enum Failed {
+    Start(String),
+    Panicked(String),
 }
 
-fn run(context: ContextRef) -> Result<Ended, String> {
+thread_local! {
+    /// The context that this thread serves; null on every other thread.
+    static RUNTIME: Cell<*const Runtime> = const { Cell::new(std::ptr::null()) };
+}
+
+/// The state of a context that lives and dies on its thread. Shared, not mutable: a callback runs requests in the midst of
+/// another one.
+pub struct Runtime {
+    pub context: ContextRef,
+    caches: Caches,
+    namespaces: Namespaces,
+    /// Where replies are built; taken while one is.
+    reply: RefCell<Option<OwnedTermEnv>>,
+    /// A panic has left this interpreter in an unknown state: no further request runs.
+    poisoned: RefCell<Option<String>>,
+}
+
+/// Runs `work` with the runtime of the context whose thread this is; `None` on other threads.
+pub fn with_runtime<R>(work: impl FnOnce(&Runtime) -> R) -> Option<R> {
+    let runtime = RUNTIME.get();
+    // SAFETY: non-null only between the two `set`s in `run`, while the runtime lives on this very thread.
+    (!runtime.is_null()).then(|| work(unsafe { &*runtime }))
+}
+
+fn run(context: ContextRef) -> Result<Ended, Failed> {
     let shared = context.0.clone();
-    let mut attached = Attached::new(shared.settings.mode)?;
-    let mut runtime = match Runtime::new(context) {
+    let attached = Attached::new(shared.settings.mode).map_err(Failed::Start)?;
+    let runtime = match Runtime::new(context) {
         Ok(runtime) => runtime,
         Err(reason) => {
             attached.end();
-            return Err(reason);
+            return Err(Failed::Start(reason));
         }
     };
+    RUNTIME.set(&runtime);
     shared.set_interpreter(attached.interpreter());
-    let id = shared.id;
-    shared.notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
-    let served = catch_unwind(AssertUnwindSafe(|| runtime.serve(&mut attached)));
+    bridge::register(attached.interpreter(), &runtime.context);
+    let served = runtime.start().map(|()| runtime.serve(&attached));
     // An interrupt holds this lock while it waits for the GIL: let go of ours first.
     attached.detach(|| shared.set_interpreter(std::ptr::null_mut()));
+    bridge::unregister(&runtime.context);
     runtime.tidy();
-    let owned = shared.interp.id != 0;
-    if owned {
+    if shared.interp.id != 0 {
         shared.interp.ended.store(true, SeqCst);
     }
+    RUNTIME.set(std::ptr::null());
+    let poisoned = runtime.poisoned.take();
     drop(runtime);
     let ended = attached.end();
-    match served {
-        Ok(()) => Ok(ended),
-        Err(panic) => resume_unwind(panic),
+    match (served, poisoned) {
+        (Err(reason), _) => Err(Failed::Start(reason)),
+        (Ok(()), Some(reason)) => Err(Failed::Panicked(reason)),
+        (Ok(()), None) => Ok(ended),
     }
 }
 
@@ -99,14 +130,36 @@ impl Runtime {
         let settings = &context.0.settings;
         let caches = Caches::new(settings).map_err(|raised| execute::describe_briefly(&raised))?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
-        Ok(Runtime { context, caches, namespaces: Namespaces::default(), reply: OwnedTermEnv::new() })
+        Ok(Runtime {
+            context,
+            caches,
+            namespaces: Namespaces::default(),
+            reply: RefCell::new(Some(OwnedTermEnv::new())),
+            poisoned: RefCell::new(None),
+        })
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    /// Runs the preload code, which may use all of the package, and tells the owner that the context is there.
+    fn start(&self) -> Result<(), String> {
+        self.caches.preload(&self.shared().settings).map_err(|raised| execute::describe_briefly(&raised))?;
+        let id = self.shared().id;
+        self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
+        Ok(())
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
         &self.context.0
     }
 
-    fn serve(&mut self, attached: &mut Attached) {
+    pub fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    pub fn converter<'c>(&'c self, erlang: bool, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
+        Converter { caches: &self.caches, context: &self.context, erlang, abandoned, steps: 0 }
+    }
+
+    fn serve(&self, attached: &Attached) {
         let shared = self.shared().clone();
         let mut spin = Spin::new(shared.settings.spin);
         while !shared.queue.is_closed() {
@@ -118,61 +171,63 @@ impl Runtime {
     }
 
     /// Runs what is queued, for `HOLD` at the most.
-    fn drain(&mut self, shared: &Shared, spin: &mut Spin) {
+    fn drain(&self, shared: &Shared, spin: &mut Spin) {
         let Some(mut request) = shared.queue.pop() else { return };
         let mut since = None;
         loop {
             self.handle(&request);
             drop(request);
+            if since.get_or_insert_with(Instant::now).elapsed() > HOLD {
+                return;
+            }
             match shared.queue.pop() {
                 Some(next) => request = next,
                 None => return,
             }
             spin.encourage();
-            if since.get_or_insert_with(Instant::now).elapsed() > HOLD {
-                self.handle(&request);
-                return;
-            }
         }
     }
 
-    fn handle(&mut self, request: &RequestRef) {
+    /// Runs one request and replies. Also called for a nested request, in the midst of the one whose callback made it.
+    pub fn handle(&self, request: &RequestRef) {
         if !request.life.start() {
             return;
         }
-        let shared = self.shared().clone();
-        *lock(&shared.current) = Some(request.clone());
-        // After `current`: the watchdog reads the turn first.
+        let shared = self.shared();
+        lock(&shared.stack).push(request.clone());
+        // After the stack: the watchdog reads the turn first.
         shared.turn.fetch_add(1, SeqCst);
         Counters::bump(&shared.counters.calls);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request)));
-        *lock(&shared.current) = None;
-        interrupt::clear_late(&shared, request);
+        let mut env = self.reply.take().unwrap_or_else(OwnedTermEnv::new);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, &env)));
+        lock(&shared.stack).pop();
+        interrupt::clear_late(shared, request);
         match outcome {
-            Ok(reply) => self.deliver(request, reply),
-            Err(panic) => {
-                // What the panic left behind in this interpreter is unknown: the owner restarts the context.
-                request.permit.release();
-                request.fail((atoms::panicked(), panic_text(&*panic)));
-                resume_unwind(panic);
-            }
+            Ok(reply) => self.deliver(request, reply, &mut env),
+            Err(panic) => self.poison(request, panic_text(&*panic)),
         }
+        *self.reply.borrow_mut() = Some(env);
+    }
+
+    /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
+    fn poison(&self, request: &RequestRef, text: String) {
+        let shared = self.shared();
+        request.permit.release();
+        request.fail((atoms::panicked(), &text));
+        shared.queue.close().iter().for_each(|request| {
+            request.fail((atoms::stopped(), shared.id));
+        });
+        self.poisoned.replace(Some(text));
     }
 
     /// Runs the request and builds `{reference, {ok, value} | {error, reason}}` in the reply environment.
-    fn answer(&mut self, request: &RequestRef) -> Reply {
-        let env = self.reply.env();
+    fn answer(&self, request: &RequestRef, env: &OwnedTermEnv) -> Reply {
+        let env = env.env();
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
         let (reference, operation, namespace) = unsafe { request.message() };
         let abandoned = || request.life.phase() != Phase::Running;
-        let mut converter = Converter {
-            caches: &mut self.caches,
-            context: &self.context,
-            erlang: request.flags.has(Flags::ERLANG),
-            abandoned: &abandoned,
-            steps: 0,
-        };
-        let result = execute::run(&mut converter, &mut self.namespaces, operation, namespace).and_then(|object| {
+        let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
+        let result = execute::run(&mut converter, &self.namespaces, operation, namespace).and_then(|object| {
             if request.flags.has(Flags::RETURN_OBJECT) {
                 Ok(converter.handle_term(object, env)?)
             } else if request.flags.has(Flags::CAST) {
@@ -192,7 +247,7 @@ impl Runtime {
         Reply { term: (reference.in_env(env), content).encode(env).as_c_arg(), ok }
     }
 
-    fn deliver(&mut self, request: &RequestRef, reply: Reply) {
+    fn deliver(&self, request: &RequestRef, reply: Reply, env: &mut OwnedTermEnv) {
         if !reply.ok {
             Counters::bump(&self.shared().counters.errors);
         }
@@ -201,9 +256,9 @@ impl Runtime {
         let wanted = request.life.deliver();
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
             // SAFETY: the term was built in this environment.
-            self.reply.send(&request.caller, |env| unsafe { Term::new(env, reply.term) });
+            env.send(&request.caller, |env| unsafe { Term::new(env, reply.term) });
         } else {
-            self.reply.clear();
+            env.clear();
         }
         if wanted || request.life.phase() == Phase::Cancelled {
             request.free_env();
@@ -211,12 +266,12 @@ impl Runtime {
     }
 
     /// Housekeeping between batches: forgotten handles, namespaces of dead processes.
-    fn tidy(&mut self) {
-        let shared = self.shared().clone();
+    fn tidy(&self) {
+        let shared = self.shared();
         // SAFETY: handles of this bin belong to the interpreter this thread is attached to.
         unsafe { execute::release_all(shared.interp.bin.take()) };
         for pid in std::mem::take(&mut *lock(&shared.dead_namespaces)) {
-            self.namespaces.forget(self.reply.env(), &pid);
+            self.namespaces.forget(&pid);
         }
     }
 }

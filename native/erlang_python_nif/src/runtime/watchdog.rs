@@ -76,9 +76,8 @@ pub fn nudge() {
 
 #[derive(Default)]
 struct Watched {
-    /// The `turn` at the last tick and for how many ticks it has stood still with a request running.
+    /// The `turn` at the last tick: when it has not changed, the running request runs for long.
     turn: u64,
-    standing: u32,
     /// Ticks since the running request was cancelled.
     unheeded: u32,
 }
@@ -158,7 +157,7 @@ impl Watchdog {
 fn busy(context: &Shared, watched: &Watched) -> bool {
     context.turn.load(SeqCst) != watched.turn
         || !context.queue.is_empty()
-        || lock(&context.current).is_some()
+        || !lock(&context.stack).is_empty()
         || !lock(&context.dead_namespaces).is_empty()
         || !context.interp.bin.is_empty()
 }
@@ -180,7 +179,7 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
         if request.fail(atoms::timeout()).is_some() {
             Counters::bump(&counters.timeouts);
         }
-    } else if request.cancel().is_some() {
+    } else if request.abandon().is_some() {
         Counters::bump(&counters.orphans);
     }
 }
@@ -196,9 +195,11 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
         context.stuck.store(false, SeqCst);
         return;
     };
-    watched.standing += 1;
-    if overdue(&request) || !request.caller_alive(env) {
-        expire(&request, env);
+    let stack = lock(&context.stack).clone();
+    for request in &stack {
+        if overdue(request) || !request.caller_alive(env) {
+            expire(request, env);
+        }
     }
     let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
     if missed || matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
@@ -218,9 +219,11 @@ fn stop(context: &Arc<Shared>) {
     for request in owed {
         request.fail(reason);
     }
-    if let Some(request) = context.running()
-        && request.fail(reason).is_some()
-    {
-        interrupt::deliver(request);
+    let stack = lock(&context.stack).clone();
+    for request in &stack {
+        request.fail(reason);
+    }
+    if let Some(request) = stack.last() {
+        interrupt::deliver(request.clone());
     }
 }

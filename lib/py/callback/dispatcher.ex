@@ -1,0 +1,58 @@
+defmodule Py.Callback.Dispatcher do
+  @moduledoc false
+  # Runs the functions that Python calls where no process waits for the Python code: each in a process of its own.
+
+  use GenServer
+
+  alias Py.{Callback, Native}
+
+  def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @impl true
+  def init(nil) do
+    # In this process, which outlives contexts.
+    :ets.new(Callback, [:named_table, :public, read_concurrency: true])
+    Native.callback_drop_pending()
+    {:ok, %{}}
+  end
+
+  @impl true
+  def handle_info({:py_callback, request, caller, {:callback, id, target, args}}, running) do
+    {:ok, pid} =
+      Task.Supervisor.start_child(Py.Callback.Tasks, fn ->
+        run(request, caller, id, target, args)
+      end)
+
+    {:noreply, Map.put(running, Process.monitor(pid), {request, id})}
+  end
+
+  # Answered already, unless the process was killed.
+  def handle_info({:DOWN, monitor, :process, _pid, reason}, running) do
+    {{request, id}, running} = Map.pop!(running, monitor)
+
+    answer(
+      request,
+      id,
+      {:error, "exit", "the process of the function ended: #{inspect(reason)}", ""}
+    )
+
+    {:noreply, running}
+  end
+
+  defp run(request, caller, id, target, args) do
+    if caller, do: act_for(caller)
+    if request, do: Native.callback_enter(request)
+    answer(request, id, Callback.run(target, args))
+  end
+
+  defp act_for(caller) do
+    Process.put(:"$callers", [caller])
+
+    with {:group_leader, leader} <- Process.info(caller, :group_leader) do
+      Process.group_leader(self(), leader)
+    end
+  end
+
+  defp answer(nil, id, answer), do: Native.callback_answer_thread(id, answer)
+  defp answer(request, id, answer), do: Native.callback_answer(request, id, answer)
+end

@@ -1,0 +1,323 @@
+//! `erlang.call`: Python calls a function of the BEAM.
+//!
+//! 1. The request that runs on this thread is served to a process that waits for it. The function's name and arguments go
+//!    to that process as `{reference, {callback, id, target, args}}`: it runs the function in its own `receive` loop.
+//! 2. This thread releases the interpreter and waits, on its queue, for the answer.
+//! 3. Calls of that function into Python are *nested requests*. `CHAINS` tells whose they are; on this context they run
+//!    right here, on top of the waiting one, and ride on its permit. Strangers' requests wait their turn.
+//! 4. `answer` brings the result, or the request is interrupted, and Python goes on.
+//!
+//! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
+//! run in a process of its own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{LazyLock, Mutex, RwLock};
+
+use flume::{RecvError, Sender};
+use pyo3::ffi;
+use rustler::sys::{ErlNifTerm, enif_whereis_pid};
+use rustler::types::tuple::make_tuple;
+use rustler::{Encoder, LocalPid, Term};
+
+use super::Call;
+use crate::atoms;
+use crate::core::lifecycle::Phase;
+use crate::core::queue::Spin;
+use crate::runtime::context::lock;
+use crate::runtime::interpreter::detach;
+use crate::runtime::python::{Obj, PyResult, Raised};
+use crate::runtime::request::{Flags, OwnedTermEnv, RequestRef, pid_word};
+use crate::runtime::thread::Runtime;
+
+/// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
+/// level.
+pub const MAX_CHAIN: usize = 256;
+
+/// What a function returned: `{ok, value} | {error, kind, text, stacktrace}`, in an environment of its own.
+pub struct Answer {
+    env: OwnedTermEnv,
+    term: ErlNifTerm,
+}
+
+/// The callback that a request waits for.
+#[derive(Default)]
+pub struct CallbackSlot {
+    waiting: AtomicBool,
+    answered: AtomicBool,
+    state: Mutex<(u64, Option<Answer>)>,
+}
+
+impl CallbackSlot {
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(SeqCst)
+    }
+
+    fn expect(&self, id: u64) {
+        *lock(&self.state) = (id, None);
+        self.answered.store(false, SeqCst);
+        self.waiting.store(true, SeqCst);
+    }
+
+    fn put(&self, id: u64, answer: Answer) -> bool {
+        let mut state = lock(&self.state);
+        let wanted = state.0 == id && self.is_waiting() && state.1.is_none();
+        if wanted {
+            state.1 = Some(answer);
+            self.answered.store(true, SeqCst);
+        }
+        wanted
+    }
+
+    fn finish(&self) -> Option<Answer> {
+        self.waiting.store(false, SeqCst);
+        lock(&self.state).1.take()
+    }
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Processes that run a function for a request, innermost last: what they call is nested in that request.
+static CHAINS: LazyLock<Mutex<HashMap<ErlNifTerm, Vec<RequestRef>>>> = LazyLock::new(Mutex::default);
+/// How many entries there are, so that other processes' calls need not take the lock.
+static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// The calling process runs a function for `request` from now on.
+pub fn enter_chain(pid: &LocalPid, request: RequestRef) {
+    lock(&CHAINS).entry(pid_word(pid)).or_default().push(request);
+    ACTIVE.fetch_add(1, SeqCst);
+}
+
+fn leave_chain(request: &RequestRef) {
+    let mut chains = lock(&CHAINS);
+    let mut left = Vec::new();
+    chains.retain(|_, requests| {
+        let (gone, kept) = std::mem::take(requests).into_iter().partition(|r| r.as_c_arg() == request.as_c_arg());
+        *requests = kept;
+        left.push(gone);
+        !requests.is_empty()
+    });
+    drop(chains);
+    ACTIVE.fetch_sub(left.iter().map(Vec::len).sum(), SeqCst);
+}
+
+/// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one.
+#[inline]
+pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<RequestRef> {
+    if ACTIVE.load(SeqCst) == 0 {
+        return None;
+    }
+    let chains = lock(&CHAINS);
+    let innermost = |pid: &LocalPid| chains.get(&pid_word(pid)).and_then(|requests| requests.last().cloned());
+    innermost(caller).or_else(|| callers().iter().find_map(innermost))
+}
+
+/// Names of registered functions: what `erlang.<name>` finds.
+static NAMES: LazyLock<RwLock<HashSet<String>>> = LazyLock::new(RwLock::default);
+
+pub fn set_registered(name: String, registered: bool) {
+    let mut names = NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if registered {
+        names.insert(name)
+    } else {
+        names.remove(&name)
+    };
+}
+
+/// `is_registered(name)`.
+pub fn is_registered(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
+    super::expect_args("is_registered", args, 1..=1)?;
+    let names = NAMES.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Ok(Obj::bool(names.contains(args[0].as_utf8()?)))
+}
+
+/// `call(target, args)`: `target` is a name or an `erlang.Function`, `args` a tuple.
+pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
+    super::expect_args("call", args, 2..=2)?;
+    let mut env = OwnedTermEnv::new();
+    let id = NEXT_ID.fetch_add(1, SeqCst);
+    let content = {
+        let env = env.env();
+        let parts = [call.term(&args[0], env)?, call.term(&args[1], env)?];
+        make_tuple(env, &[atoms::callback().to_term(env), id.encode(env), parts[0], parts[1]]).as_c_arg()
+    };
+    let answer = match (call.runtime, &call.request) {
+        (Some(runtime), Some(request)) => on_context(call, runtime, request, id, &mut env, content)?,
+        _ => on_thread(call, id, &mut env, content)?,
+    };
+    result(call, answer)
+}
+
+fn on_context(
+    call: &Call<'_>,
+    runtime: &Runtime,
+    request: &RequestRef,
+    id: u64,
+    env: &mut OwnedTermEnv,
+    content: ErlNifTerm,
+) -> PyResult<Answer> {
+    if request.depth() > MAX_CHAIN {
+        let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
+        return Err(failure(call, "error", &text, ""));
+    }
+    if !request.life.serve() {
+        return Err(interrupted(request));
+    }
+    request.callback.expect(id);
+    // Those who wait for a reply run the function themselves; others are served by the dispatcher.
+    let direct = !request.flags.has(Flags::ASYNC);
+    let sent = if direct {
+        enter_chain(&request.caller, request.clone());
+        env.send(&request.caller, |env| {
+            // SAFETY: this thread runs the request; the content was made in this environment.
+            unsafe { (request.message().0.in_env(env), Term::new(env, content)).encode(env) }
+        })
+    } else {
+        dispatch(env, content, Some(request))
+    };
+    if !sent {
+        // The waiting process has died: the watchdog is about to say so. Without a dispatcher, nobody is.
+        if !direct {
+            request.callback.finish();
+            request.life.resume();
+            return Err(no_dispatcher(call));
+        }
+    }
+    let answer = wait(runtime, request);
+    leave_chain(request);
+    match (request.life.resume(), answer) {
+        (true, Some(answer)) => Ok(answer),
+        _ => Err(interrupted(request)),
+    }
+}
+
+fn interrupted(request: &RequestRef) -> Raised {
+    request.interrupted.store(true, SeqCst);
+    // SAFETY: attached; a static class.
+    unsafe { Raised::new(ffi::PyExc_KeyboardInterrupt, "interrupted while a callback ran") }
+}
+
+/// Waits for the answer, running nested requests meanwhile. `None` when the request was interrupted.
+fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
+    let shared = runtime.shared();
+    let mut spin = Spin::new(shared.settings.spin);
+    loop {
+        let seen = shared.queue.arrivals();
+        while let Some(nested) = shared.queue.pop_first_class(|nested| nested.descends_from(request)) {
+            runtime.handle(&nested);
+        }
+        let answered = || request.callback.answered.load(SeqCst);
+        let unwanted = || request.life.phase() != Phase::Serving || request.interrupted.load(SeqCst);
+        // SAFETY: called by Python code, hence attached.
+        unsafe {
+            detach(|| {
+                let ready = || answered() || unwanted() || shared.queue.arrivals() != seen;
+                shared.queue.wait_for(&mut spin, ready);
+            });
+        }
+        if answered() || unwanted() {
+            return request.callback.finish();
+        }
+    }
+}
+
+/// Threads that Python code started: the dispatcher answers through a channel.
+static PENDING: LazyLock<Mutex<HashMap<u64, Sender<Answer>>>> = LazyLock::new(Mutex::default);
+
+fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTerm) -> PyResult<Answer> {
+    let (sender, receiver) = flume::bounded(1);
+    lock(&PENDING).insert(id, sender);
+    if !dispatch(env, content, None) {
+        lock(&PENDING).remove(&id);
+        return Err(no_dispatcher(call));
+    }
+    // SAFETY: called by Python code, hence attached.
+    let answer = unsafe { detach(|| receiver.recv()) };
+    answer.map_err(|RecvError::Disconnected| no_dispatcher(call))
+}
+
+/// Sends `{py_callback, request | nil, caller | nil, {callback, id, target, args}}` to the dispatcher.
+fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&RequestRef>) -> bool {
+    let mut pid = std::mem::MaybeUninit::uninit();
+    // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
+    let dispatcher = unsafe {
+        if enif_whereis_pid(std::ptr::null_mut(), atoms::dispatcher().as_c_arg(), pid.as_mut_ptr()) == 0 {
+            return false;
+        }
+        LocalPid::from_c_arg(pid.assume_init())
+    };
+    env.send(&dispatcher, |env| {
+        let nil = atoms::nil().to_term(env);
+        let (request, caller) = match request {
+            Some(request) => (request.encode(env), request.caller.encode(env)),
+            None => (nil, nil),
+        };
+        // SAFETY: the content was made in this environment.
+        let content = unsafe { Term::new(env, content) };
+        make_tuple(env, &[atoms::py_callback().to_term(env), request, caller, content])
+    })
+}
+
+/// Takes the answer to a request's callback: whether it still waits for that one.
+pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
+    let taken = request.callback.put(id, copy(term));
+    if taken {
+        request.context.queue.wake();
+    }
+    taken
+}
+
+/// Takes the answer to a callback of a thread that Python started.
+pub fn answer_thread(id: u64, term: Term<'_>) -> bool {
+    let sender = lock(&PENDING).remove(&id);
+    sender.is_some_and(|sender| sender.send(copy(term)).is_ok())
+}
+
+/// The dispatcher has started anew: nobody will answer what the old one was asked.
+pub fn drop_pending() {
+    lock(&PENDING).clear();
+}
+
+fn copy(term: Term<'_>) -> Answer {
+    let env = OwnedTermEnv::new();
+    let term = env.copy(term).as_c_arg();
+    Answer { env, term }
+}
+
+fn result(call: &Call<'_>, answer: Answer) -> PyResult<Obj> {
+    // SAFETY: the term lives in this environment.
+    let term = unsafe { Term::new(answer.env.env(), answer.term) };
+    if let Ok((tag, value)) = term.decode::<(rustler::Atom, Term)>()
+        && tag == atoms::ok()
+    {
+        return call.object(value).map_err(|raised| {
+            let text = crate::runtime::execute::describe_briefly(&raised);
+            failure(call, "error", &format!("the function returned a value without a Python counterpart ({text})"), "")
+        });
+    }
+    match term.decode::<(rustler::Atom, String, String, String)>() {
+        Ok((_error, kind, text, stacktrace)) => Err(failure(call, &kind, &text, &stacktrace)),
+        Err(_) => Err(failure(call, "error", "the answer to a callback was damaged", "")),
+    }
+}
+
+fn no_dispatcher(call: &Call<'_>) -> Raised {
+    failure(call, "exit", "nobody can run the function: the application erlang_python is stopping", "")
+}
+
+/// `erlang.CallbackError(kind, text, stacktrace)`.
+fn failure(call: &Call<'_>, kind: &str, text: &str, stacktrace: &str) -> Raised {
+    let parts = [kind, text, stacktrace].map(Obj::str);
+    match parts {
+        [Ok(kind), Ok(text), Ok(stacktrace)] => {
+            call.exception(&call.caches.helpers.callback_error, &[&kind, &text, &stacktrace])
+        }
+        // SAFETY: attached; a static class.
+        _ => unsafe { Raised::new(ffi::PyExc_RuntimeError, text) },
+    }
+}
+
+/// Decodes the pids among `$callers`.
+pub fn pids(list: Term<'_>) -> Vec<LocalPid> {
+    list.into_list_iterator().map(|terms| terms.filter_map(|term| term.decode().ok()).collect()).unwrap_or_default()
+}

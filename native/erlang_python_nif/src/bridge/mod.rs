@@ -1,0 +1,215 @@
+//! The native half of the Python package `erlang`: functions that Python code calls.
+//!
+//! They run on whatever thread Python calls them: a context's own, or one that Python code started.
+
+pub mod callback;
+mod messages;
+pub mod state;
+
+use std::os::raw::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
+
+use pyo3::ffi;
+use rustler::Env;
+
+use crate::convert::{ConvertError, Converter};
+use crate::runtime::caches::Caches;
+use crate::runtime::context::{ContextRef, lock};
+use crate::runtime::python::{Obj, PyResult, Raised, raised};
+use crate::runtime::request::{Flags, RequestRef};
+use crate::runtime::thread::{Runtime, with_runtime};
+
+/// A native function: its positional arguments, borrowed for the call.
+type Function = fn(&Call<'_>, &[Obj]) -> PyResult<Obj>;
+
+/// Where a call comes from.
+pub struct Call<'c> {
+    /// The context whose thread this is; `None` on threads that Python code started.
+    pub runtime: Option<&'c Runtime>,
+    context: &'c ContextRef,
+    caches: &'c Caches,
+    /// The request that runs on this thread.
+    pub request: Option<RequestRef>,
+}
+
+impl Call<'_> {
+    pub fn converter(&self) -> Converter<'_> {
+        Converter {
+            caches: self.caches,
+            context: self.context,
+            erlang: self.request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG)),
+            abandoned: &|| false,
+            steps: 0,
+        }
+    }
+
+    /// Converts an argument that goes to the BEAM.
+    pub fn term<'a>(&self, object: &Obj, env: Env<'a>) -> PyResult<rustler::Term<'a>> {
+        self.converter().to_term(object.clone(), env, 1).map_err(|error| self.raise(error))
+    }
+
+    /// Converts a value that comes from the BEAM.
+    pub fn object(&self, term: rustler::Term<'_>) -> PyResult<Obj> {
+        self.converter().to_python(term, 1).map_err(|error| self.raise(error))
+    }
+
+    /// A conversion error as Python's TypeError.
+    fn raise(&self, error: ConvertError) -> Raised {
+        let text = match error {
+            ConvertError::Raised(raised) => return raised,
+            ConvertError::Value { message, path } => match crate::convert::path_text(&path) {
+                path if path.is_empty() => message,
+                path => format!("{path}: {message}"),
+            },
+            ConvertError::NeedsEncoder => "a struct without a Python counterpart".to_owned(),
+            ConvertError::WrongInterpreter => "an object of another interpreter".to_owned(),
+            ConvertError::Abandoned => "cancelled".to_owned(),
+        };
+        // SAFETY: attached; a static class.
+        unsafe { Raised::new(ffi::PyExc_TypeError, &text) }
+    }
+
+    /// A class of the package, instantiated to be raised.
+    pub fn exception(&self, class: &Obj, args: &[&Obj]) -> Raised {
+        match class.call(args) {
+            Ok(exception) => Raised(exception),
+            Err(raised) => raised,
+        }
+    }
+}
+
+macro_rules! functions {
+    ($($name:literal => $function:path),+ $(,)?) => {
+        [$(({
+            unsafe extern "C" fn entry(
+                _module: *mut ffi::PyObject,
+                args: *mut *mut ffi::PyObject,
+                count: ffi::Py_ssize_t,
+            ) -> *mut ffi::PyObject {
+                // SAFETY: called by Python with `count` live arguments, attached.
+                unsafe { enter($function, args, count) }
+            }
+            Method(ffi::PyMethodDef {
+                ml_name: $name.as_ptr(),
+                ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: entry },
+                ml_flags: ffi::METH_FASTCALL as c_int,
+                ml_doc: std::ptr::null(),
+            })
+        })),+]
+    };
+}
+
+/// A method definition, read by CPython from every interpreter and written by nobody.
+struct Method(ffi::PyMethodDef);
+
+// SAFETY: CPython only reads method definitions, apart from nothing: the name, flags and pointer are constants.
+unsafe impl Sync for Method {}
+
+static FUNCTIONS: [Method; 13] = functions![
+    c"call" => callback::call,
+    c"is_registered" => callback::is_registered,
+    c"send" => messages::send,
+    c"whereis" => messages::whereis,
+    c"self" => messages::own_pid,
+    c"state_get" => state::get,
+    c"state_set" => state::set,
+    c"state_delete" => state::delete,
+    c"state_keys" => state::keys,
+    c"state_clear" => state::clear,
+    c"state_incr" => state::incr,
+    c"state_decr" => state::decr,
+    c"state_len" => state::len,
+];
+
+/// Puts the functions into the module `erlang._native` of the interpreter this thread is attached to.
+pub fn install() -> PyResult<()> {
+    // SAFETY: attached; the module is borrowed from sys.modules, the definitions are static.
+    unsafe {
+        let module = ffi::PyImport_AddModule(c"erlang._native".as_ptr());
+        if module.is_null() {
+            return Err(raised());
+        }
+        for Method(method) in &FUNCTIONS {
+            let function = ffi::PyCFunction_NewEx(
+                std::ptr::from_ref(method).cast_mut(),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            );
+            let function = Obj::checked(function)?;
+            if ffi::PyObject_SetAttrString(module, method.ml_name, function.as_ptr()) < 0 {
+                return Err(raised());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Contexts by the interpreter they run in, for calls from threads that Python code started.
+static CONTEXTS: Mutex<Vec<(usize, ContextRef)>> = Mutex::new(Vec::new());
+
+/// Makes the context known to threads of its interpreter.
+pub fn register(interpreter: *mut ffi::PyInterpreterState, context: &ContextRef) {
+    lock(&CONTEXTS).push((interpreter as usize, context.clone()));
+}
+
+pub fn unregister(context: &ContextRef) {
+    lock(&CONTEXTS).retain(|(_, known)| known.as_c_arg() != context.as_c_arg());
+}
+
+/// # Safety
+/// Called by Python: attached, with `count` live arguments.
+unsafe fn enter(function: Function, args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *mut ffi::PyObject {
+    // SAFETY: promised by the caller; the arguments are made strong for the call.
+    let args: Vec<Obj> = (0..count as usize).map(|index| unsafe { Obj::borrowed(*args.add(index)) }).collect();
+    // A panic must not unwind through Python's frames.
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(function, &args)));
+    let raised = match result {
+        Ok(Ok(object)) => return object.into_ptr(),
+        Ok(Err(raised)) => raised,
+        // SAFETY: attached; a static class.
+        Err(_) => unsafe { Raised::new(ffi::PyExc_SystemError, "erlang_python panicked; please report this") },
+    };
+    // SAFETY: attached; an exception instance and its class; SetObject takes its own references.
+    unsafe { ffi::PyErr_SetObject(raised.0.type_ptr().cast(), raised.0.as_ptr()) };
+    std::ptr::null_mut()
+}
+
+fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
+    let on_context = with_runtime(|runtime| {
+        let request = runtime.shared().running();
+        let call = Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request };
+        function(&call, args)
+    });
+    match on_context {
+        Some(result) => result,
+        None => on_other_thread(function, args),
+    }
+}
+
+/// Such threads have no caches of their own: what they need is made for the call.
+fn on_other_thread(function: Function, args: &[Obj]) -> PyResult<Obj> {
+    // SAFETY: attached; called by Python.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() } as usize;
+    let context =
+        lock(&CONTEXTS).iter().rev().find(|(known, _)| *known == interpreter).map(|(_, context)| context.clone());
+    let Some(context) = context.filter(|context| !context.0.interp.ended.load(SeqCst)) else {
+        // SAFETY: attached; a static class.
+        return Err(unsafe {
+            Raised::new(ffi::PyExc_RuntimeError, "no context of this interpreter is running any more")
+        });
+    };
+    let caches = Caches::bare(&context.0.settings)?;
+    function(&Call { runtime: None, context: &context, caches: &caches, request: None }, args)
+}
+
+/// Raises TypeError unless there are `allowed` arguments.
+pub fn expect_args(name: &str, args: &[Obj], allowed: std::ops::RangeInclusive<usize>) -> PyResult<()> {
+    if allowed.contains(&args.len()) {
+        return Ok(());
+    }
+    let text = format!("erlang.{name} takes {} to {} arguments, got {}", allowed.start(), allowed.end(), args.len());
+    // SAFETY: attached; a static class.
+    Err(unsafe { Raised::new(ffi::PyExc_TypeError, &text) })
+}

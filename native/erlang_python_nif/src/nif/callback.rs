@@ -1,0 +1,39 @@
+//! Functions of the BEAM that Python calls.
+
+use rustler::{Env, Term};
+
+use crate::bridge::callback;
+use crate::runtime::request::RequestRef;
+
+/// Tells Python that there is, or is no longer, a function of that name.
+#[rustler::nif]
+fn set_registered(name: String, registered: bool) -> rustler::Atom {
+    callback::set_registered(name, registered);
+    crate::atoms::ok()
+}
+
+/// The calling process runs a function on behalf of `request`.
+#[rustler::nif]
+fn callback_enter(env: Env<'_>, request: RequestRef) -> rustler::Atom {
+    callback::enter_chain(&env.pid(), request);
+    crate::atoms::ok()
+}
+
+/// Answers a callback of a request: false when nobody waits for it any more.
+#[rustler::nif]
+fn callback_answer(request: RequestRef, id: u64, answer: Term<'_>) -> bool {
+    callback::answer(&request, id, answer)
+}
+
+/// Answers a callback of a thread that Python code started.
+#[rustler::nif]
+fn callback_answer_thread(id: u64, answer: Term<'_>) -> bool {
+    callback::answer_thread(id, answer)
+}
+
+/// Fails the callbacks that a dispatcher before this one has left unanswered.
+#[rustler::nif]
+fn callback_drop_pending() -> rustler::Atom {
+    callback::drop_pending();
+    crate::atoms::ok()
+}

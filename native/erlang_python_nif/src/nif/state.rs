@@ -1,0 +1,105 @@
+//! The shared state, as Elixir sees it.
+
+use std::sync::Arc;
+
+use num_bigint::{BigInt, Sign};
+use rustler::{Binary, Encoder, Env, NewBinary, Term};
+
+use crate::atoms;
+use crate::bridge::state::{STATE, Stored};
+use crate::core::state::{StateError, Value, integer};
+use crate::runtime::request::OwnedTermEnv;
+
+/// `{ok, value} | error`.
+#[rustler::nif]
+fn state_fetch<'a>(env: Env<'a>, key: Binary<'a>) -> Term<'a> {
+    match STATE.get(&key) {
+        Some(value) => (atoms::ok(), to_term(env, value)).encode(env),
+        None => atoms::error().to_term(env),
+    }
+}
+
+/// `ok | full`.
+#[rustler::nif]
+fn state_put(key: Binary<'_>, value: Term<'_>) -> rustler::Atom {
+    let value = match number(value) {
+        Some(number) => integer(number),
+        None => {
+            let env = OwnedTermEnv::new();
+            let term = env.copy(value).as_c_arg();
+            Value::Other(Arc::new(Stored::new(env, term)))
+        }
+    };
+    match STATE.put(&key, value) {
+        Ok(()) => atoms::ok(),
+        Err(_) => atoms::full(),
+    }
+}
+
+/// The new value, or `full | not_an_integer | error` (`by` is no integer).
+#[rustler::nif]
+fn state_incr<'a>(env: Env<'a>, key: Binary<'a>, by: Term<'a>) -> Term<'a> {
+    let Some(by) = number(by) else { return atoms::error().to_term(env) };
+    match STATE.incr(&key, &by) {
+        Ok(value) => to_term(env, value),
+        Err(StateError::Full) => atoms::full().to_term(env),
+        Err(StateError::NotAnInteger) => atoms::not_an_integer().to_term(env),
+    }
+}
+
+#[rustler::nif]
+fn state_delete(key: Binary<'_>) -> bool {
+    STATE.delete(&key)
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn state_keys(env: Env<'_>) -> Vec<Term<'_>> {
+    let to_term = |key: &[u8]| {
+        let mut binary = NewBinary::new(env, key.len());
+        binary.as_mut_slice().copy_from_slice(key);
+        binary.into()
+    };
+    STATE.keys().iter().map(|key| to_term(key)).collect()
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn state_clear() -> rustler::Atom {
+    STATE.clear();
+    atoms::ok()
+}
+
+/// `{entries, bound}`; the bound is `nil` for none.
+#[rustler::nif]
+fn state_info() -> (usize, Option<usize>) {
+    (STATE.len(), Some(STATE.max()).filter(|max| *max != usize::MAX))
+}
+
+#[rustler::nif]
+fn state_set_max(max: Option<usize>) -> rustler::Atom {
+    STATE.set_max(max.unwrap_or(usize::MAX));
+    atoms::ok()
+}
+
+fn to_term<'a>(env: Env<'a>, value: Value<Stored>) -> Term<'a> {
+    match value {
+        Value::Int(int) => int.encode(env),
+        Value::Big(big) => {
+            let (sign, bytes) = big.to_bytes_le();
+            crate::convert::big_term(env, sign == Sign::Minus, &bytes).unwrap_or_else(|| atoms::error().to_term(env))
+        }
+        Value::Other(stored) => stored.term().in_env(env),
+    }
+}
+
+/// The number of an integer term.
+fn number(term: Term<'_>) -> Option<BigInt> {
+    if let Ok(small) = term.decode::<i64>() {
+        return Some(BigInt::from(small));
+    }
+    if !term.is_integer() {
+        return None;
+    }
+    let external = term.to_binary();
+    let (negative, magnitude) = crate::convert::big_parts(external.as_slice())?;
+    Some(BigInt::from_bytes_le(if negative { Sign::Minus } else { Sign::Plus }, magnitude))
+}
