@@ -116,8 +116,12 @@ defmodule Demo.Analysis do
     {"Syntax trees, #{name}", "#{rate}, #{Demo.Text.decimal(time, 2)} s, #{cores}"}
   end
 
-  defp speed_up([{_worker, {one, _}}, {name, {many, _}}]),
-    do: [{"Speed-up", "#{name}: #{Demo.Text.decimal(one / many, 2)} times as fast as one worker"}]
+  defp speed_up([{_worker, {one, _}}, {name, {many, cpu}}]) do
+    speed_up = "#{name}: #{Demo.Text.decimal(one / many, 2)} times as fast as one worker"
+    busy? = cpu / many < 0.75 * System.schedulers_online()
+    hint = {"", "(other programs kept the processors busy: run it again when they are idle)"}
+    [{"Speed-up", speed_up} | if(busy?, do: [hint], else: [])]
+  end
 
   defp speed_up(_one_way), do: []
 end
