@@ -24,7 +24,13 @@ defmodule Py.ParallelTest do
       test "work that fails does not stop the rest", %{pool: pool} do
         calls = for n <- [4, -1, 9, -4], do: {:math, :sqrt, [n]}
 
-        assert {:ok, [{:ok, 2.0}, {:error, %Py.Error{type: "ValueError"}}, {:ok, 3.0}, {:error, %Py.Error{}}]} =
+        assert {:ok,
+                [
+                  {:ok, 2.0},
+                  {:error, %Py.Error{type: "ValueError"}},
+                  {:ok, 3.0},
+                  {:error, %Py.Error{}}
+                ]} =
                  Py.parallel(calls, context: pool)
 
         assert {:ok, [{:error, %Py.ConversionError{}}, {:ok, 2.0}]} =
@@ -32,7 +38,10 @@ defmodule Py.ParallelTest do
       end
 
       test "its timeout bounds the whole", %{pool: pool} do
-        calls = [{:math, :sqrt, [4]}] ++ for(_ <- 1..20, do: {:time, :sleep, [0.2]}) ++ [{:math, :sqrt, [4]}]
+        calls =
+          [{:math, :sqrt, [4]}] ++
+            for(_ <- 1..20, do: {:time, :sleep, [0.2]}) ++ [{:math, :sqrt, [4]}]
+
         assert {:ok, results} = Py.parallel(calls, context: pool, timeout: 100)
         assert length(results) == 22
         assert hd(results) == {:ok, 2.0}
@@ -42,13 +51,22 @@ defmodule Py.ParallelTest do
       end
 
       test "contexts that are killed give errors, not hangs", %{pool: pool} do
-        task = Task.async(fn -> Py.parallel(for(_ <- 1..10, do: {:time, :sleep, [0.1]}), context: pool) end)
+        task =
+          Task.async(fn ->
+            Py.parallel(for(_ <- 1..10, do: {:time, :sleep, [0.1]}), context: pool)
+          end)
+
         [first | _] = Py.Router.contexts(pool)
         until_running(first)
         Process.exit(first, :kill)
         assert {:ok, results} = Task.await(task, 30_000)
         assert length(results) == 10
-        assert Enum.all?(results, &(match?({:ok, nil}, &1) or match?({:error, %Py.ContextError{}}, &1)))
+
+        assert Enum.all?(
+                 results,
+                 &(match?({:ok, nil}, &1) or match?({:error, %Py.ContextError{}}, &1))
+               )
+
         assert {:ok, nil} in results
       end
     end
@@ -58,7 +76,11 @@ defmodule Py.ParallelTest do
     assert Py.parallel([]) == {:ok, []}
     assert {:error, %Py.ContextError{reason: :not_found}} = Py.parallel([], context: :no_pool)
     assert_raise ArgumentError, ~r/list of calls/, fn -> apply(Py, :parallel, [:x]) end
-    assert_raise ArgumentError, ~r/{module, function, args}/, fn -> apply(Py, :parallel, [[{:math, :sqrt}]]) end
+
+    assert_raise ArgumentError, ~r/{module, function, args}/, fn ->
+      apply(Py, :parallel, [[{:math, :sqrt}]])
+    end
+
     assert_raise ArgumentError, ~r/unknown option/, fn -> Py.parallel([], kwargs: %{}) end
   end
 end

@@ -17,10 +17,22 @@ defmodule Py.RemoteTest do
   end
 
   setup do
-    args = [~c"-setcookie", Atom.to_charlist(Node.get_cookie()), ~c"-logger", ~c"level", ~c"none", ~c"-pa"]
+    args = [
+      ~c"-setcookie",
+      Atom.to_charlist(Node.get_cookie()),
+      ~c"-logger",
+      ~c"level",
+      ~c"none",
+      ~c"-pa"
+    ]
 
     {:ok, peer, node} =
-      :peer.start(%{name: :peer.random_name(), host: ~c"127.0.0.1", longnames: true, args: args ++ :code.get_path()})
+      :peer.start(%{
+        name: :peer.random_name(),
+        host: ~c"127.0.0.1",
+        longnames: true,
+        args: args ++ :code.get_path()
+      })
 
     on_exit(fn -> if Process.alive?(peer), do: :peer.stop(peer) end)
     {:ok, _apps} = :erpc.call(node, :application, :ensure_all_started, [:erlang_python], 60_000)
@@ -33,11 +45,17 @@ defmodule Py.RemoteTest do
     assert Py.call(context, :math, :sqrt, [16]) == {:ok, 4.0}
     assert Py.exec(context, "x = [1]") == :ok
     assert Py.eval(context, "x + [y]", locals: %{y: 2}) == {:ok, [1, 2]}
-    assert {:error, %Py.Error{type: "ValueError", traceback: text}} = Py.call(context, :math, :sqrt, [-1])
+
+    assert {:error, %Py.Error{type: "ValueError", traceback: text}} =
+             Py.call(context, :math, :sqrt, [-1])
+
     assert text =~ "ValueError"
     own = Py.call!(:os, :getpid)
     assert Py.call!(context, :os, :getpid) != own
-    assert {:error, %Py.TimeoutError{timeout: 50}} = Py.exec(context, "while True: pass", timeout: 50)
+
+    assert {:error, %Py.TimeoutError{timeout: 50}} =
+             Py.exec(context, "while True: pass", timeout: 50)
+
     assert Py.eval(context, "len(x)") == {:ok, 1}
     assert mailbox() == []
   end
@@ -49,7 +67,11 @@ defmodule Py.RemoteTest do
 
   test "a killed caller interrupts its code over there", %{context: context, node: node} do
     caller = spawn(fn -> Py.exec(context, "while True: pass", timeout: :infinity) end)
-    running = fn -> match?({:ok, %{running: true}}, :erpc.call(node, Py.Context, :info, [context])) end
+
+    running = fn ->
+      match?({:ok, %{running: true}}, :erpc.call(node, Py.Context, :info, [context]))
+    end
+
     assert eventually(running)
     Process.exit(caller, :kill)
     assert eventually(fn -> not running.() end)
@@ -60,7 +82,10 @@ defmodule Py.RemoteTest do
     task = Task.async(fn -> Py.call(context, :time, :sleep, [20]) end)
     assert Py.eval(self(), "1") |> elem(0) == :error
     :peer.stop(peer)
-    assert {:error, %Py.ContextError{reason: {:unreachable, _}} = error} = Task.await(task, 30_000)
+
+    assert {:error, %Py.ContextError{reason: {:unreachable, _}} = error} =
+             Task.await(task, 30_000)
+
     assert Exception.message(error) =~ "another node"
     assert {:error, %Py.ContextError{reason: {:unreachable, _}}} = Py.eval(context, "1")
   end

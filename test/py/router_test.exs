@@ -71,12 +71,23 @@ defmodule Py.RouterTest do
     end
 
     test "refuse wrong arguments" do
-      assert_raise ArgumentError, ~r/pool name/, fn -> Router.start_pool("ml", 2) end
+      assert_raise ArgumentError, ~r/pool name/, fn -> apply(Router, :start_pool, ["ml", 2]) end
       assert_raise ArgumentError, ~r/positive number/, fn -> Router.start_pool(:ml, 0) end
-      assert_raise ArgumentError, ~r/:strategy.*:least_busy/, fn -> Router.start_pool(:ml, 1, strategy: :best) end
-      assert_raise ArgumentError, ~r/:strategy/, fn -> Router.start_pool(:ml, 1, strategy: String) end
+
+      assert_raise ArgumentError, ~r/:strategy.*:least_busy/, fn ->
+        Router.start_pool(:ml, 1, strategy: :best)
+      end
+
+      assert_raise ArgumentError, ~r/:strategy/, fn ->
+        Router.start_pool(:ml, 1, strategy: String)
+      end
+
       assert_raise ArgumentError, ~r/:mode/, fn -> Router.start_pool(:ml, 1, mode: :fast) end
-      assert_raise ArgumentError, ~r/unknown options/, fn -> Router.start_pool(:ml, 1, sise: 1) end
+
+      assert_raise ArgumentError, ~r/unknown options/, fn ->
+        Router.start_pool(:ml, 1, sise: 1)
+      end
+
       assert_raise ArgumentError, ~r/:pg/, fn -> Router.start_pool(:ml, 1, pg: :yes) end
       refute Router.pool_started?(:ml)
     end
@@ -94,7 +105,9 @@ defmodule Py.RouterTest do
         end)
 
       assert Py.eval(new, "1") == {:ok, 1}
-      for _ <- 1..10, do: assert(Task.await(Task.async(fn -> Py.eval("2", context: name) end)) == {:ok, 2})
+
+      for _ <- 1..10,
+          do: assert(Task.await(Task.async(fn -> Py.eval("2", context: name) end)) == {:ok, 2})
     end
 
     test "whose contexts are killed at random answer every call, and end whole" do
@@ -104,7 +117,8 @@ defmodule Py.RouterTest do
       killer =
         spawn_link(fn ->
           Enum.each(Stream.cycle([0, 1, 2]), fn n ->
-            with pid when is_pid(pid) <- Enum.at(Router.contexts(name), n), do: Process.exit(pid, :kill)
+            with pid when is_pid(pid) <- Enum.at(Router.contexts(name), n),
+                 do: Process.exit(pid, :kill)
 
             receive do
               :stop -> exit(:normal)
@@ -117,7 +131,8 @@ defmodule Py.RouterTest do
       callers =
         for _ <- 1..50 do
           Task.async(fn ->
-            for n <- 1..40, do: {n, Py.call(:operator, :add, [n, 1], context: name, timeout: 20_000)}
+            for n <- 1..40,
+                do: {n, Py.call(:operator, :add, [n, 1], context: name, timeout: 20_000)}
           end)
         end
 
@@ -127,7 +142,8 @@ defmodule Py.RouterTest do
       assert length(results) == 2_000
 
       for {n, result} <- results do
-        assert match?({:ok, sum} when sum == n + 1, result) or match?({:error, %Py.ContextError{}}, result)
+        assert match?({:ok, sum} when sum == n + 1, result) or
+                 match?({:error, %Py.ContextError{}}, result)
       end
 
       assert Enum.count(results, &match?({_n, {:ok, _sum}}, &1)) > 1_000
@@ -149,7 +165,13 @@ defmodule Py.RouterTest do
       assert length(Enum.uniq(for _ <- 1..8, do: reached(pids, context: name))) == 1
 
       chosen = for _ <- 1..40, do: Task.async(fn -> reached(pids, context: name) end)
-      assert chosen |> Task.await_many() |> Enum.frequencies() == %{0 => 10, 1 => 10, 2 => 10, 3 => 10}
+
+      assert chosen |> Task.await_many() |> Enum.frequencies() == %{
+               0 => 10,
+               1 => 10,
+               2 => 10,
+               3 => 10
+             }
     end
 
     test ":round_robin takes each context in turn" do

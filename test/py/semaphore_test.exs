@@ -112,8 +112,14 @@ defmodule Py.SemaphoreTest do
     assert Py.exec("1", wait: 0) == overloaded
     assert Py.await(Py.async(:math, :sqrt, [4], wait: 0)) == overloaded
     assert Py.parallel([{:math, :sqrt, [4]}], wait: 0) == {:ok, [overloaded]}
-    assert ExUnit.CaptureLog.capture_log(fn -> Py.cast(:math, :sqrt, [4], wait: 0) end) =~ "too much Python work"
-    assert_raise Py.OverloadedError, fn -> Py.Env.new(context: 1) |> then(fn _ -> Py.eval!("1", wait: 0) end) end
+
+    assert ExUnit.CaptureLog.capture_log(fn -> Py.cast(:math, :sqrt, [4], wait: 0) end) =~
+             "too much Python work"
+
+    assert_raise Py.OverloadedError, fn ->
+      Py.Env.new(context: 1) |> then(fn _ -> Py.eval!("1", wait: 0) end)
+    end
+
     Semaphore.release()
     assert mailbox() == []
   end
@@ -163,7 +169,11 @@ defmodule Py.SemaphoreTest do
 
             wait = Enum.at([0, 50, :infinity], rem(n, 3))
             context = Enum.at(contexts, rem(n, 4))
-            send(parent, {n, Py.call(context, "__main__", :work, [n], wait: wait, timeout: 60_000)})
+
+            send(
+              parent,
+              {n, Py.call(context, "__main__", :work, [n], wait: wait, timeout: 60_000)}
+            )
           end)
 
         {n, pid, monitor}
@@ -171,7 +181,9 @@ defmodule Py.SemaphoreTest do
 
     for {_n, pid, _monitor} <- callers, do: send(pid, :go)
     for {n, pid, _monitor} <- callers, rem(n, 10) == 0, do: Process.exit(pid, :kill)
-    for {_n, _pid, monitor} <- callers, do: assert_receive({:DOWN, ^monitor, :process, _, _}, 60_000)
+
+    for {_n, _pid, monitor} <- callers,
+        do: assert_receive({:DOWN, ^monitor, :process, _, _}, 60_000)
 
     results = for {n, result} <- mailbox(), is_integer(n), into: %{}, do: {n, result}
     patient = for n <- 1..1_000, rem(n, 3) == 2 and rem(n, 10) != 0, do: n
