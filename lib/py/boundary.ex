@@ -16,6 +16,7 @@ defmodule Py.Boundary do
   @no_wait 4
   @cast 8
   @async 16
+  @routed 32
 
   @no_deadline -1
 
@@ -34,11 +35,11 @@ defmodule Py.Boundary do
 
   defp run(operation, context, namespace, options, tries) do
     %{timeout: timeout, wait: wait} = options
-    flags = flags(options)
+    {names, flags} = scope(namespace, flags(options))
     deadline = deadline(timeout)
     ref = make_ref()
 
-    case Native.submit(context, self(), ref, operation, namespace, flags, deadline, callers()) do
+    case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) ->
         receive do
           {^ref, {:ok, _value} = ok} ->
@@ -182,9 +183,10 @@ defmodule Py.Boundary do
   defp submit_to(context, operation, namespace, options, caller) do
     ref = make_ref()
     deadline = deadline(options.timeout)
-    flags = flags(options) + @async + if(caller == self(), do: 0, else: @cast)
+    {names, flags} = scope(namespace, flags(options))
+    flags = flags + @async + if(caller == self(), do: 0, else: @cast)
 
-    case Native.submit(context, caller, ref, operation, namespace, flags, deadline, callers()) do
+    case Native.submit(context, caller, ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) -> {:ok, ref, request}
       refused -> failure(refused, options)
     end
@@ -212,6 +214,10 @@ defmodule Py.Boundary do
   @doc "Cancels a submitted request: `:lost` when its reply is certain and must be received."
   @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost
   def cancel(request), do: Native.cancel(request)
+
+  # What a callback calls without naming a context runs where the Python code runs that called it: the native side knows.
+  defp scope({:default, pid}, flags), do: {pid, flags + @routed}
+  defp scope(namespace, flags), do: {namespace, flags}
 
   defp flags(%{dialect: :elixir, return: :term, wait: wait}) when wait != 0, do: 0
 
@@ -247,6 +253,7 @@ defmodule Py.Boundary do
   end
 
   defp routed({:ok, context}), do: {:ok, context, self()}
+  defp routed({:default, context}), do: {:ok, context, {:default, self()}}
   defp routed(other), do: other
 
   defp local(%Py.Object{context: context}) when node(context) == node(),

@@ -228,12 +228,16 @@ defmodule Py.Router do
           {:ok, Native.context()} | {:remote, pid()} | {:error, Py.ContextError.t()}
   def route({:call, module, function, _args, _kwargs}) when not is_struct(module) do
     case lookup_pool(module, function) do
-      nil -> pick_bound(@default)
+      nil -> default()
       pool -> pick(pool)
     end
   end
 
-  def route(_operation), do: pick_bound(@default)
+  def route(_operation), do: default()
+
+  defp default do
+    with {:ok, context} <- pick_bound(@default), do: {:default, context}
+  end
 
   @doc false
   # A context of a pool, here or else on another node.
@@ -302,7 +306,7 @@ defmodule Py.Router do
   # request is about objects of the main interpreter, which all worker contexts share.
   @doc false
   def other(context, namespace, options) do
-    if is_pid(namespace) or (options.context == nil and options.env == nil) do
+    if is_pid(namespace) or is_tuple(namespace) or (options.context == nil and options.env == nil) do
       pool = pool_of(context) || @default
 
       case Enum.filter(Tuple.to_list(slots(pool)), &alive?(&1, context)) do

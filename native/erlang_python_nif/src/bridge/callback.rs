@@ -18,13 +18,13 @@ use flume::{RecvError, Sender};
 use pyo3::ffi;
 use rustler::sys::{ErlNifTerm, enif_whereis_pid};
 use rustler::types::tuple::make_tuple;
-use rustler::{Encoder, LocalPid, Term};
+use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
 use super::Call;
 use crate::atoms;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
-use crate::runtime::context::lock;
+use crate::runtime::context::{ObjectHandle, lock};
 use crate::runtime::interpreter::detach;
 use crate::runtime::python::{Obj, PyResult, Raised};
 use crate::runtime::request::{Flags, OwnedTermEnv, RequestRef, pid_word};
@@ -45,7 +45,11 @@ pub struct Answer {
 pub struct CallbackSlot {
     waiting: AtomicBool,
     answered: AtomicBool,
+    /// An interrupt that came while waiting; raised, and forgotten, when the wait ends.
+    interrupt: AtomicBool,
     state: Mutex<(u64, Option<Answer>)>,
+    /// For the process that the dispatcher starts: what its calls are nested in.
+    parent: Mutex<Option<Parent>>,
 }
 
 impl CallbackSlot {
@@ -53,9 +57,14 @@ impl CallbackSlot {
         self.waiting.load(SeqCst)
     }
 
+    pub fn interrupt(&self) {
+        self.interrupt.store(true, SeqCst);
+    }
+
     fn expect(&self, id: u64) {
         *lock(&self.state) = (id, None);
         self.answered.store(false, SeqCst);
+        self.interrupt.store(false, SeqCst);
         self.waiting.store(true, SeqCst);
     }
 
@@ -71,20 +80,53 @@ impl CallbackSlot {
 
     fn finish(&self) -> Option<Answer> {
         self.waiting.store(false, SeqCst);
+        lock(&self.parent).take();
         lock(&self.state).1.take()
     }
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// A request that waits for a callback, and the namespace it runs in: calls of the callback that name no context run there.
+#[derive(Clone)]
+pub struct Parent {
+    pub request: RequestRef,
+    pub namespace: Namespace,
+}
+
+/// Names that a request sees, kept beside its message, which may be freed before a nested request asks.
+#[derive(Clone)]
+pub enum Namespace {
+    Context,
+    Process(LocalPid),
+    Env(ResourceArc<ObjectHandle>),
+}
+
+impl Namespace {
+    fn from_term(term: Term<'_>) -> Namespace {
+        if let Ok(pid) = term.decode() {
+            return Namespace::Process(pid);
+        }
+        term.decode().map_or(Namespace::Context, Namespace::Env)
+    }
+
+    pub fn to_term<'a>(&self, env: Env<'a>) -> Term<'a> {
+        match self {
+            Namespace::Context => atoms::context().to_term(env),
+            Namespace::Process(pid) => pid.encode(env),
+            Namespace::Env(object) => object.encode(env),
+        }
+    }
+}
+
 /// Processes that run a function for a request, innermost last: what they call is nested in that request.
-static CHAINS: LazyLock<Mutex<HashMap<ErlNifTerm, Vec<RequestRef>>>> = LazyLock::new(Mutex::default);
+static CHAINS: LazyLock<Mutex<HashMap<ErlNifTerm, Vec<Parent>>>> = LazyLock::new(Mutex::default);
 /// How many entries there are, so that other processes' calls need not take the lock.
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// The calling process runs a function for `request` from now on.
-pub fn enter_chain(pid: &LocalPid, request: RequestRef) {
-    lock(&CHAINS).entry(pid_word(pid)).or_default().push(request);
+/// The process `pid` runs a function for `parent` from now on.
+fn enter_chain(pid: &LocalPid, parent: Parent) {
+    lock(&CHAINS).entry(pid_word(pid)).or_default().push(parent);
     ACTIVE.fetch_add(1, SeqCst);
 }
 
@@ -92,7 +134,8 @@ fn leave_chain(request: &RequestRef) {
     let mut chains = lock(&CHAINS);
     let mut left = Vec::new();
     chains.retain(|_, requests| {
-        let (gone, kept) = std::mem::take(requests).into_iter().partition(|r| r.as_c_arg() == request.as_c_arg());
+        let (gone, kept) =
+            std::mem::take(requests).into_iter().partition(|p: &Parent| p.request.as_c_arg() == request.as_c_arg());
         *requests = kept;
         left.push(gone);
         !requests.is_empty()
@@ -103,7 +146,7 @@ fn leave_chain(request: &RequestRef) {
 
 /// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one.
 #[inline]
-pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<RequestRef> {
+pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<Parent> {
     if ACTIVE.load(SeqCst) == 0 {
         return None;
     }
@@ -164,16 +207,19 @@ fn on_context(
         return Err(interrupted(request));
     }
     request.callback.expect(id);
+    // SAFETY: this thread runs the request.
+    let namespace = Namespace::from_term(unsafe { request.message() }.2);
+    let parent = Parent { request: request.clone(), namespace };
     // Those who wait for a reply run the function themselves; others are served by the dispatcher.
     let direct = !request.flags.has(Flags::ASYNC);
     let sent = if direct {
-        enter_chain(&request.caller, request.clone());
+        enter_chain(&request.caller, parent.clone());
         env.send(&request.caller, |env| {
             // SAFETY: this thread runs the request; the content was made in this environment.
             unsafe { (request.message().0.in_env(env), Term::new(env, content)).encode(env) }
         })
     } else {
-        dispatch(env, content, Some(request))
+        dispatch(env, content, Some(&parent))
     };
     if !sent {
         // The waiting process has died: the watchdog is about to say so. Without a dispatcher, nobody is.
@@ -185,8 +231,9 @@ fn on_context(
     }
     let answer = wait(runtime, request);
     leave_chain(request);
+    let hit = request.callback.interrupt.load(SeqCst);
     match (request.life.resume(), answer) {
-        (true, Some(answer)) => Ok(answer),
+        (true, Some(answer)) if !hit => Ok(answer),
         _ => Err(interrupted(request)),
     }
 }
@@ -207,7 +254,7 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
             runtime.handle(&nested);
         }
         let answered = || request.callback.answered.load(SeqCst);
-        let unwanted = || request.life.phase() != Phase::Serving || request.interrupted.load(SeqCst);
+        let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupt.load(SeqCst);
         // SAFETY: called by Python code, hence attached.
         unsafe {
             detach(|| {
@@ -237,7 +284,7 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
 }
 
 /// Sends `{py_callback, request | nil, caller | nil, {callback, id, target, args}}` to the dispatcher.
-fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&RequestRef>) -> bool {
+fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
     let dispatcher = unsafe {
@@ -248,14 +295,24 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&Reques
     };
     env.send(&dispatcher, |env| {
         let nil = atoms::nil().to_term(env);
-        let (request, caller) = match request {
-            Some(request) => (request.encode(env), request.caller.encode(env)),
+        let (request, caller) = match parent {
+            Some(Parent { request, .. }) => {
+                *lock(&request.callback.parent) = parent.cloned();
+                (request.encode(env), request.caller.encode(env))
+            }
             None => (nil, nil),
         };
         // SAFETY: the content was made in this environment.
         let content = unsafe { Term::new(env, content) };
         make_tuple(env, &[atoms::py_callback().to_term(env), request, caller, content])
     })
+}
+
+/// A process of the dispatcher runs the function that `request` waits for: its calls are nested in it.
+pub fn enter(pid: &LocalPid, request: &RequestRef) {
+    if let Some(parent) = lock(&request.callback.parent).take() {
+        enter_chain(pid, parent);
+    }
 }
 
 /// Takes the answer to a request's callback: whether it still waits for that one.

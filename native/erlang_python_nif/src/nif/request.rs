@@ -33,11 +33,14 @@ fn submit<'a>(
     callers: Term<'a>,
 ) -> Term<'a> {
     let flags = Flags(flags);
-    let shared = &context.0;
+    let parent = callback::parent_of(&env.pid(), || callback::pids(callers));
+    let (shared, namespace) = match &parent {
+        Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
+        _ => (&context.0, namespace),
+    };
     if shared.queue.is_closed() {
         return atoms::stopped().to_term(env);
     }
-    let parent = callback::parent_of(&env.pid(), || callback::pids(callers));
     if parent.is_some() {
         shared.enter_nested();
     } else if !shared.enter() {
@@ -45,6 +48,7 @@ fn submit<'a>(
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
     let message = make_tuple(env, &[reference, operation, namespace]);
+    let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
     let request = Request::new(shared.clone(), caller, message, flags, deadline, parent);
     if nested {

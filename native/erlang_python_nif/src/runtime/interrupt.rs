@@ -50,6 +50,7 @@ fn hit(context: &Arc<Shared>, request: &RequestRef) {
         if request.callback.is_waiting() {
             // No bytecode runs: the waiting thread looks at the mark.
             request.interrupted.store(true, SeqCst);
+            request.callback.interrupt();
             context.queue.wake();
             return;
         }

@@ -123,6 +123,8 @@ impl Flags {
     pub const CAST: u32 = 8;
     /// The caller does not sit in a `receive` for the reply, so it cannot run callbacks.
     pub const ASYNC: u32 = 16;
+    /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
+    pub const ROUTED: u32 = 32;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
@@ -276,11 +278,16 @@ impl Request {
     /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
     /// phase it was in. Not from scheduler threads.
     pub fn fail(&self, reason: impl Encoder) -> Option<Phase> {
+        self.fail_with(|_phase, env| reason.encode(env))
+    }
+
+    /// Like `fail`; the reason may depend on the phase the request was in.
+    pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         let phase = self.life.fail()?;
         OwnedTermEnv::new().send(&self.caller, |env| {
             // SAFETY: this thread has just ended the request.
             let (reference, _, _) = unsafe { self.message() };
-            (reference.in_env(env), env.error_tuple(reason)).encode(env)
+            (reference.in_env(env), env.error_tuple(reason(phase, env))).encode(env)
         });
         if matches!(phase, Phase::Waiting | Phase::Queued) {
             self.free_env();

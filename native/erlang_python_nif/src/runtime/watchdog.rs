@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use flume::{Receiver, Sender};
+use rustler::Encoder;
 
 use super::context::{Shared, lock};
 use super::holder::HolderRef;
@@ -184,7 +185,12 @@ fn overdue(request: &Request) -> bool {
 fn expire(request: &RequestRef, env: &OwnedTermEnv) {
     let counters = &request.context.counters;
     if request.caller_alive(env) {
-        if request.fail(atoms::timeout()).is_some() {
+        // One that never got a permit was in the way of nobody's code but the limit's.
+        let ended = request.fail_with(|phase, env| match phase {
+            Phase::Waiting => (atoms::overloaded(), PERMITS.used(), PERMITS.max()).encode(env),
+            _ => atoms::timeout().to_term(env),
+        });
+        if ended.is_some() {
             Counters::bump(&counters.timeouts);
         }
     } else if request.abandon().is_some() {
