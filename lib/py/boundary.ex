@@ -97,7 +97,7 @@ defmodule Py.Boundary do
 
   defp expire(request, ref, _wait, timeout) do
     case Native.cancel(request) do
-      :lost ->
+      certain when certain in [:lost, :done] ->
         receive do
           {^ref, {:callback, id, _target, _args}} -> refuse(request, ref, id, timeout)
           {^ref, result} -> result
@@ -211,8 +211,8 @@ defmodule Py.Boundary do
   def result({:ok, _value} = ok, _options), do: ok
   def result({:error, reason}, options), do: failure(reason, options)
 
-  @doc "Cancels a submitted request: `:lost` when its reply is certain and must be received."
-  @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost
+  @doc "Cancels a submitted request: `:lost` when its reply is on its way, `:done` when it has come."
+  @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost | :done
   def cancel(request), do: Native.cancel(request)
 
   # What a callback calls without naming a context runs where the Python code runs that called it: the native side knows.
@@ -298,6 +298,16 @@ defmodule Py.Boundary do
   def exception(:stopped), do: %Py.ContextError{reason: :stopped}
   def exception({:stopped, id}), do: %Py.ContextError{reason: :stopped, context: id}
   def exception({:panicked, text}), do: %Py.ContextError{reason: {:crashed, text}}
+
+  # Only where nobody is there to encode and submit again: a built-in struct with such a struct in one of its fields.
+  def exception(:encode),
+    do: %Py.ConversionError{reason: "a built-in struct holds a value that only Py.Encoder knows"}
+
+  def exception(reason) when reason in [:bad_request, :cancelled],
+    do: %Py.ContextError{
+      reason: {:failed, "unexpected reply #{inspect(reason)}; please report this"}
+    }
+
   def exception(:wrong_interpreter), do: %Py.ContextError{reason: :wrong_interpreter}
 
   # The shapes of the Erlang API.

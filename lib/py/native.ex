@@ -63,7 +63,7 @@ defmodule Py.Native do
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
-  @spec cancel(request()) :: :waiting | :queued | :running | :lost
+  @spec cancel(request()) :: :waiting | :queued | :running | :lost | :done
   def cancel(_request), do: stub()
 
   @spec cancel_waiting(request()) :: boolean()

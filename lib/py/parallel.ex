@@ -56,8 +56,11 @@ defmodule Py.Parallel do
     results =
       for {ref, {index, request, _context}} <- running, into: results do
         case Boundary.cancel(request) do
-          :lost -> {index, Boundary.result(receive_reply(ref), options)}
-          _cancelled -> {index, timed_out}
+          certain when certain in [:lost, :done] ->
+            {index, Boundary.result(receive_reply(ref), options)}
+
+          _cancelled ->
+            {index, timed_out}
         end
       end
 

@@ -11,6 +11,7 @@ defmodule Py.Router do
       iex> Py.Router.register_pool(:ml, :statistics)
       iex> Py.call(:statistics, :mean, [[1, 2, 3]])
       {:ok, 2}
+      iex> Py.Router.unregister_pool(:statistics)
       iex> Py.Router.stop_pool(:ml)
       :ok
 
@@ -382,6 +383,8 @@ defmodule Py.Router do
   @impl true
   def init(nil) do
     Process.flag(:trap_exit, true)
+    # Left by a router that was killed: its pools have ended with it.
+    forget_all()
     :ets.new(__MODULE__, [:named_table, :protected, read_concurrency: true])
     {:ok, nil}
   end
@@ -398,6 +401,7 @@ defmodule Py.Router do
   end
 
   def handle_call({:supervised, pool, supervisor}, _from, state) do
+    Process.monitor(supervisor)
     :ets.insert(__MODULE__, {{:pool, pool}, supervisor})
     {:reply, :ok, state}
   end
@@ -432,12 +436,26 @@ defmodule Py.Router do
     {:reply, :ok, state}
   end
 
+  # A pool has ended otherwise than by `stop_pool/1`.
   @impl true
+  def handle_info({:DOWN, _monitor, :process, supervisor, _reason}, state) do
+    for [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, supervisor}) do
+      :ets.delete(__MODULE__, {:pool, pool})
+      :persistent_term.erase({__MODULE__, pool})
+    end
+
+    {:noreply, state}
+  end
+
   def handle_info(_exit, state), do: {:noreply, state}
 
   @impl true
-  def terminate(_reason, _state) do
-    for pool <- pools(), do: :persistent_term.erase({__MODULE__, pool})
+  def terminate(_reason, _state), do: forget_all()
+
+  defp forget_all do
+    for {{__MODULE__, _pool} = key, {_slots, _strategy, _turn}} <- :persistent_term.get(),
+        do: :persistent_term.erase(key)
+
     publish_registrations(%{})
   end
 

@@ -12,7 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{LazyLock, Mutex, RwLock};
+use std::sync::{LazyLock, Mutex, MutexGuard, RwLock};
 
 use flume::{RecvError, Sender};
 use pyo3::ffi;
@@ -48,6 +48,9 @@ pub struct CallbackSlot {
     /// An interrupt that came while waiting; raised, and forgotten, when the wait ends.
     interrupt: AtomicBool,
     state: Mutex<(u64, Option<Answer>)>,
+    /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
+    /// meanwhile comes after the question, and no question comes after an error.
+    asking: Mutex<()>,
     /// For the process that the dispatcher starts: what its calls are nested in.
     parent: Mutex<Option<Parent>>,
 }
@@ -55,6 +58,11 @@ pub struct CallbackSlot {
 impl CallbackSlot {
     pub fn is_waiting(&self) -> bool {
         self.waiting.load(SeqCst)
+    }
+
+    /// Waits until the question of a serving request was asked; the guard keeps the order of what follows.
+    pub fn after_asking(&self, phase: Phase) -> Option<MutexGuard<'_, ()>> {
+        (phase == Phase::Serving).then(|| lock(&self.asking))
     }
 
     pub fn interrupt(&self) {
@@ -186,6 +194,11 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     };
     let answer = match (call.runtime, &call.request) {
         (Some(runtime), Some(request)) => on_context(call, runtime, request, id, &mut env, content)?,
+        // The context itself would wait, and with it everybody: preload code, a destructor.
+        (Some(_), None) => {
+            let text = "a context can call functions only while it runs a request, not in preload code or destructors";
+            return Err(failure(call, "error", text, ""));
+        }
         _ => on_thread(call, id, &mut env, content)?,
     };
     result(call, answer)
@@ -203,6 +216,7 @@ fn on_context(
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
+    let asking = lock(&request.callback.asking);
     if !request.life.serve() {
         return Err(interrupted(request));
     }
@@ -229,6 +243,7 @@ fn on_context(
             return Err(no_dispatcher(call));
         }
     }
+    drop(asking);
     let answer = wait(runtime, request);
     leave_chain(request);
     let hit = request.callback.interrupt.load(SeqCst);
@@ -248,13 +263,18 @@ fn interrupted(request: &RequestRef) -> Raised {
 fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let shared = runtime.shared();
     let mut spin = Spin::new(shared.settings.spin);
+    let answered = || request.callback.answered.load(SeqCst);
+    let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupt.load(SeqCst);
     loop {
-        let seen = shared.queue.arrivals();
-        while let Some(nested) = shared.queue.pop_first_class(|nested| nested.descends_from(request)) {
-            runtime.handle(&nested);
+        if answered() || unwanted() {
+            return request.callback.finish();
         }
-        let answered = || request.callback.answered.load(SeqCst);
-        let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupt.load(SeqCst);
+        // Read before the look: what arrives after it ends the wait.
+        let seen = shared.queue.arrivals();
+        if let Some(nested) = shared.queue.pop_first_class(|nested| runs_on_top(nested, request, runtime)) {
+            runtime.handle(&nested);
+            continue;
+        }
         // SAFETY: called by Python code, hence attached.
         unsafe {
             detach(|| {
@@ -262,10 +282,15 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
                 shared.queue.wait_for(&mut spin, ready);
             });
         }
-        if answered() || unwanted() {
-            return request.callback.finish();
-        }
     }
+}
+
+/// Whether a nested request runs while `waiting` waits: one that it led to; or one of another chain, for that chain may be
+/// what a context waits for that `waiting` itself is about to call. One of the same chain that `waiting` did not lead to (a
+/// Task beside it) has to wait: the two may wait for each other.
+fn runs_on_top(nested: &RequestRef, waiting: &RequestRef, runtime: &Runtime) -> bool {
+    let other_chain = || nested.chain() != waiting.chain();
+    nested.descends_from(waiting) || (other_chain() && lock(&runtime.shared().stack).len() < MAX_CHAIN)
 }
 
 /// Threads that Python code started: the dispatcher answers through a channel.
@@ -310,8 +335,11 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>
 
 /// A process of the dispatcher runs the function that `request` waits for: its calls are nested in it.
 pub fn enter(pid: &LocalPid, request: &RequestRef) {
+    // Under the lock of the chains: the request's own thread clears `parent` first and its entries then.
+    let mut chains = lock(&CHAINS);
     if let Some(parent) = lock(&request.callback.parent).take() {
-        enter_chain(pid, parent);
+        chains.entry(pid_word(pid)).or_default().push(parent);
+        ACTIVE.fetch_add(1, SeqCst);
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Stored {
     term: ErlNifTerm,
 }
 
-// SAFETY: a stored term is never changed; reading and copying it from several threads at once is allowed.
+// SAFETY: a stored term is never changed, and only copied from, which several threads may do at once.
 unsafe impl Sync for Stored {}
 
 impl Stored {
@@ -80,7 +80,12 @@ fn to_object(call: &Call<'_>, value: Value<Stored>) -> PyResult<Obj> {
             let (sign, bytes) = big.to_bytes_le();
             call.converter().big(sign == Sign::Minus, &bytes)
         }
-        Value::Other(stored) => call.object(stored.term()),
+        Value::Other(stored) => {
+            // From a copy: reading a binary that is not aligned to bytes allocates in its environment, and this one is
+            // shared. Large binaries are not copied.
+            let env = OwnedTermEnv::new();
+            call.object(env.copy(stored.term()))
+        }
     }
 }
 

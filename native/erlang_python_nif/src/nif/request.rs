@@ -33,7 +33,11 @@ fn submit<'a>(
     callers: Term<'a>,
 ) -> Term<'a> {
     let flags = Flags(flags);
-    let parent = callback::parent_of(&env.pid(), || callback::pids(callers));
+    // Nobody waits for a cast: it takes its turn like a stranger's request.
+    let parent = match flags.has(Flags::CAST) {
+        true => None,
+        false => callback::parent_of(&env.pid(), || callback::pids(callers)),
+    };
     let (shared, namespace) = match &parent {
         Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
         _ => (&context.0, namespace),
@@ -80,10 +84,11 @@ fn overloaded(env: Env<'_>, current: usize, max: usize) -> Term<'_> {
 }
 
 /// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in
-/// each case no message will come. `lost` when the reply is certain: receive it.
+/// each case no message will come. `lost` when one is certain: receive it. `done` when it was sent, or cancelled, before.
 #[rustler::nif]
 fn cancel(request: RequestRef) -> rustler::Atom {
     match request.cancel() {
+        None if matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled) => atoms::done(),
         None => atoms::lost(),
         Some(Phase::Waiting) => atoms::waiting(),
         Some(Phase::Queued) => atoms::queued(),
@@ -100,7 +105,7 @@ fn cancel_waiting(request: RequestRef) -> bool {
     let cancelled = request.life.cancel_waiting();
     if cancelled {
         request.free_env();
-        request.retire();
+        request.leave();
         PERMITS.forget_one();
     }
     cancelled

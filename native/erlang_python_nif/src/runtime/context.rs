@@ -91,6 +91,8 @@ pub struct Shared {
     /// Namespaces whose process has died.
     pub dead_namespaces: Mutex<Vec<LocalPid>>,
     pub stuck: AtomicBool,
+    /// The preload code runs.
+    pub starting: AtomicBool,
 }
 
 impl Shared {
@@ -109,6 +111,7 @@ impl Shared {
             interpreter: Mutex::new(0),
             dead_namespaces: Mutex::default(),
             stuck: AtomicBool::new(false),
+            starting: AtomicBool::new(false),
         })
     }
 

@@ -225,6 +225,11 @@ impl Request {
         false
     }
 
+    /// Address of the request that began the chain: tells chains apart.
+    pub fn chain(&self) -> *const Request {
+        std::iter::successors(Some(self), |request| request.parent.as_deref()).last().map_or(self, std::ptr::from_ref)
+    }
+
     /// Requests below this one in its chain, itself included.
     pub fn depth(&self) -> usize {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
@@ -234,6 +239,11 @@ impl Request {
     /// its caller's garbage is collected.
     pub fn retire(&self) {
         self.permit.release();
+        self.leave();
+    }
+
+    /// The part of `retire` for a request that never got a permit: a grant under way takes its permit back itself.
+    pub fn leave(&self) {
         if !self.left.swap(true, Ordering::AcqRel) {
             self.context.leave();
         }
@@ -263,7 +273,7 @@ impl Request {
         match phase {
             Phase::Waiting => {
                 self.free_env();
-                self.retire();
+                self.leave();
                 PERMITS.forget_one();
             }
             Phase::Queued => {
@@ -284,14 +294,25 @@ impl Request {
     /// Like `fail`; the reason may depend on the phase the request was in.
     pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         let phase = self.life.fail()?;
+        // A message that asks the caller to run a function goes first: see `CallbackSlot::ask`.
+        let asked = self.callback.after_asking(phase);
         OwnedTermEnv::new().send(&self.caller, |env| {
             // SAFETY: this thread has just ended the request.
             let (reference, _, _) = unsafe { self.message() };
             (reference.in_env(env), env.error_tuple(reason(phase, env))).encode(env)
         });
-        if matches!(phase, Phase::Waiting | Phase::Queued) {
-            self.free_env();
-            self.retire();
+        drop(asked);
+        self.life.delivered();
+        match phase {
+            Phase::Waiting => {
+                self.free_env();
+                self.leave();
+            }
+            Phase::Queued => {
+                self.free_env();
+                self.retire();
+            }
+            _ => {}
         }
         Some(phase)
     }

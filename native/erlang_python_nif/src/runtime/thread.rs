@@ -106,7 +106,8 @@ fn run(context: ContextRef) -> Result<Ended, Failed> {
     RUNTIME.set(&runtime);
     shared.set_interpreter(attached.interpreter());
     bridge::register(attached.interpreter(), &runtime.context);
-    let served = runtime.start().map(|()| runtime.serve(&attached));
+    // Whatever happens, this thread has to end its interpreter below and let go of the GIL.
+    let served = catch_unwind(AssertUnwindSafe(|| runtime.start().map(|()| runtime.serve(&attached))));
     // An interrupt holds this lock while it waits for the GIL: let go of ours first.
     attached.detach(|| shared.set_interpreter(std::ptr::null_mut()));
     bridge::unregister(&runtime.context);
@@ -119,9 +120,10 @@ fn run(context: ContextRef) -> Result<Ended, Failed> {
     drop(runtime);
     let ended = attached.end();
     match (served, poisoned) {
-        (Err(reason), _) => Err(Failed::Start(reason)),
-        (Ok(()), Some(reason)) => Err(Failed::Panicked(reason)),
-        (Ok(()), None) => Ok(ended),
+        (Err(panic), _) => Err(Failed::Panicked(panic_text(&*panic))),
+        (Ok(Err(reason)), _) => Err(Failed::Start(reason)),
+        (Ok(Ok(())), Some(reason)) => Err(Failed::Panicked(reason)),
+        (Ok(Ok(())), None) => Ok(ended),
     }
 }
 
@@ -141,7 +143,12 @@ impl Runtime {
 
     /// Runs the preload code, which may use all of the package, and tells the owner that the context is there.
     fn start(&self) -> Result<(), String> {
-        self.caches.preload(&self.shared().settings).map_err(|raised| execute::describe_briefly(&raised))?;
+        let shared = self.shared();
+        shared.starting.store(true, SeqCst);
+        let preloaded = self.caches.preload(&shared.settings);
+        shared.starting.store(false, SeqCst);
+        interrupt::clear_start(shared);
+        preloaded.map_err(|raised| execute::describe_briefly(&raised))?;
         let id = self.shared().id;
         self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
         Ok(())
@@ -195,6 +202,13 @@ impl Runtime {
         }
         let shared = self.shared();
         lock(&shared.stack).push(request.clone());
+        if shared.queue.is_closed() {
+            // `stop` may have looked at the stack before this request was on it.
+            lock(&shared.stack).pop();
+            request.fail((atoms::stopped(), shared.id));
+            request.retire();
+            return;
+        }
         // After the stack: the watchdog reads the turn first.
         shared.turn.fetch_add(1, SeqCst);
         Counters::bump(&shared.counters.calls);
@@ -257,6 +271,7 @@ impl Runtime {
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
             // SAFETY: the term was built in this environment.
             env.send(&request.caller, |env| unsafe { Term::new(env, reply.term) });
+            request.life.delivered();
         } else {
             env.clear();
         }

@@ -86,10 +86,16 @@ struct Watched {
     unheeded: u32,
 }
 
-#[derive(Default)]
 struct Watchdog {
     contexts: HashMap<u64, (Arc<Shared>, Watched)>,
     idle: u32,
+    next_tick: Instant,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Watchdog { contexts: HashMap::new(), idle: 0, next_tick: Instant::now() + TICK }
+    }
 }
 
 impl Watchdog {
@@ -117,7 +123,12 @@ impl Watchdog {
             ASLEEP.store(false, SeqCst);
             self.idle = 0;
         }
-        commands.recv_timeout(TICK).ok()
+        // However many commands come, a tick is due in time.
+        let command = commands.recv_deadline(self.next_tick).ok();
+        if command.is_none() {
+            self.next_tick = Instant::now() + TICK;
+        }
+        command
     }
 
     fn obey(&mut self, command: Command) {
@@ -144,21 +155,20 @@ impl Watchdog {
 
     fn tick(&mut self, env: &OwnedTermEnv) {
         self.idle = if self.active() { 0 } else { self.idle + 1 };
-        let mut expired = Vec::new();
-        PERMITS.for_each_waiting(|claim| {
-            if let Some(request) = claim.request() {
-                collect_expired(request, env, &mut expired);
-            }
-        });
+        // Looked at after the locks are released: schedulers take them too.
+        let mut pending = Vec::new();
+        PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
         for (context, watched) in self.contexts.values_mut() {
-            context.queue.for_each(|request| collect_expired(request, env, &mut expired));
+            context.queue.for_each(|request| pending.push(request.clone()));
             look_at_running(context, watched, env);
             if !lock(&context.dead_namespaces).is_empty() || !context.interp.bin.is_empty() {
                 context.queue.wake();
             }
         }
-        for request in &expired {
-            expire(request, env);
+        for request in &pending {
+            if overdue(request) || !request.caller_alive(env) {
+                expire(request, env);
+            }
         }
     }
 }
@@ -169,12 +179,6 @@ fn busy(context: &Shared, watched: &Watched) -> bool {
         || !lock(&context.stack).is_empty()
         || !lock(&context.dead_namespaces).is_empty()
         || !context.interp.bin.is_empty()
-}
-
-fn collect_expired(request: &RequestRef, env: &OwnedTermEnv, expired: &mut Vec<RequestRef>) {
-    if overdue(request) || !request.caller_alive(env) {
-        expired.push(request.clone());
-    }
 }
 
 fn overdue(request: &Request) -> bool {
@@ -199,24 +203,25 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
 }
 
 fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTermEnv) {
-    let turn = context.turn.load(SeqCst);
-    if turn != watched.turn {
-        *watched = Watched { turn, ..Watched::default() };
-        context.stuck.store(false, SeqCst);
-        return;
-    }
-    let Some(request) = context.running() else {
-        context.stuck.store(false, SeqCst);
-        return;
-    };
+    // All of them, whether or not the one on top has changed since the last tick.
     let stack = lock(&context.stack).clone();
     for request in &stack {
         if overdue(request) || !request.caller_alive(env) {
             expire(request, env);
         }
     }
+    let turn = context.turn.load(SeqCst);
+    if turn != watched.turn {
+        *watched = Watched { turn, ..Watched::default() };
+        context.stuck.store(false, SeqCst);
+        return;
+    }
+    let Some(request) = stack.last().cloned() else {
+        context.stuck.store(false, SeqCst);
+        return;
+    };
     let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
-    if missed || matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
+    if missed || !request.life.is_running() {
         if watched.unheeded.is_multiple_of(INSIST_TICKS) {
             interrupt::deliver(request);
         }
@@ -238,7 +243,8 @@ fn stop(context: &Arc<Shared>) {
     for request in &stack {
         request.fail(reason);
     }
-    if let Some(request) = stack.last() {
-        interrupt::deliver(request.clone());
+    match stack.last() {
+        Some(request) => interrupt::deliver(request.clone()),
+        None => interrupt::deliver_start(context.clone()),
     }
 }
