@@ -290,7 +290,7 @@ defmodule Py.ContextsTest do
                  new != nil and new != pid and Py.eval("40 + 2") == {:ok, 42}
                end)
 
-        assert Py.Router.num_contexts() == Py.Config.get(:num_contexts)
+        assert eventually(fn -> Py.Router.num_contexts() == Py.Config.get(:num_contexts) end)
       end
     end
 
