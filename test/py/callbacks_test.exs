@@ -3,8 +3,6 @@ defmodule Py.CallbacksTest do
 
   import Py.Test.Wait
 
-  require Logger
-
   # What a test registers is gone after it.
   defp register(name, fun) do
     on_exit(fn -> Py.unregister_function(name) end)
@@ -36,6 +34,46 @@ defmodule Py.CallbacksTest do
   end
 
   def add(a, b), do: a + b
+
+  # For functions that report to the test and return something else.
+  defp tell(pid, message, result \\ nil) do
+    send(pid, message)
+    result
+  end
+
+  # `down(n)` in Python calls `name` in Elixir, which calls `down(n - 1)` on the context it is given, and so on: `n` levels.
+  # Each level leaves a mark before and after its callback; the result tells threads and interpreters, deepest last.
+  @down """
+  import erlang, sys, threading
+  marks = []
+  def down(name, n):
+      marks.append(("in", n))
+      here = (threading.get_ident(), id(sys.modules))
+      below = erlang.call(name, n) if n else []
+      marks.append(("out", n))
+      return [here] + below
+  """
+
+  defp register_down(name, contexts) do
+    for ctx <- contexts, do: Py.exec!(ctx, @down)
+    # Level by level over the contexts, round and round.
+    register(name, fn n ->
+      ctx = Enum.at(contexts, rem(n, length(contexts)))
+      Py.call!(ctx, "__main__", :down, [name, n - 1], timeout: 60_000)
+    end)
+  end
+
+  defp down(ctx, name, n, options \\ []) do
+    Py.call(ctx, "__main__", :down, [name, n], [timeout: 60_000] ++ options)
+  end
+
+  defp in_permits(max, work) do
+    {_used, before, _waiting} = Py.Native.permits()
+    on_exit(fn -> Py.Native.set_max_permits(before) end)
+    Py.Native.set_max_permits(max)
+    work.()
+    Py.Native.set_max_permits(before)
+  end
 
   for mode <- modes() do
     describe "#{mode}: functions" do
@@ -124,7 +162,7 @@ defmodule Py.CallbacksTest do
 
       test "values in both directions", %{ctx: ctx} do
         me = self()
-        register("seen", fn value -> send(me, {:seen, value}) && value end)
+        register("seen", fn value -> tell(me, {:seen, value}, value) end)
 
         values = [
           nil,
@@ -172,7 +210,7 @@ defmodule Py.CallbacksTest do
 
       test "in the Erlang dialect", %{ctx: ctx} do
         me = self()
-        register("seen", fn value -> send(me, {:seen, value}) && {:ok, [value, :none]} end)
+        register("seen", fn value -> tell(me, {:seen, value}, {:ok, [value, :none]}) end)
         options = [context: ctx, dialect: :erlang]
 
         assert Py.eval("__import__('erlang').call('seen', None)", options) ==
@@ -242,7 +280,7 @@ defmodule Py.CallbacksTest do
         Process.group_leader(self(), leader)
         on_exit(fn -> Process.exit(leader, :normal) end)
 
-        register("look", fn -> send(self(), {:look, look()}) && nil end)
+        register("look", fn -> tell(self(), {:look, look()}) end)
         expected = {self(), :value, [request_id: "r1"], leader}
         Py.exec!(ctx, "import erlang")
 
@@ -268,7 +306,7 @@ defmodule Py.CallbacksTest do
         original = Process.group_leader()
 
         register("look", fn ->
-          send(me, {:look, self(), Process.get(:"$callers"), Process.group_leader()}) && 7
+          tell(me, {:look, self(), Process.get(:"$callers"), Process.group_leader()}, 7)
         end)
 
         Process.group_leader(self(), leader)
@@ -290,7 +328,7 @@ defmodule Py.CallbacksTest do
 
       test "of cast is a supervised one that acts for the caller", %{ctx: ctx} do
         me = self()
-        register("look", fn -> send(me, {:look, self(), Process.get(:"$callers")}) && nil end)
+        register("look", fn -> tell(me, {:look, self(), Process.get(:"$callers")}) end)
         assert Py.cast(:erlang, :call, ["look"], context: ctx) == :ok
         assert_receive {:look, pid, [^me]}, 5_000
         assert pid != me
@@ -302,7 +340,7 @@ defmodule Py.CallbacksTest do
 
       test "of Python threads and executors is a supervised one", %{ctx: ctx} do
         me = self()
-        register("square", fn n -> send(me, {:ran_in, self()}) && n * n end)
+        register("square", fn n -> tell(me, {:ran_in, self()}, n * n) end)
 
         code = """
         import erlang, threading
@@ -321,7 +359,12 @@ defmodule Py.CallbacksTest do
 
         assert Py.exec!(ctx, code, return: :last) == [squares.(0..7), squares.(0..39)]
 
-        pids = for _ <- 1..48, do: assert_receive({:ran_in, pid}) && pid
+        pids =
+          for _ <- 1..48 do
+            assert_receive {:ran_in, pid}
+            pid
+          end
+
         assert me not in pids
         assert length(Enum.uniq(pids)) == 48
         works(ctx)
@@ -429,7 +472,7 @@ defmodule Py.CallbacksTest do
         tasks = for n <- 1..20, do: Py.async("__main__", :down, [n], context: ctx)
         assert Py.await_many(tasks) == for(n <- 1..20, do: {:ok, n})
 
-        register("told", fn n -> send(me, {:told, n}) && nil end)
+        register("told", fn n -> tell(me, {:told, n}) end)
         Py.exec!(ctx, "def tell(n): erlang.told(down(n))")
         assert Py.cast("__main__", :tell, [20], context: ctx) == :ok
         assert_receive {:told, 20}, 10_000
@@ -440,8 +483,8 @@ defmodule Py.CallbacksTest do
         me = self()
 
         register("again", fn
-          0 -> send(me, :done) && nil
-          n -> Py.cast(:erlang, :call, ["again", n - 1], context: ctx) && nil
+          0 -> tell(me, :done)
+          n -> Py.cast(:erlang, :call, ["again", n - 1], context: ctx)
         end)
 
         assert Py.cast(:erlang, :call, ["again", 1_000], context: ctx) == :ok
@@ -457,6 +500,597 @@ defmodule Py.CallbacksTest do
 
         assert eval(ctx, "__import__('erlang').later(4)") == [1, 4, 9, 16]
         works(ctx)
+      end
+    end
+  end
+
+  for mode <- modes() do
+    describe "#{mode}: chains" do
+      @describetag mode: mode
+
+      for levels <- [10, 50, 200, 256] do
+        test "of #{levels} levels on one context", %{ctx: ctx} do
+          levels = unquote(levels)
+          register_down("down", [ctx])
+          assert {:ok, seen} = down(ctx, "down", levels)
+          # One thread and one interpreter, those of the context.
+          assert length(seen) == levels + 1
+          assert Enum.uniq(seen) == [eval(ctx, "threading.get_ident(), id(sys.modules)")]
+          # Each level went in once and out once, in order.
+          ins = for n <- levels..0//-1, do: {"in", n}
+          assert eval(ctx, "marks") == ins ++ for(n <- 0..levels, do: {"out", n})
+          works(ctx)
+        end
+      end
+
+      test "past the bound are a clear error", %{ctx: ctx} do
+        register_down("down", [ctx])
+
+        for levels <- [257, 400] do
+          assert {:error, %Py.Error{type: "CallbackError", message: message}} =
+                   down(ctx, "down", levels)
+
+          assert message == "callbacks nested deeper than 256 levels"
+        end
+
+        # Without an end of its own.
+        register("forever", fn -> Py.call!(ctx, :erlang, :call, ["forever"]) end)
+
+        assert {:error, %Py.Error{message: "callbacks nested deeper than 256 levels"}} =
+                 Py.call(ctx, :erlang, :call, ["forever"])
+
+        assert {:ok, seen} = down(ctx, "down", 256)
+        assert length(seen) == 257
+        works(ctx)
+      end
+
+      test "a thousand at once on two contexts", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+
+        for {name, ctx} <- [{"down1", ctx}, {"down2", other}] do
+          Py.exec!(
+            ctx,
+            "import erlang\ndef down(name, n, x): return x if n == 0 else 1 + erlang.call(name, n, x)"
+          )
+
+          register(name, fn n, x ->
+            Py.call!(ctx, "__main__", :down, [name, n - 1, x], timeout: 60_000)
+          end)
+        end
+
+        tasks =
+          for x <- 1..1_000 do
+            {ctx, name} = if rem(x, 2) == 0, do: {ctx, "down1"}, else: {other, "down2"}
+
+            Task.async(fn ->
+              {Py.call(ctx, "__main__", :down, [name, 5, x], timeout: 60_000), mailbox()}
+            end)
+          end
+
+        assert Task.await_many(tasks, 60_000) == for(x <- 1..1_000, do: {{:ok, x + 5}, []})
+        works(ctx)
+        works(other)
+      end
+
+      test "with a limit of one", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("one", [ctx])
+        register_down("two", [ctx, other])
+
+        in_permits(1, fn ->
+          tasks =
+            for n <- 1..40 do
+              name = if rem(n, 2) == 0, do: "one", else: "two"
+              Task.async(fn -> down(ctx, name, 5) end)
+            end
+
+          for result <- Task.await_many(tasks, 60_000) do
+            assert {:ok, seen} = result
+            assert length(seen) == 6
+          end
+        end)
+
+        works(ctx)
+      end
+
+      test "across two contexts", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("both", [ctx, other])
+        # Level 20 starts on `other`; odd ones are there, even ones on `ctx`.
+        assert {:ok, seen} = down(ctx, "both", 20)
+
+        [here, there] =
+          for c <- [ctx, other], do: eval(c, "threading.get_ident(), id(sys.modules)")
+
+        assert here != there
+        assert Enum.frequencies(seen) == %{here => 11, there => 10}
+        works(ctx)
+        works(other)
+      end
+
+      test "across two contexts, in opposite directions at once", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("there", [ctx, other])
+        register_down("back", [other, ctx])
+
+        tasks =
+          for n <- 1..200 do
+            {ctx, name} = if rem(n, 2) == 0, do: {ctx, "there"}, else: {other, "back"}
+            Task.async(fn -> down(ctx, name, 1 + rem(n, 7)) end)
+          end
+
+        for {n, result} <- Enum.zip(1..200, Task.await_many(tasks, 60_000)) do
+          assert {:ok, seen} = result
+          assert length(seen) == 2 + rem(n, 7)
+        end
+
+        works(ctx)
+        works(other)
+      end
+
+      test "of two contexts that wait for each other go on", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        me = self()
+
+        # Each chain holds its context until the other one does, too.
+        register("meet", fn context ->
+          send(me, {:holds, self()})
+          assert_receive :go, 10_000
+          Py.eval!(context, "6 * 7", timeout: 10_000)
+        end)
+
+        for c <- [ctx, other], do: Py.exec!(c, "import erlang")
+
+        tasks =
+          for {c, wanted} <- [{ctx, other}, {other, ctx}] do
+            Task.async(fn -> Py.call(c, :erlang, :call, ["meet", wanted]) end)
+          end
+
+        for _ <- 1..2, do: assert_receive({:holds, _pid}, 10_000)
+        for task <- tasks, do: send(task.pid, :go)
+        assert Task.await_many(tasks, 30_000) == [{:ok, 42}, {:ok, 42}]
+        works(ctx)
+      end
+
+      test "of Tasks that a function starts", %{ctx: ctx} do
+        register("fan", fn n ->
+          1..n
+          |> Enum.map(&Task.async(fn -> eval(ctx, "n * n", %{n: &1}) end))
+          |> Task.await_many()
+        end)
+
+        register("stream", fn n ->
+          1..n
+          |> Task.async_stream(&eval(ctx, "n * n", %{n: &1}), max_concurrency: 4)
+          |> Enum.map(fn {:ok, value} -> value end)
+        end)
+
+        # Tasks of Tasks, and callbacks of theirs.
+        register("deep", fn n ->
+          fn -> Task.async(fn -> eval(ctx, "erlang.fan(n)", %{n: n}) end) |> Task.await() end
+          |> Task.async()
+          |> Task.await()
+        end)
+
+        Py.exec!(ctx, "import erlang")
+        squares = for n <- 1..20, do: n * n
+
+        for name <- ["fan", "stream", "deep"] do
+          assert eval(ctx, "erlang.call(name, 20)", %{name: name}) == squares
+          assert Py.await(Py.async(:erlang, :call, [name, 20], context: ctx)) == {:ok, squares}
+        end
+
+        in_permits(1, fn -> assert eval(ctx, "erlang.deep(20)") == squares end)
+        works(ctx)
+      end
+
+      test "of Tasks of the default pool" do
+        register("fan", fn n ->
+          1..n
+          |> Task.async_stream(&Py.eval!("n * n", locals: %{n: &1}), timeout: 60_000)
+          |> Enum.map(fn {:ok, value} -> value end)
+        end)
+
+        squares = for n <- 1..8, do: n * n
+
+        tasks =
+          for _ <- 1..40 do
+            Task.async(fn ->
+              Py.exec!("import erlang\ndef fan(n): return erlang.fan(n)")
+              Py.eval!("fan(8)", timeout: 60_000)
+            end)
+          end
+
+        assert Task.await_many(tasks, 60_000) == List.duplicate(squares, 40)
+        assert permits() == %{in_use: 0, waiting: 0}
+      end
+
+      test "let strangers wait their turn", %{ctx: ctx} do
+        me = self()
+        Py.exec!(ctx, "order = []")
+
+        register("slow", fn ->
+          send(me, {:in_function, self()})
+          assert_receive :go, 10_000
+          Py.exec!(ctx, "order.append('nested')")
+        end)
+
+        chain =
+          Task.async(fn ->
+            Py.exec!(ctx, "import erlang; erlang.slow(); order.append('chain')")
+          end)
+
+        assert_receive {:in_function, pid}, 10_000
+        stranger = Task.async(fn -> Py.exec!(ctx, "order.append('stranger')") end)
+        assert eventually(fn -> match?({:ok, %{queued: 1}}, Py.Context.info(ctx)) end)
+        send(pid, :go)
+        assert Task.await_many([chain, stranger]) == [:ok, :ok]
+        assert eval(ctx, "order") == ["nested", "chain", "stranger"]
+      end
+    end
+  end
+
+  for mode <- modes() do
+    describe "#{mode}: failures" do
+      @describetag mode: mode
+
+      test "a function that raises", %{ctx: ctx} do
+        register("raises", fn text -> raise ArgumentError, text end)
+
+        assert {"error", reason, stacktrace, true, reason} =
+                 caught(ctx, "erlang.raises('not so')")
+
+        assert reason == "ArgumentError: not so"
+        assert stacktrace =~ "test/py/callbacks_test.exs:"
+
+        # Not caught in Python it is an error here, with the stacktrace as a note.
+        assert {:error, %Py.Error{} = error} = Py.call(ctx, :erlang, :call, ["raises", "not so"])
+        assert {error.type, error.module} == {"CallbackError", "erlang"}
+        assert error.message == "ArgumentError: not so"
+        assert [note] = error.notes
+        assert note =~ "Elixir stacktrace:"
+        assert Py.Error.is_a?(error, "RuntimeError")
+
+        register("badarith", fn -> :erlang.error(:badarith) end)
+        assert {"error", "ArithmeticError: " <> _, _, true, _} = caught(ctx, "erlang.badarith()")
+        works(ctx)
+      end
+
+      test "a function that throws or exits", %{ctx: ctx} do
+        register("throws", fn value -> throw({:ball, value}) end)
+        register("exits", fn reason -> exit({:reason, reason}) end)
+        assert {"throw", "{:ball, 1}", _, true, _} = caught(ctx, "erlang.throws(1)")
+        assert {"exit", "{:reason, 1}", _, true, _} = caught(ctx, "erlang.exits(1)")
+
+        dead = spawn(fn -> :ok end)
+        register("no_server", fn -> GenServer.call(dead, :anything) end)
+        assert {"exit", reason, _, true, _} = caught(ctx, "erlang.no_server()")
+        assert reason =~ ":noproc" or reason =~ ":normal"
+        works(ctx)
+      end
+
+      test "a function with other arguments", %{ctx: ctx} do
+        register("two", fn _a, _b -> :ok end)
+        register("gone", {NoSuchModule, :f})
+        assert {"error", "BadArityError: " <> _, _, true, _} = caught(ctx, "erlang.two(1)")
+
+        assert {"error", "UndefinedFunctionError: " <> _, _, true, _} =
+                 caught(ctx, "erlang.gone(1)")
+
+        assert {"error", "BadArityError: " <> _, _, true, _} =
+                 caught(ctx, "f(1)", %{f: fn -> 1 end})
+
+        works(ctx)
+      end
+
+      test "a function that returns what Python has no counterpart for", %{ctx: ctx} do
+        values = [
+          {%Py.Test.Plain{name: "x"}, "Py.Test.Plain has no Python counterpart"},
+          {[%{a: {1, %Py.Test.Plain{}}}], "Py.Test.Plain has no Python counterpart"},
+          {[1 | 2], "improper list"},
+          {<<1::3>>, "bitstring"},
+          {%{[1] => 2}, "unhashable"},
+          {%Py.Float{value: :what}, "Py.float/1 takes"}
+        ]
+
+        for {value, text} <- values do
+          register("returns", fn -> value end)
+          assert {"error", reason, _, true, _} = caught(ctx, "erlang.returns()")
+          assert reason =~ text
+        end
+
+        # With an encoder there is one.
+        register("returns", fn -> [%Py.Test.Only{name: "n"}, %Py.Test.Celsius{degrees: 3}] end)
+        assert eval(ctx, "erlang.returns()") == [%{"name" => "n", "age" => 1}, 3.0]
+        works(ctx)
+      end
+
+      test "Python may catch, clean up and go on", %{ctx: ctx} do
+        register("fails", fn -> raise "no" end)
+        register("cleans", fn n -> n + 1 end)
+
+        code = """
+        import erlang
+        steps = []
+        for n in range(3):
+            try:
+                steps.append("before")
+                erlang.fails()
+                steps.append("never")
+            except RuntimeError as error:
+                steps.append(str(error))
+            finally:
+                steps.append(erlang.cleans(n))
+        steps
+        """
+
+        assert Py.exec!(ctx, code, return: :last) ==
+                 Enum.flat_map(1..3, &["before", "RuntimeError: no", &1])
+
+        works(ctx)
+      end
+
+      test "deep down", %{ctx: ctx} do
+        Py.exec!(ctx, """
+        import erlang
+        def fall(n):
+            if n == 0: raise ValueError("at the bottom")
+            return erlang.fall(n - 1)
+        """)
+
+        register("fall", fn n -> Py.call!(ctx, "__main__", :fall, [n]) end)
+
+        assert {:error, %Py.Error{type: "CallbackError", message: message}} =
+                 Py.call(ctx, "__main__", :fall, [50])
+
+        assert message == "Py.Error: ValueError: at the bottom"
+        works(ctx)
+      end
+
+      test "a function that takes longer than the call may", %{ctx: ctx} do
+        me = self()
+
+        register("slow", fn ->
+          send(me, {:started, System.monotonic_time(:millisecond)})
+          # Until the watchdog has ended the request: nobody waits for this function any more.
+          eventually(fn -> match?({:ok, %{running: false}}, Py.Context.info(ctx)) end)
+          send(me, {:returned, System.monotonic_time(:millisecond)})
+          :late
+        end)
+
+        Py.exec!(ctx, "import erlang\nafter = []\ndef run():\n  erlang.slow()\n  after.append(1)")
+
+        for {run, n} <- [
+              {fn options -> Py.call(ctx, "__main__", :run, [], options) end, 1},
+              {fn options -> Py.eval(ctx, "run()", options) end, 2},
+              {fn options -> Py.exec(ctx, "run()", options) end, 3}
+            ] do
+          {:ok, %{timeouts: before}} = Py.Context.info(ctx)
+          assert {:error, %Py.TimeoutError{timeout: 50}} = run.(timeout: 50)
+          now = System.monotonic_time(:millisecond)
+          assert_received {:started, started}
+          assert_received {:returned, returned}
+          assert returned - started >= 40
+          assert now - returned < 1_000
+          assert mailbox() == []
+          assert {:ok, %{timeouts: timeouts}} = Py.Context.info(ctx)
+          assert timeouts == before + 1, "run #{n}"
+        end
+
+        # The context was free while the functions still ran, and Python did not go on after them.
+        assert eval(ctx, "after") == []
+        works(ctx)
+      end
+
+      test "a function of async that takes longer than the task may", %{ctx: ctx} do
+        me = self()
+
+        register("slow", fn ->
+          send(me, {:function, self()})
+          assert_receive :go, 10_000
+        end)
+
+        task = Py.async(:erlang, :call, ["slow"], context: ctx, timeout: 50)
+        assert_receive {:function, pid}, 5_000
+        assert {:error, %Py.TimeoutError{}} = Py.await(task)
+        # The context is free although the function still runs.
+        assert eval(ctx, "1 + 1") == 2
+        assert Process.alive?(pid)
+        monitor = Process.monitor(pid)
+        send(pid, :go)
+        assert_receive {:DOWN, ^monitor, _, _, :normal}, 5_000
+
+        cancelled = Py.async(:erlang, :call, ["slow"], context: ctx)
+        assert_receive {:function, pid}, 5_000
+        assert Py.cancel(cancelled) == :ok
+        assert eval(ctx, "1 + 1") == 2
+        send(pid, :go)
+        works(ctx)
+      end
+
+      test "a loop of callbacks that call Python ends at the timeout", %{ctx: ctx} do
+        register("nested", fn -> eval(ctx, "1") end)
+        Py.exec!(ctx, "import erlang")
+
+        {time, result} =
+          :timer.tc(fn -> Py.exec(ctx, "while True: erlang.nested()", timeout: 100) end)
+
+        assert {:error, %Py.TimeoutError{timeout: 100}} = result
+        assert time < 5_000_000
+        works(ctx)
+      end
+
+      test "a function that makes many calls outlives the timeout of the call it serves", %{
+        ctx: ctx
+      } do
+        # The request below it ends on time although others come and go on top.
+        register("busy", fn ->
+          eventually(fn ->
+            eval(ctx, "1") && match?({:ok, %{timeouts: n}} when n > 0, Py.Context.info(ctx))
+          end)
+        end)
+
+        ctx = start_supervised!({Py.Context, mode: unquote(mode)}, id: :fresh)
+
+        register("busy", fn ->
+          eventually(fn ->
+            eval(ctx, "1") == 1 and match?({:ok, %{timeouts: 1}}, Py.Context.info(ctx))
+          end)
+        end)
+
+        assert {:error, %Py.TimeoutError{}} = Py.call(ctx, :erlang, :call, ["busy"], timeout: 50)
+        works(ctx)
+      end
+
+      test "a caller killed while its function runs", %{ctx: ctx} do
+        me = self()
+
+        register("hang", fn ->
+          send(me, :hangs)
+          assert_receive :never, 60_000
+        end)
+
+        {:ok, %{orphans: before}} = Py.Context.info(ctx)
+        caller = spawn(fn -> Py.call(ctx, :erlang, :call, ["hang"], timeout: :infinity) end)
+        assert_receive :hangs, 5_000
+        Process.exit(caller, :kill)
+        assert eval(ctx, "6 * 7") == 42
+        assert {:ok, %{orphans: orphans}} = Py.Context.info(ctx)
+        assert orphans == before + 1
+
+        # With more levels below, and while Python runs above the function.
+        Py.exec!(ctx, "import erlang\ndef level(n):\n  return erlang.level(n - 1)")
+
+        register("level", fn
+          0 -> tell(me, :deepest) && Py.exec!(ctx, "while True: pass", timeout: :infinity)
+          n -> Py.call!(ctx, "__main__", :level, [n], timeout: :infinity)
+        end)
+
+        caller = spawn(fn -> Py.call(ctx, "__main__", :level, [10], timeout: :infinity) end)
+        assert_receive :deepest, 5_000
+        Process.exit(caller, :kill)
+        assert eval(ctx, "6 * 7") == 42
+        works(ctx)
+      end
+
+      test "an interrupt while a function runs", %{ctx: ctx} do
+        me = self()
+
+        register("wait", fn ->
+          send(me, {:function, self()})
+          assert_receive :go, 10_000
+          1
+        end)
+
+        run = fn code ->
+          task = Task.async(fn -> {Py.exec(ctx, code, return: :last), mailbox()} end)
+          assert_receive {:function, pid}, 5_000
+          assert Py.interrupt(ctx) == :ok
+          {task, pid}
+        end
+
+        Py.exec!(ctx, "import erlang")
+        {task, pid} = run.("erlang.wait()")
+        # Python has gone on; the caller learns of it when its function is done.
+        assert eval(ctx, "6 * 7") == 42
+        send(pid, :go)
+        assert {{:error, %Py.InterruptedError{}}, []} = Task.await(task)
+
+        # Code that catches it may call functions again.
+        {task, pid} =
+          run.("""
+          try:
+              erlang.wait()
+          except KeyboardInterrupt:
+              caught = erlang.call("answer")
+          caught
+          """)
+
+        register("answer", fn -> 42 end)
+        send(pid, :go)
+        assert {{:ok, 42}, []} = Task.await(task)
+        assert Py.interrupt(ctx) == {:error, :not_running}
+        works(ctx)
+      end
+
+      test "an interrupt hits the innermost request of a chain", %{ctx: ctx} do
+        me = self()
+        register("inner", fn -> tell(me, :inner) && Py.exec(ctx, "while True: pass") end)
+        register("outcome", fn -> inspect(Py.exec(ctx, "while True: pass")) end)
+        Py.exec!(ctx, "import erlang")
+        task = Task.async(fn -> eval(ctx, "erlang.outcome()[:40]") end)
+        assert eventually(fn -> Py.interrupt(ctx) == :ok and Task.yield(task, 20) end)
+        assert mailbox() == []
+        works(ctx)
+      end
+
+      test "a context stopped while a function runs", %{mode: mode} do
+        ctx = start_supervised!({Py.Context, mode: mode}, id: :stopped, restart: :temporary)
+        me = self()
+
+        register("stop", fn -> tell(me, Py.Context.stop(ctx), 1) end)
+        register("call", fn -> Py.eval!(ctx, "1") end)
+        Py.exec!(ctx, "import erlang")
+
+        assert {:error, %Py.ContextError{reason: :stopped}} = Py.eval(ctx, "erlang.stop() + 1")
+        assert_received :ok
+        assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+        assert mailbox() == []
+      end
+
+      test "a dispatcher that is restarted", %{ctx: ctx} do
+        # Its table of functions is gone with it; those who waited for it learn that.
+        assert is_pid(Process.whereis(Py.Callback.Dispatcher))
+        works(ctx)
+      end
+    end
+
+    describe "#{mode}: nothing leaks in" do
+      @describetag mode: mode
+
+      test "10,000 callbacks of each kind", %{ctx: ctx} do
+        register("echo", & &1)
+        register("fails", fn -> raise "no" end)
+        register("nested", fn n -> Py.eval!(ctx, "n", locals: %{n: n}) end)
+
+        Py.exec!(ctx, """
+        import erlang, gc, sys
+        def blocks():
+            gc.collect()
+            return sys.getallocatedblocks()
+        def run(times, f, value):
+            for n in range(times):
+                assert erlang.echo(value) == value
+                assert f(n) == n
+                try:
+                    erlang.fails()
+                except erlang.CallbackError:
+                    pass
+                erlang.send(erlang.self(), n)
+        def nested(times):
+            for n in range(times): assert erlang.nested(n) == n
+        """)
+
+        value = %{"list" => [1, 2.5, "text", nil], "tuple" => {true, <<255>>}}
+
+        work = fn ->
+          Py.call!(ctx, "__main__", :run, [10_000, & &1, value], timeout: 120_000)
+          for n <- 0..9_999, do: assert_received(^n)
+          Py.call!(ctx, "__main__", :nested, [10_000], timeout: 120_000)
+
+          for n <- 1..1_000,
+              do: {:ok, ^n} = Py.await(Py.async(:erlang, :call, ["echo", n], context: ctx))
+        end
+
+        blocks = fn -> Py.call!(ctx, "__main__", :blocks) end
+        work.()
+        {before, processes} = {blocks.(), length(Process.list())}
+        work.()
+        assert mailbox() == []
+        assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+        assert eventually(fn -> blocks.() < before + 500 end)
+        assert eventually(fn -> length(Process.list()) <= processes + 5 end)
+        assert eventually(fn -> :sys.get_state(Py.Callback.Dispatcher) == %{} end)
       end
     end
   end
