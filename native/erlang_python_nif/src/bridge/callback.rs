@@ -4,7 +4,8 @@
 //!    to that process as `{reference, {callback, id, target, args}}`: it runs the function in its own `receive` loop.
 //! 2. This thread releases the interpreter and waits, on its queue, for the answer.
 //! 3. Calls of that function into Python are *nested requests*. `CHAINS` tells whose they are; on this context they run
-//!    right here, on top of the waiting one, and ride on its permit. Strangers' requests wait their turn.
+//!    right here, on top of the waiting one, and ride on its permit; so do those of other chains, which may hold a context
+//!    that this one is about to call. First requests of strangers wait their turn.
 //! 4. `answer` brings the result, or the request is interrupted, and Python goes on.
 //!
 //! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
@@ -217,7 +218,7 @@ fn on_context(
     env: &mut OwnedTermEnv,
     content: ErlNifTerm,
 ) -> PyResult<Answer> {
-    if request.depth() > MAX_CHAIN {
+    if request.depth().max(lock(&runtime.shared().stack).len()) > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
