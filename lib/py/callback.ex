@@ -75,7 +75,7 @@ defmodule Py.Callback do
 
   @doc false
   # What goes back to Python: `{:ok, value} | {:error, kind, text, stacktrace}`.
-  @spec run(String.t() | fun(), tuple()) ::
+  @spec run(term(), tuple()) ::
           {:ok, term()} | {:error, String.t(), String.t(), String.t()}
   def run(target, args) do
     with {:ok, {style, fun}} <- resolve(target),
@@ -96,7 +96,7 @@ defmodule Py.Callback do
     do: {:error, "exit", "the call that Python runs for has timed out after #{timeout} ms", ""}
 
   defp resolve(fun) when is_function(fun), do: {:ok, {:spread, fun}}
-  defp resolve(name) when is_binary(name), do: lookup(name)
+  defp resolve(name) when is_binary(name) or is_atom(name), do: lookup(name)
   defp resolve(_other), do: :error
 
   defp apply_fun({module, function}, :spread, args), do: apply(module, function, args)

@@ -17,13 +17,18 @@ defmodule Py.Callback.Dispatcher do
   end
 
   @impl true
-  def handle_info({:py_callback, request, caller, {:callback, id, target, args}}, running) do
+  def handle_info({:py_callback, request, callers, {:callback, id, target, args}}, running) do
     {:ok, pid} =
       Task.Supervisor.start_child(Py.Callback.Tasks, fn ->
-        run(request, caller, id, target, args)
+        receive do
+          :monitored -> run(request, callers, id, target, args)
+        end
       end)
 
-    {:noreply, Map.put(running, Process.monitor(pid), {request, id})}
+    # Before the function runs: how it ends is told to Python.
+    monitor = Process.monitor(pid)
+    send(pid, :monitored)
+    {:noreply, Map.put(running, monitor, {request, id})}
   end
 
   # Answered already, unless the process was killed.
@@ -39,14 +44,18 @@ defmodule Py.Callback.Dispatcher do
     {:noreply, running}
   end
 
-  defp run(request, caller, id, target, args) do
-    if caller, do: act_for(caller)
+  defp run(request, callers, id, target, args) do
+    act_for(callers)
     if request, do: Native.callback_enter(request)
     answer(request, id, Callback.run(target, args))
   end
 
-  defp act_for(caller) do
-    Process.put(:"$callers", [caller])
+  # Nobody, for threads that Python code started.
+  defp act_for([]), do: Process.delete(:"$callers")
+
+  # As in tasks: the process that made the call first, then those it works for.
+  defp act_for([caller | _] = callers) do
+    Process.put(:"$callers", callers)
 
     with {:group_leader, leader} <- Process.info(caller, :group_leader) do
       Process.group_leader(self(), leader)

@@ -4,7 +4,8 @@
 //!    to that process as `{reference, {callback, id, target, args}}`: it runs the function in its own `receive` loop.
 //! 2. This thread releases the interpreter and waits, on its queue, for the answer.
 //! 3. Calls of that function into Python are *nested requests*. `CHAINS` tells whose they are; on this context they run
-//!    right here, on top of the waiting one, and ride on its permit. Strangers' requests wait their turn.
+//!    right here, on top of the waiting one, and ride on its permit; so do those of other chains, which may hold a context
+//!    that this one is about to call. First requests of strangers wait their turn.
 //! 4. `answer` brings the result, or the request is interrupted, and Python goes on.
 //!
 //! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
@@ -45,8 +46,8 @@ pub struct Answer {
 pub struct CallbackSlot {
     waiting: AtomicBool,
     answered: AtomicBool,
-    /// An interrupt that came while waiting; raised, and forgotten, when the wait ends.
-    interrupt: AtomicBool,
+    /// An interrupt came while the request waited.
+    interrupted: AtomicBool,
     state: Mutex<(u64, Option<Answer>)>,
     /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
     /// meanwhile comes after the question, and no question comes after an error.
@@ -56,8 +57,22 @@ pub struct CallbackSlot {
 }
 
 impl CallbackSlot {
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.load(SeqCst)
+    fn expect(&self, id: u64) {
+        let mut state = lock(&self.state);
+        *state = (id, None);
+        self.answered.store(false, SeqCst);
+        self.interrupted.store(false, SeqCst);
+        self.waiting.store(true, SeqCst);
+    }
+
+    /// Ends the wait for the answer: whether there was one.
+    pub fn interrupt(&self) -> bool {
+        let _state = lock(&self.state);
+        let waiting = self.waiting.load(SeqCst);
+        if waiting {
+            self.interrupted.store(true, SeqCst);
+        }
+        waiting
     }
 
     /// Waits until the question of a serving request was asked; the guard keeps the order of what follows.
@@ -65,20 +80,9 @@ impl CallbackSlot {
         (phase == Phase::Serving).then(|| lock(&self.asking))
     }
 
-    pub fn interrupt(&self) {
-        self.interrupt.store(true, SeqCst);
-    }
-
-    fn expect(&self, id: u64) {
-        *lock(&self.state) = (id, None);
-        self.answered.store(false, SeqCst);
-        self.interrupt.store(false, SeqCst);
-        self.waiting.store(true, SeqCst);
-    }
-
     fn put(&self, id: u64, answer: Answer) -> bool {
         let mut state = lock(&self.state);
-        let wanted = state.0 == id && self.is_waiting() && state.1.is_none();
+        let wanted = state.0 == id && self.waiting.load(SeqCst) && state.1.is_none();
         if wanted {
             state.1 = Some(answer);
             self.answered.store(true, SeqCst);
@@ -86,10 +90,12 @@ impl CallbackSlot {
         wanted
     }
 
+    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
     fn finish(&self) -> Option<Answer> {
+        let mut state = lock(&self.state);
         self.waiting.store(false, SeqCst);
         lock(&self.parent).take();
-        lock(&self.state).1.take()
+        state.1.take().filter(|_| !self.interrupted.load(SeqCst))
     }
 }
 
@@ -212,7 +218,7 @@ fn on_context(
     env: &mut OwnedTermEnv,
     content: ErlNifTerm,
 ) -> PyResult<Answer> {
-    if request.depth() > MAX_CHAIN {
+    if request.depth().max(lock(&runtime.shared().stack).len()) > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
@@ -222,7 +228,8 @@ fn on_context(
     }
     request.callback.expect(id);
     // SAFETY: this thread runs the request.
-    let namespace = Namespace::from_term(unsafe { request.message() }.2);
+    let (_, _, namespace, _) = unsafe { request.message() };
+    let namespace = Namespace::from_term(namespace);
     let parent = Parent { request: request.clone(), namespace };
     // Those who wait for a reply run the function themselves; others are served by the dispatcher.
     let direct = !request.flags.has(Flags::ASYNC);
@@ -246,9 +253,8 @@ fn on_context(
     drop(asking);
     let answer = wait(runtime, request);
     leave_chain(request);
-    let hit = request.callback.interrupt.load(SeqCst);
     match (request.life.resume(), answer) {
-        (true, Some(answer)) if !hit => Ok(answer),
+        (true, Some(answer)) => Ok(answer),
         _ => Err(interrupted(request)),
     }
 }
@@ -264,7 +270,7 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let shared = runtime.shared();
     let mut spin = Spin::new(shared.settings.spin);
     let answered = || request.callback.answered.load(SeqCst);
-    let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupt.load(SeqCst);
+    let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
     loop {
         if answered() || unwanted() {
             return request.callback.finish();
@@ -308,7 +314,8 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
     answer.map_err(|RecvError::Disconnected| no_dispatcher(call))
 }
 
-/// Sends `{py_callback, request | nil, caller | nil, {callback, id, target, args}}` to the dispatcher.
+/// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
+/// `$callers` of the function's process shall be.
 fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
@@ -319,17 +326,18 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>
         LocalPid::from_c_arg(pid.assume_init())
     };
     env.send(&dispatcher, |env| {
-        let nil = atoms::nil().to_term(env);
-        let (request, caller) = match parent {
+        let (request, callers) = match parent {
             Some(Parent { request, .. }) => {
                 *lock(&request.callback.parent) = parent.cloned();
-                (request.encode(env), request.caller.encode(env))
+                // SAFETY: this thread runs the request.
+                let (.., callers) = unsafe { request.message() };
+                (request.encode(env), callers.in_env(env).list_prepend(request.client.encode(env)))
             }
-            None => (nil, nil),
+            None => (atoms::nil().to_term(env), Term::list_new_empty(env)),
         };
         // SAFETY: the content was made in this environment.
         let content = unsafe { Term::new(env, content) };
-        make_tuple(env, &[atoms::py_callback().to_term(env), request, caller, content])
+        make_tuple(env, &[atoms::py_callback().to_term(env), request, callers, content])
     })
 }
 

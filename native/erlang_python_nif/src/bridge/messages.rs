@@ -48,7 +48,7 @@ pub fn own_pid(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     match &call.request {
         Some(request) => {
             let env = OwnedTermEnv::new();
-            call.object(request.caller.encode(env.env()))
+            call.object(request.client.encode(env.env()))
         }
         // SAFETY: attached; a static class.
         None => Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, "no BEAM process waits for this thread") }),

@@ -33,10 +33,11 @@ fn submit<'a>(
     callers: Term<'a>,
 ) -> Term<'a> {
     let flags = Flags(flags);
+    let client = env.pid();
     // Nobody waits for a cast: it takes its turn like a stranger's request.
     let parent = match flags.has(Flags::CAST) {
         true => None,
-        false => callback::parent_of(&env.pid(), || callback::pids(callers)),
+        false => callback::parent_of(&client, || callback::pids(callers)),
     };
     let (shared, namespace) = match &parent {
         Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
@@ -51,10 +52,10 @@ fn submit<'a>(
         return overloaded(env, shared.load(), shared.settings.max_queue);
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
-    let message = make_tuple(env, &[reference, operation, namespace]);
+    let message = make_tuple(env, &[reference, operation, namespace, callers]);
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
-    let request = Request::new(shared.clone(), caller, message, flags, deadline, parent);
+    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();

@@ -82,7 +82,7 @@ pub struct Shared {
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
     /// whom it hits.
     pub stack: Mutex<Vec<RequestRef>>,
-    /// Bumped at the start of every request: a value that stands still means that one request runs long.
+    /// Bumped at the start of every request that is not nested: a value that stands still means that one request runs long.
     pub turn: AtomicU64,
     /// `threading.get_ident()` of the thread; 0 before it runs Python.
     pub thread_ident: AtomicI64,

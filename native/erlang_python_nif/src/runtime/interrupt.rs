@@ -72,10 +72,10 @@ fn finished(id: u64) {
 fn hit(context: &Arc<Shared>, request: &RequestRef) {
     let stack = lock(&context.stack);
     if stack.last().is_some_and(|running| running.as_c_arg() == request.as_c_arg()) {
-        if request.callback.is_waiting() {
-            // No bytecode runs: the waiting thread looks at the mark.
+        if request.callback.interrupt() {
+            // No bytecode runs: the waiting thread raises the exception when it sees the mark.
             request.interrupted.store(true, SeqCst);
-            request.callback.interrupt();
+            Counters::bump(&context.counters.interrupts);
             context.queue.wake();
             return;
         }

@@ -137,6 +137,8 @@ pub struct Request {
     pub context: Arc<Shared>,
     /// Who gets the reply and whose death cancels the request.
     pub caller: LocalPid,
+    /// Who made the request: the caller, but for casts.
+    pub client: LocalPid,
     pub flags: Flags,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
@@ -152,7 +154,7 @@ pub struct Request {
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
     env: AtomicPtr<ErlNifEnv>,
-    /// `{reference, operation, namespace}`.
+    /// `{reference, operation, namespace, callers}`.
     message: ErlNifTerm,
 }
 
@@ -169,6 +171,7 @@ impl Request {
     pub fn new(
         context: Arc<Shared>,
         caller: LocalPid,
+        client: LocalPid,
         message: Term<'_>,
         flags: Flags,
         deadline: Option<Instant>,
@@ -181,6 +184,7 @@ impl Request {
             permit: PermitSlot::new(&PERMITS),
             context,
             caller,
+            client,
             flags,
             deadline,
             left: AtomicBool::new(false),
@@ -193,15 +197,15 @@ impl Request {
         })
     }
 
-    /// `(reference, operation, namespace)`.
+    /// `(reference, operation, namespace, callers)`; the last are the processes that the client works for.
     ///
     /// # Safety
     /// The caller keeps `free_env` from being called meanwhile: it is the context thread before it has ended the
     /// request, or has itself moved the request to its final phase.
-    pub unsafe fn message(&self) -> (Term<'_>, Term<'_>, Term<'_>) {
+    pub unsafe fn message(&self) -> (Term<'_>, Term<'_>, Term<'_>, Term<'_>) {
         // SAFETY: the environment is live by the caller's promise; the lifetime is bound to `self`.
         let term = unsafe { Term::new(Env::new(self, self.env.load(Ordering::Acquire)), self.message) };
-        term.decode().expect("submit builds a triple")
+        term.decode().expect("submit builds a quadruple")
     }
 
     /// Frees the message. Called once nobody reads it any more: by the context thread after it has ended the request
@@ -298,7 +302,7 @@ impl Request {
         let asked = self.callback.after_asking(phase);
         OwnedTermEnv::new().send(&self.caller, |env| {
             // SAFETY: this thread has just ended the request.
-            let (reference, _, _) = unsafe { self.message() };
+            let (reference, ..) = unsafe { self.message() };
             (reference.in_env(env), env.error_tuple(reason(phase, env))).encode(env)
         });
         drop(asked);

@@ -201,7 +201,11 @@ impl Runtime {
             return;
         }
         let shared = self.shared();
-        lock(&shared.stack).push(request.clone());
+        let level = {
+            let mut stack = lock(&shared.stack);
+            stack.push(request.clone());
+            stack.len()
+        };
         if shared.queue.is_closed() {
             // `stop` may have looked at the stack before this request was on it.
             lock(&shared.stack).pop();
@@ -209,8 +213,11 @@ impl Runtime {
             request.retire();
             return;
         }
-        // After the stack: the watchdog reads the turn first.
-        shared.turn.fetch_add(1, SeqCst);
+        // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
+        // many would hide how long the one below runs.
+        if level == 1 {
+            shared.turn.fetch_add(1, SeqCst);
+        }
         Counters::bump(&shared.counters.calls);
         let mut env = self.reply.take().unwrap_or_else(OwnedTermEnv::new);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, &env)));
@@ -238,7 +245,7 @@ impl Runtime {
     fn answer(&self, request: &RequestRef, env: &OwnedTermEnv) -> Reply {
         let env = env.env();
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
-        let (reference, operation, namespace) = unsafe { request.message() };
+        let (reference, operation, namespace, _callers) = unsafe { request.message() };
         let abandoned = || request.life.phase() != Phase::Running;
         let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
         let result = execute::run(&mut converter, &self.namespaces, operation, namespace).and_then(|object| {

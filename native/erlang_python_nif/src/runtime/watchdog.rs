@@ -226,8 +226,11 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
             interrupt::deliver(request);
         }
         watched.unheeded += 1;
-        context.stuck.store(watched.unheeded >= STUCK_TICKS, SeqCst);
+    } else {
+        // Nested requests come and go within a turn.
+        watched.unheeded = 0;
     }
+    context.stuck.store(watched.unheeded >= STUCK_TICKS, SeqCst);
 }
 
 /// Fails everything a context still owes and tells its thread to end.

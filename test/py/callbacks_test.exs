@@ -1,0 +1,737 @@
+defmodule Py.CallbacksTest do
+  use Py.Case
+
+  import Py.Test.Wait
+
+  # What a test registers is gone after it.
+  defp register(name, fun) do
+    on_exit(fn -> Py.unregister_function(name) end)
+    :ok = Py.register_function(name, fun)
+  end
+
+  # The text of an exception that `code` raises in Python, with its attributes: seen there, not here.
+  defp caught(ctx, code, locals \\ %{}) do
+    Py.exec!(
+      ctx,
+      """
+      import erlang
+      try:
+          outcome = #{code}
+      except erlang.CallbackError as error:
+          outcome = (error.kind, error.reason, error.stacktrace, isinstance(error, RuntimeError), str(error))
+      outcome
+      """,
+      locals: locals,
+      return: :last
+    )
+  end
+
+  defp works(ctx) do
+    register("works", &(&1 + 1))
+    assert eval(ctx, "__import__('erlang').call('works', 41)") == 42
+    assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+    assert mailbox() == []
+  end
+
+  def add(a, b), do: a + b
+
+  # For functions that report to the test and return something else.
+  defp tell(pid, message, result \\ nil) do
+    send(pid, message)
+    result
+  end
+
+  # `down(n)` in Python calls `name` in Elixir, which calls `down(n - 1)` on the context it is given, and so on: `n` levels.
+  # Each level leaves a mark before and after its callback; the result tells threads and interpreters, deepest last.
+  @down """
+  import erlang, sys, threading
+  marks = []
+  def down(name, n):
+      marks.append(("in", n))
+      here = (threading.get_ident(), id(sys.modules))
+      below = erlang.call(name, n) if n else []
+      marks.append(("out", n))
+      return [here] + below
+  """
+
+  defp register_down(name, contexts) do
+    for ctx <- contexts, do: Py.exec!(ctx, @down)
+    # Level by level over the contexts, round and round.
+    register(name, fn n ->
+      ctx = Enum.at(contexts, rem(n, length(contexts)))
+      Py.call!(ctx, "__main__", :down, [name, n - 1], timeout: 60_000)
+    end)
+  end
+
+  defp down(ctx, name, n, options \\ []) do
+    Py.call(ctx, "__main__", :down, [name, n], [timeout: 60_000] ++ options)
+  end
+
+  defp in_permits(max, work) do
+    {_used, before, _waiting} = Py.Native.permits()
+    on_exit(fn -> Py.Native.set_max_permits(before) end)
+    Py.Native.set_max_permits(max)
+    work.()
+    Py.Native.set_max_permits(before)
+  end
+
+  for mode <- modes() do
+    describe "#{mode}: functions" do
+      @describetag mode: mode
+
+      test "are called by name, as attributes and after an import", %{ctx: ctx} do
+        register("double", &(2 * &1))
+        register(:sum3, fn a, b, c -> a + b + c end)
+        register("none", fn -> nil end)
+        register("pair", {__MODULE__, :add})
+        Py.exec!(ctx, "import erlang\nfrom erlang import double as twice, sum3")
+        assert eval(ctx, "erlang.call('double', 4)") == 8
+        assert eval(ctx, "erlang.call(erlang.atom('double'), 4)") == 8
+        assert eval(ctx, "erlang.double(5) + twice(6)") == 22
+        assert eval(ctx, "sum3(1, 2, 3), erlang.call('sum3', *[4, 5, 6])") == {6, 15}
+        assert eval(ctx, "erlang.none() is None") == true
+        assert eval(ctx, "erlang.pair(20, 22)") == 42
+        assert Py.call(ctx, :erlang, :call, ["double", 21]) == {:ok, 42}
+        assert Py.call(ctx, :erlang, "double", [21]) == {:ok, 42}
+      end
+
+      test "are found as they are registered now", %{ctx: ctx} do
+        Py.exec!(ctx, "import erlang")
+        register("version", fn -> 1 end)
+        Py.exec!(ctx, "from erlang import version")
+        assert eval(ctx, "version(), erlang.version()") == {1, 1}
+        register(:version, fn -> 2 end)
+        assert eval(ctx, "version(), erlang.version()") == {2, 2}
+        assert Py.unregister_function(:version) == :ok
+        assert Py.unregister_function("version") == :ok
+        assert %Py.Error{type: "AttributeError"} = error(ctx, "erlang.version")
+        assert %Py.Error{type: "CallbackError"} = error(ctx, "version()")
+      end
+
+      test "that nobody registered", %{ctx: ctx} do
+        assert {"error", reason, "", true, reason} = caught(ctx, "erlang.call('nobody', 1)")
+        assert reason =~ ~s(no function is registered as "nobody"; register it with)
+
+        assert %Py.Error{type: "AttributeError", message: message} = error(ctx, "erlang.nobody")
+        assert message =~ "module 'erlang' has no attribute 'nobody'"
+
+        assert {:error, %Py.Error{type: "ImportError", message: message}} =
+                 Py.exec(ctx, "from erlang import nobody")
+
+        assert message =~ "cannot import name 'nobody' from 'erlang'"
+        assert {"error", reason, _, true, _} = caught(ctx, "erlang.call(5)")
+        assert reason =~ "no function is registered as 5"
+        assert {"error", _, _, true, _} = caught(ctx, "erlang.call('')")
+        assert %Py.Error{type: "TypeError"} = error(ctx, "erlang.call()")
+        works(ctx)
+      end
+
+      test "must be functions, and names names" do
+        for wrong <- [1, "f", {String, "upcase"}, {1, :f}, nil] do
+          assert_raise ArgumentError, ~r/expected a function or {module, function}/, fn ->
+            Py.register_function("wrong", wrong)
+          end
+        end
+
+        for wrong <- ["", nil, true, 1, ~c"name"] do
+          assert_raise ArgumentError, ~r/expected a name as an atom or a string/, fn ->
+            Py.register_function(wrong, fn -> 1 end)
+          end
+        end
+      end
+
+      test "passed as arguments are called like any other", %{ctx: ctx} do
+        assert eval(ctx, "list(map(f, [1, 2, 3]))", %{f: &(&1 * &1)}) == [1, 4, 9]
+        assert eval(ctx, "f(1, 2)", %{f: &__MODULE__.add/2}) == 3
+        Py.exec!(ctx, "def apply_to(f, *args): return f(*args)")
+        secret = make_ref()
+        assert Py.call(ctx, "__main__", :apply_to, [fn -> secret end]) == {:ok, secret}
+
+        assert Py.call(ctx, :builtins, :sorted, [[3, 1, 2]], kwargs: [key: &(-&1)]) ==
+                 {:ok, [3, 2, 1]}
+
+        # A function that Python returns is the same function, and one that Python kept still works.
+        Py.exec!(ctx, "kept = f", locals: %{f: &(&1 + 1)})
+        assert eval(ctx, "(kept := f)(1)", %{f: &(&1 + 1)}) == 2
+        Py.exec!(ctx, "def keep(f):\n  global kept\n  kept = f")
+        Py.call!(ctx, "__main__", :keep, [&(&1 + 2)])
+        assert eval(ctx, "kept(40)") == 42
+        assert eval(ctx, "kept").(40) == 42
+        assert eval(ctx, "__import__('erlang').call(kept, 40)") == 42
+      end
+
+      test "values in both directions", %{ctx: ctx} do
+        me = self()
+        register("seen", fn value -> tell(me, {:seen, value}, value) end)
+
+        values = [
+          nil,
+          true,
+          0,
+          -(2 ** 100),
+          2 ** 70,
+          1.5,
+          "text, ünï",
+          <<0, 255>>,
+          [],
+          [1, [2, "three"]],
+          {1, {}, nil},
+          %{"a" => %{1 => [2]}},
+          MapSet.new([1, 2]),
+          ~D[2026-01-31],
+          ~U[2026-01-31 12:00:00Z],
+          me,
+          make_ref(),
+          :crypto.strong_rand_bytes(100_000)
+        ]
+
+        for value <- values do
+          assert eval(ctx, "__import__('erlang').call('seen', x)", %{x: value}) == value
+          assert_received {:seen, ^value}
+        end
+
+        assert eval(ctx, "__import__('erlang').call('seen', float('nan'), )") == "nan"
+        assert_received {:seen, :nan}
+
+        assert eval(ctx, "__import__('erlang').call('seen', __import__('erlang').atom('ok'))") ==
+                 "ok"
+
+        assert_received {:seen, :ok}
+        assert %Py.Object{} = eval(ctx, "__import__('erlang').call('seen', object())")
+        assert_received {:seen, %Py.Object{type: "object"}}
+      end
+
+      test "objects come back as themselves", %{ctx: ctx} do
+        register("same", & &1)
+        Py.exec!(ctx, "import erlang\nclass Thing: pass\nthing = Thing()")
+        assert eval(ctx, "erlang.same(thing) is thing") == true
+        assert eval(ctx, "erlang.same([thing, {'k': thing}])[1]['k'] is thing") == true
+      end
+
+      test "in the Erlang dialect", %{ctx: ctx} do
+        me = self()
+        register("seen", fn value -> tell(me, {:seen, value}, {:ok, [value, :none]}) end)
+        options = [context: ctx, dialect: :erlang]
+
+        assert Py.eval("__import__('erlang').call('seen', None)", options) ==
+                 {:ok, {"ok", [:none, :none]}}
+
+        assert_received {:seen, :none}
+
+        assert {:error, {:CallbackError, text}} =
+                 Py.eval("__import__('erlang').call('nobody')", options)
+
+        assert to_string(text) =~ "no function is registered"
+        works(ctx)
+      end
+
+      test "arguments without a counterpart are an error before anything runs", %{ctx: ctx} do
+        register("seen", fn value -> value end)
+        Py.exec!(ctx, "import erlang\nloop = []\nloop.append(loop)")
+        assert %Py.Error{type: "TypeError"} = error(ctx, "erlang.seen(loop)")
+        assert %Py.Error{type: "TypeError", message: text} = error(ctx, "erlang.seen('\\ud800')")
+        assert text =~ "surrogates"
+        works(ctx)
+      end
+
+      test "messages: send, self, whereis", %{ctx: ctx} do
+        Py.exec!(ctx, "import erlang")
+        assert eval(ctx, "erlang.self()") == self()
+        assert eval(ctx, "erlang.self() == pid", %{pid: self()}) == true
+        value = {"text", 2 ** 80, [nil, 1.5], %{"k" => make_ref()}}
+        assert eval(ctx, "erlang.send(pid, value)", %{pid: self(), value: value}) == nil
+        assert_received ^value
+        Py.exec!(ctx, "for n in range(1000): erlang.send(erlang.self(), n)")
+        for n <- 0..999, do: assert_received(^n)
+
+        name = :"receiver_#{System.unique_integer([:positive])}"
+        Process.register(self(), name)
+        assert eval(ctx, "erlang.whereis(name)", %{name: name}) == self()
+        assert eval(ctx, "erlang.whereis('no such name, no such atom')") == nil
+        Process.unregister(name)
+        assert eval(ctx, "erlang.whereis(name)", %{name: name}) == nil
+
+        dead = spawn(fn -> :ok end)
+        monitor = Process.monitor(dead)
+        assert_receive {:DOWN, ^monitor, _, _, _}
+        assert eval(ctx, "erlang.send(pid, 1)", %{pid: dead}) == nil
+        assert %Py.Error{type: "TypeError"} = error(ctx, "erlang.send('pid', 1)")
+        assert %Py.Error{type: "TypeError"} = error(ctx, "erlang.send(erlang.self())")
+        assert mailbox() == []
+      end
+
+      test "self in a function is the process that waits for Python", %{ctx: ctx} do
+        register("who", fn -> {self(), eval(ctx, "__import__('erlang').self()")} end)
+        assert eval(ctx, "__import__('erlang').who()") == {self(), self()}
+
+        task = Task.async(fn -> {self(), eval(ctx, "__import__('erlang').who()")} end)
+        assert {pid, {pid, pid}} = Task.await(task)
+      end
+    end
+
+    describe "#{mode}: the process" do
+      @describetag mode: mode
+
+      test "of call, eval and exec is the caller's", %{ctx: ctx} do
+        Process.put(:mine, :value)
+        Logger.metadata(request_id: "r1")
+        {:ok, leader} = StringIO.open("")
+        original = Process.group_leader()
+        Process.group_leader(self(), leader)
+        on_exit(fn -> Process.exit(leader, :normal) end)
+
+        register("look", fn -> tell(self(), {:look, look()}) end)
+        expected = {self(), :value, [request_id: "r1"], leader}
+        Py.exec!(ctx, "import erlang")
+
+        runs = [
+          fn -> Py.call!(ctx, :erlang, :call, ["look"]) end,
+          fn -> Py.eval!(ctx, "erlang.look()") end,
+          fn -> Py.exec!(ctx, "erlang.look()") end,
+          # Further down, too.
+          fn -> eval(ctx, "f()", %{f: fn -> eval(ctx, "erlang.look()") end}) end
+        ]
+
+        for run <- runs do
+          run.()
+          assert_received {:look, ^expected}
+        end
+
+        Process.group_leader(self(), original)
+      end
+
+      test "of async is a supervised one that acts for the caller", %{ctx: ctx} do
+        me = self()
+        {:ok, leader} = StringIO.open("")
+        original = Process.group_leader()
+
+        register("look", fn ->
+          tell(me, {:look, self(), Process.get(:"$callers"), Process.group_leader()}, 7)
+        end)
+
+        Process.group_leader(self(), leader)
+        assert Py.await(Py.async(:erlang, :call, ["look"], context: ctx)) == {:ok, 7}
+        Process.group_leader(self(), original)
+        assert_received {:look, pid, [^me], ^leader}
+        assert pid != me
+
+        # Of a Task: on behalf of those it works for, too.
+        task =
+          Task.async(fn ->
+            {self(), Py.await(Py.async(:erlang, :call, ["look"], context: ctx))}
+          end)
+
+        assert {task, {:ok, 7}} = Task.await(task)
+        assert_received {:look, _pid, [^task, ^me], _leader}
+        works(ctx)
+      end
+
+      test "of cast is a supervised one that acts for the caller", %{ctx: ctx} do
+        me = self()
+        register("look", fn -> tell(me, {:look, self(), Process.get(:"$callers")}) end)
+        assert Py.cast(:erlang, :call, ["look"], context: ctx) == :ok
+        assert_receive {:look, pid, [^me]}, 5_000
+        assert pid != me
+        Py.exec!(ctx, "import erlang\ndef tell(): erlang.send(erlang.self(), 'told')")
+        assert Py.cast("__main__", :tell, [], context: ctx) == :ok
+        assert_receive "told", 5_000
+        works(ctx)
+      end
+
+      test "of Python threads and executors is a supervised one", %{ctx: ctx} do
+        me = self()
+        register("square", fn n -> tell(me, {:ran_in, self()}, n * n) end)
+
+        code = """
+        import erlang, threading
+        from concurrent.futures import ThreadPoolExecutor
+        results = {}
+        def work(n): results[n] = erlang.square(n)
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        with ThreadPoolExecutor(4) as pool:
+            more = list(pool.map(erlang.square, range(40)))
+        [[results[n] for n in range(8)], more]
+        """
+
+        squares = fn range -> for n <- range, do: n * n end
+
+        assert Py.exec!(ctx, code, return: :last) == [squares.(0..7), squares.(0..39)]
+
+        pids =
+          for _ <- 1..48 do
+            assert_receive {:ran_in, pid}
+            pid
+          end
+
+        assert me not in pids
+        assert length(Enum.uniq(pids)) == 48
+        works(ctx)
+      end
+
+      test "errors in Python threads", %{ctx: ctx} do
+        register("fails", fn -> raise "no" end)
+        register("dies", fn -> Process.exit(self(), :kill) end)
+
+        code = """
+        import erlang
+        from concurrent.futures import ThreadPoolExecutor
+        def outcome(name):
+            try:
+                return erlang.call(name)
+            except erlang.CallbackError as error:
+                return error.kind + ": " + error.reason
+        with ThreadPoolExecutor(3) as pool:
+            outcomes = list(pool.map(outcome, ["fails", "dies", "nobody"]))
+        outcomes
+        """
+
+        assert [
+                 "error: RuntimeError: no",
+                 "exit: the process of the function ended: :killed",
+                 third
+               ] =
+                 Py.exec!(ctx, code, return: :last)
+
+        assert third =~ "no function is registered"
+        works(ctx)
+      end
+
+      test "of a Python thread has no caller, and may call Python", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register("elsewhere", fn n -> Py.eval!(other, "n + 1", locals: %{n: n}) end)
+        register("here", fn n -> Py.eval!(ctx, "n + 1", locals: %{n: n}) end)
+
+        code = """
+        import erlang, threading
+        results = {}
+        def work(name): results[name] = erlang.call(name, 1)
+        thread = threading.Thread(target=work, args=("elsewhere",))
+        thread.start()
+        thread.join()
+        # This one runs on when the call is over: its function finds the context free.
+        background = threading.Thread(target=work, args=("here",))
+        background.start()
+        """
+
+        Py.exec!(ctx, code)
+        assert eventually(fn -> eval(ctx, "results") == %{"elsewhere" => 2, "here" => 2} end)
+        Py.exec!(ctx, "background.join()")
+
+        Py.exec!(ctx, """
+        def own_pid():
+            try:
+                results["self"] = erlang.self()
+            except RuntimeError as error:
+                results["self"] = str(error)
+        thread = threading.Thread(target=own_pid)
+        thread.start()
+        thread.join()
+        """)
+
+        assert eval(ctx, "results['self']") == "no BEAM process waits for this thread"
+      end
+
+      test "that ends leaves CallbackError to async and cast", %{ctx: ctx} do
+        register("dies", fn -> Process.exit(self(), :kill) end)
+
+        assert {:error, %Py.Error{type: "CallbackError", message: text}} =
+                 Py.await(Py.async(:erlang, :call, ["dies"], context: ctx))
+
+        assert text == "the process of the function ended: :killed"
+        register("exits", fn -> exit(:shutdown) end)
+
+        assert {:error, %Py.Error{type: "CallbackError", message: ":shutdown"}} =
+                 Py.await(Py.async(:erlang, :call, ["exits"], context: ctx))
+
+        log =
+          ExUnit.CaptureLog.capture_log(fn ->
+            {:ok, %{errors: before}} = Py.Context.info(ctx)
+            Py.cast(:erlang, :call, ["dies"], context: ctx)
+            eventually(fn -> match?({:ok, %{errors: ^before}}, Py.Context.info(ctx)) == false end)
+            :sys.get_state(Py.Cast)
+          end)
+
+        assert log =~ "Py.cast failed"
+        assert log =~ "the process of the function ended: :killed"
+        works(ctx)
+      end
+
+      test "of async and cast may call the same context", %{ctx: ctx} do
+        me = self()
+
+        Py.exec!(
+          ctx,
+          "import erlang\ndef down(n): return 0 if n == 0 else 1 + erlang.down(n - 1)"
+        )
+
+        register("down", fn n -> Py.call!(ctx, "__main__", :down, [n]) end)
+        assert Py.await(Py.async("__main__", :down, [20], context: ctx)) == {:ok, 20}
+
+        tasks = for n <- 1..20, do: Py.async("__main__", :down, [n], context: ctx)
+        assert Py.await_many(tasks) == for(n <- 1..20, do: {:ok, n})
+
+        register("told", fn n -> tell(me, {:told, n}) end)
+        Py.exec!(ctx, "def tell(n): erlang.told(down(n))")
+        assert Py.cast("__main__", :tell, [20], context: ctx) == :ok
+        assert_receive {:told, 20}, 10_000
+        works(ctx)
+      end
+
+      test "a cast from a function is on its own, however often", %{ctx: ctx} do
+        me = self()
+
+        register("again", fn
+          0 -> tell(me, :done)
+          n -> Py.cast(:erlang, :call, ["again", n - 1], context: ctx)
+        end)
+
+        assert Py.cast(:erlang, :call, ["again", 1_000], context: ctx) == :ok
+        assert_receive :done, 30_000
+        works(ctx)
+      end
+
+      test "async inside a function, awaited there", %{ctx: ctx} do
+        register("later", fn n ->
+          tasks = for i <- 1..n, do: Py.async(:operator, :mul, [i, i], context: ctx)
+          tasks |> Py.await_many() |> Enum.map(&elem(&1, 1))
+        end)
+
+        assert eval(ctx, "__import__('erlang').later(4)") == [1, 4, 9, 16]
+        works(ctx)
+      end
+    end
+  end
+
+  for mode <- modes() do
+    describe "#{mode}: chains" do
+      @describetag mode: mode
+
+      for levels <- [10, 50, 200, 256] do
+        test "of #{levels} levels on one context", %{ctx: ctx} do
+          levels = unquote(levels)
+          register_down("down", [ctx])
+          assert {:ok, seen} = down(ctx, "down", levels)
+          # One thread and one interpreter, those of the context.
+          assert length(seen) == levels + 1
+          assert Enum.uniq(seen) == [eval(ctx, "threading.get_ident(), id(sys.modules)")]
+          # Each level went in once and out once, in order.
+          ins = for n <- levels..0//-1, do: {"in", n}
+          assert eval(ctx, "marks") == ins ++ for(n <- 0..levels, do: {"out", n})
+          works(ctx)
+        end
+      end
+
+      test "past the bound are a clear error", %{ctx: ctx} do
+        register_down("down", [ctx])
+
+        for levels <- [257, 400] do
+          assert {:error, %Py.Error{type: "CallbackError", message: message}} =
+                   down(ctx, "down", levels)
+
+          assert message == "callbacks nested deeper than 256 levels"
+        end
+
+        # Without an end of its own.
+        register("forever", fn -> Py.call!(ctx, :erlang, :call, ["forever"]) end)
+
+        assert {:error, %Py.Error{message: "callbacks nested deeper than 256 levels"}} =
+                 Py.call(ctx, :erlang, :call, ["forever"])
+
+        assert {:ok, seen} = down(ctx, "down", 256)
+        assert length(seen) == 257
+        works(ctx)
+      end
+
+      test "a thousand at once on two contexts", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+
+        for {name, ctx} <- [{"down1", ctx}, {"down2", other}] do
+          Py.exec!(
+            ctx,
+            "import erlang\ndef down(name, n, x): return x if n == 0 else 1 + erlang.call(name, n, x)"
+          )
+
+          register(name, fn n, x ->
+            Py.call!(ctx, "__main__", :down, [name, n - 1, x], timeout: 60_000)
+          end)
+        end
+
+        tasks =
+          for x <- 1..1_000 do
+            {ctx, name} = if rem(x, 2) == 0, do: {ctx, "down1"}, else: {other, "down2"}
+
+            Task.async(fn ->
+              {Py.call(ctx, "__main__", :down, [name, 5, x], timeout: 60_000), mailbox()}
+            end)
+          end
+
+        assert Task.await_many(tasks, 60_000) == for(x <- 1..1_000, do: {{:ok, x + 5}, []})
+        works(ctx)
+        works(other)
+      end
+
+      test "with a limit of one", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("one", [ctx])
+        register_down("two", [ctx, other])
+
+        in_permits(1, fn ->
+          tasks =
+            for n <- 1..40 do
+              name = if rem(n, 2) == 0, do: "one", else: "two"
+              Task.async(fn -> down(ctx, name, 5) end)
+            end
+
+          for result <- Task.await_many(tasks, 60_000) do
+            assert {:ok, seen} = result
+            assert length(seen) == 6
+          end
+        end)
+
+        works(ctx)
+      end
+
+      test "across two contexts", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("both", [ctx, other])
+        # Level 20 starts on `other`; odd ones are there, even ones on `ctx`.
+        assert {:ok, seen} = down(ctx, "both", 20)
+
+        [here, there] =
+          for c <- [ctx, other], do: eval(c, "threading.get_ident(), id(sys.modules)")
+
+        assert here != there
+        assert Enum.frequencies(seen) == %{here => 11, there => 10}
+        works(ctx)
+        works(other)
+      end
+
+      test "across two contexts, in opposite directions at once", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        register_down("there", [ctx, other])
+        register_down("back", [other, ctx])
+
+        tasks =
+          for n <- 1..200 do
+            {ctx, name} = if rem(n, 2) == 0, do: {ctx, "there"}, else: {other, "back"}
+            Task.async(fn -> down(ctx, name, 1 + rem(n, 7)) end)
+          end
+
+        for {n, result} <- Enum.zip(1..200, Task.await_many(tasks, 60_000)) do
+          assert {:ok, seen} = result
+          assert length(seen) == 2 + rem(n, 7)
+        end
+
+        works(ctx)
+        works(other)
+      end
+
+      test "of two contexts that wait for each other go on", %{ctx: ctx, mode: mode} do
+        other = start_supervised!({Py.Context, mode: mode}, id: :other)
+        me = self()
+
+        # Each chain holds its context until the other one does, too.
+        register("meet", fn context ->
+          send(me, {:holds, self()})
+          assert_receive :go, 10_000
+          Py.eval!(context, "6 * 7", timeout: 10_000)
+        end)
+
+        for c <- [ctx, other], do: Py.exec!(c, "import erlang")
+
+        tasks =
+          for {c, wanted} <- [{ctx, other}, {other, ctx}] do
+            Task.async(fn -> Py.call(c, :erlang, :call, ["meet", wanted]) end)
+          end
+
+        for _ <- 1..2, do: assert_receive({:holds, _pid}, 10_000)
+        for task <- tasks, do: send(task.pid, :go)
+        assert Task.await_many(tasks, 30_000) == [{:ok, 42}, {:ok, 42}]
+        works(ctx)
+      end
+
+      test "of Tasks that a function starts", %{ctx: ctx} do
+        register("fan", fn n ->
+          1..n
+          |> Enum.map(&Task.async(fn -> eval(ctx, "n * n", %{n: &1}) end))
+          |> Task.await_many()
+        end)
+
+        register("stream", fn n ->
+          1..n
+          |> Task.async_stream(&eval(ctx, "n * n", %{n: &1}), max_concurrency: 4)
+          |> Enum.map(fn {:ok, value} -> value end)
+        end)
+
+        # Tasks of Tasks, and callbacks of theirs.
+        register("deep", fn n ->
+          fn -> Task.async(fn -> eval(ctx, "erlang.fan(n)", %{n: n}) end) |> Task.await() end
+          |> Task.async()
+          |> Task.await()
+        end)
+
+        Py.exec!(ctx, "import erlang")
+        squares = for n <- 1..20, do: n * n
+
+        for name <- ["fan", "stream", "deep"] do
+          assert eval(ctx, "erlang.call(name, 20)", %{name: name}) == squares
+          assert Py.await(Py.async(:erlang, :call, [name, 20], context: ctx)) == {:ok, squares}
+        end
+
+        in_permits(1, fn -> assert eval(ctx, "erlang.deep(20)") == squares end)
+        works(ctx)
+      end
+
+      test "of Tasks of the default pool" do
+        register("fan", fn n ->
+          1..n
+          |> Task.async_stream(&Py.eval!("n * n", locals: %{n: &1}), timeout: 60_000)
+          |> Enum.map(fn {:ok, value} -> value end)
+        end)
+
+        squares = for n <- 1..8, do: n * n
+
+        tasks =
+          for _ <- 1..40 do
+            Task.async(fn ->
+              Py.exec!("import erlang\ndef fan(n): return erlang.fan(n)")
+              Py.eval!("fan(8)", timeout: 60_000)
+            end)
+          end
+
+        assert Task.await_many(tasks, 60_000) == List.duplicate(squares, 40)
+        assert permits() == %{in_use: 0, waiting: 0}
+      end
+
+      test "let strangers wait their turn", %{ctx: ctx} do
+        me = self()
+        Py.exec!(ctx, "order = []")
+
+        register("slow", fn ->
+          send(me, {:in_function, self()})
+          assert_receive :go, 10_000
+          Py.exec!(ctx, "order.append('nested')")
+        end)
+
+        chain =
+          Task.async(fn ->
+            Py.exec!(ctx, "import erlang; erlang.slow(); order.append('chain')")
+          end)
+
+        assert_receive {:in_function, pid}, 10_000
+        stranger = Task.async(fn -> Py.exec!(ctx, "order.append('stranger')") end)
+        assert eventually(fn -> match?({:ok, %{queued: 1}}, Py.Context.info(ctx)) end)
+        send(pid, :go)
+        assert Task.await_many([chain, stranger]) == [:ok, :ok]
+        assert eval(ctx, "order") == ["nested", "chain", "stranger"]
+      end
+    end
+  end
+
+  defp look do
+    {self(), Process.get(:mine), Keyword.take(Logger.metadata(), [:request_id]),
+     Process.group_leader()}
+  end
+end
