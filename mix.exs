@@ -86,9 +86,10 @@ defmodule ErlangPython.MixProject do
       extras: ["README.md", "CHANGELOG.md" | Path.wildcard("guides/**/*.md")],
       groups_for_extras: [Guides: ~r"guides/"],
       groups_for_modules: [
-        Running: [Py, Py.Context, Py.Router, Py.Semaphore, Py.Stream],
-        Sharing: [Py.State, Py.Callback, Py.Object],
-        Watching: [Py.Stats, Py.Telemetry, Py.LiveDashboard],
+        Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
+        Sharing: [Py.State, Py.Callback],
+        Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
+        Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/]
       ]
     ]

@@ -14,8 +14,8 @@ defmodule Py do
 
   `call/4`, `eval/2`, `exec/2`, `async/4` and `cast/4` take
 
-    * `:context` - where to run: a context's pid or name, or its number in the default pool. Default: the context of the
-      calling process, see `Py.Router`
+    * `:context` - where to run: a context's pid (of this or a connected node) or name, its number in the default pool, or
+      the name of a pool. Default: see `Py.Router`
     * `:env` - a `Py.Env`: run on its context, in its namespace
     * `:timeout` - milliseconds (default 30_000) or `:infinity`. Time in the queue counts. Python code that takes longer is
       interrupted, and the result is `{:error, %Py.TimeoutError{}}`
@@ -67,7 +67,8 @@ defmodule Py do
   @typedoc ~S(A module, function or class: `:math`, `"os.path"`, `"Path.cwd"`.)
   @type name :: atom() | String.t()
 
-  @type result :: {:ok, term()} | {:error, Exception.t()}
+  @typedoc "The error is an exception struct; with `dialect: :erlang`, what the Erlang API has in its place."
+  @type result :: {:ok, term()} | {:error, Exception.t() | term()}
 
   @common [:context, :env, :timeout, :wait, :dialect]
   @call_options @common ++ [:kwargs, :return]
@@ -347,6 +348,50 @@ defmodule Py do
   """
   @spec cancel(Py.Task.t()) :: :ok
   def cancel(%Py.Task{} = task), do: Py.Task.cancel(task)
+
+  @doc """
+  Runs many calls at once, spread over the contexts of a pool, and waits for all of them.
+
+  `calls` are `{module, function, args}`. Returns `{:ok, results}`: one result each, in their order; a call that fails does not
+  stop the others. Options: those of all calls, where `:context` is the name of a pool (default: the default pool) and `:timeout`
+  bounds the whole: calls that are not done by then are interrupted and give `{:error, %Py.TimeoutError{}}`.
+
+      iex> Py.parallel([{:math, :sqrt, [16]}, {:math, :sqrt, [-1]}, {:math, :sqrt, [36]}])
+      ...> |> then(fn {:ok, [a, {:error, error}, c]} -> {a, error.type, c} end)
+      {{:ok, 4.0}, "ValueError", {:ok, 6.0}}
+
+  Python code runs at the same time only on own-GIL contexts; on worker contexts, C code and I/O do.
+  """
+  @spec parallel([{name(), name(), [term()]}], keyword()) ::
+          {:ok, [result()]} | {:error, Exception.t()}
+  def parallel(calls, options \\ []) do
+    options = Options.new(options, (@common -- [:env]) ++ [:return])
+
+    if not is_list(calls) or List.improper?(calls),
+      do: raise(ArgumentError, "expected a list of calls, got: #{inspect(calls)}")
+
+    operations = Enum.map(calls, &parallel_operation/1)
+
+    case Py.Router.native_contexts(options.context || :default) do
+      [] -> {:error, %Py.ContextError{reason: :not_found, context: options.context || :default}}
+      contexts -> {:ok, Py.Parallel.run(operations, contexts, options)}
+    end
+  end
+
+  defp parallel_operation({module, function, args}), do: operation(module, function, args, nil)
+
+  defp parallel_operation(other),
+    do:
+      raise(ArgumentError, "expected a call as {module, function, args}, got: #{inspect(other)}")
+
+  @doc """
+  The pid of context number `index`, from 1, of the default pool. Raises `Py.ContextError` when there is none.
+
+      iex> Py.eval(Py.context(1), "6 * 7")
+      {:ok, 42}
+  """
+  @spec context(pos_integer()) :: pid()
+  def context(index), do: index |> Py.Router.get_context() |> unwrap!()
 
   @doc """
   Starts a call whose result nobody wants. A failure is logged and counted.

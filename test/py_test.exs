@@ -9,5 +9,4 @@ defmodule PyTest do
   doctest Py.Error
   doctest Py.Object
   doctest Py.Router
-  doctest Py.State
 end

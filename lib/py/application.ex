@@ -18,14 +18,36 @@ defmodule Py.Application do
         {Task.Supervisor, name: Py.Callback.Tasks},
         Py.Callback.Dispatcher,
         Py.Context.Directory,
+        %{id: :pg, start: {:pg, :start_link, [Py.Router.group_scope()]}},
         Py.Router,
+        {DynamicSupervisor, name: Py.Pools},
         Py.Cast,
-        Py.Context.Supervisor
+        %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}}
       ]
 
-      Supervisor.start_link(children, strategy: :rest_for_one, name: Py.Supervisor)
+      Supervisor.start_link(children,
+        strategy: :rest_for_one,
+        max_restarts: 10,
+        max_seconds: 5,
+        name: Py.Supervisor
+      )
     end
   end
+
+  @doc false
+  def start_default_pool do
+    if Config.get(:num_contexts) > 0, do: start_default_pool(Py.Router.start()), else: :ignore
+  end
+
+  defp start_default_pool({:ok, _contexts}), do: :ignore
+
+  # The supervisor of the pools was killed, and the router has not heard of it yet.
+  defp start_default_pool({:error, {:already_started, pool}}) do
+    Py.Router.stop_pool(pool)
+    start_default_pool(Py.Router.start())
+  end
+
+  defp start_default_pool({:error, error}), do: {:error, error}
 
   # All contexts at once, so that stopping them one after the other waits for none of them alone.
   @impl true

@@ -16,6 +16,7 @@ defmodule Py.Boundary do
   @no_wait 4
   @cast 8
   @async 16
+  @routed 32
 
   @no_deadline -1
 
@@ -27,17 +28,18 @@ defmodule Py.Boundary do
   def run(operation, options) do
     case route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
+      {:remote, context} -> Py.Remote.run(context, operation, options)
       {:error, error} -> failure(error, options)
     end
   end
 
   defp run(operation, context, namespace, options, tries) do
     %{timeout: timeout, wait: wait} = options
-    flags = flags(options)
+    {names, flags} = scope(namespace, flags(options))
     deadline = deadline(timeout)
     ref = make_ref()
 
-    case Native.submit(context, self(), ref, operation, namespace, flags, deadline, callers()) do
+    case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) ->
         receive do
           {^ref, {:ok, _value} = ok} ->
@@ -95,7 +97,7 @@ defmodule Py.Boundary do
 
   defp expire(request, ref, _wait, timeout) do
     case Native.cancel(request) do
-      :lost ->
+      certain when certain in [:lost, :done] ->
         receive do
           {^ref, {:callback, id, _target, _args}} -> refuse(request, ref, id, timeout)
           {^ref, result} -> result
@@ -144,7 +146,7 @@ defmodule Py.Boundary do
 
   # The context of a pool was being replaced: nothing has run, so another one may take the call.
   defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
-    case Router.other(context, operation, options, namespace) do
+    case Router.other(context, namespace, options) do
       {:ok, other} -> run(operation, other, namespace, options, tries - 1)
       :error -> failure(:stopped, options)
     end
@@ -161,17 +163,41 @@ defmodule Py.Boundary do
   def submit(operation, options, caller \\ self()) do
     with {:ok, operation} <- Py.Encoder.Prepare.operation(operation),
          {:ok, context, namespace} <- route(operation, options) do
-      ref = make_ref()
-      deadline = deadline(options.timeout)
-      flags = flags(options) + @async + if(caller == self(), do: 0, else: @cast)
-
-      case Native.submit(context, caller, ref, operation, namespace, flags, deadline, callers()) do
-        request when is_reference(request) -> {:ok, ref, request}
-        refused -> failure(refused, options)
-      end
+      submit_to(context, operation, namespace, options, caller)
     else
+      {:remote, context} -> failure(remote_async(context), options)
       {:error, error} -> failure(error, options)
     end
+  end
+
+  @doc "Submits to a native context, in the namespace of the calling process."
+  @spec submit_to(Native.context(), operation(), Options.t()) ::
+          {:ok, reference(), Native.request()} | {:error, term()}
+  def submit_to(context, operation, options) do
+    case Py.Encoder.Prepare.operation(operation) do
+      {:ok, operation} -> submit_to(context, operation, self(), options, self())
+      {:error, error} -> failure(error, options)
+    end
+  end
+
+  defp submit_to(context, operation, namespace, options, caller) do
+    ref = make_ref()
+    deadline = deadline(options.timeout)
+    {names, flags} = scope(namespace, flags(options))
+    flags = flags + @async + if(caller == self(), do: 0, else: @cast)
+
+    case Native.submit(context, caller, ref, operation, names, flags, deadline, callers()) do
+      request when is_reference(request) -> {:ok, ref, request}
+      refused -> failure(refused, options)
+    end
+  end
+
+  defp remote_async(context) do
+    %Py.ContextError{
+      reason:
+        {:unreachable, "async work runs on this node's contexts; use Task.async with Py.call"},
+      context: context
+    }
   end
 
   defp deadline(:infinity), do: @no_deadline
@@ -185,9 +211,13 @@ defmodule Py.Boundary do
   def result({:ok, _value} = ok, _options), do: ok
   def result({:error, reason}, options), do: failure(reason, options)
 
-  @doc "Cancels a submitted request: `:lost` when its reply is certain and must be received."
-  @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost
+  @doc "Cancels a submitted request: `:lost` when its reply is on its way, `:done` when it has come."
+  @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost | :done
   def cancel(request), do: Native.cancel(request)
+
+  # What a callback calls without naming a context runs where the Python code runs that called it: the native side knows.
+  defp scope({:default, pid}, flags), do: {pid, flags + @routed}
+  defp scope(namespace, flags), do: {namespace, flags}
 
   defp flags(%{dialect: :elixir, return: :term, wait: wait}) when wait != 0, do: 0
 
@@ -200,18 +230,36 @@ defmodule Py.Boundary do
   ## Where it runs
 
   # An explicit context, else that of a handle or Py.Env the request uses, else the router's choice.
-  defp route(_operation, %{env: %Py.Env{} = env}), do: {:ok, env.object.context, env.object.ref}
+  defp route(_operation, %{env: %Py.Env{} = env}) do
+    with {:ok, context, _namespace} <- local(env.object), do: {:ok, context, env.object.ref}
+  end
 
   defp route(operation, %{context: nil}) do
     case handle(operation) do
-      nil -> Router.pick(self())
-      object -> {:ok, object.context, :context}
+      nil -> routed(Router.route(operation))
+      object -> local(object)
     end
   end
 
+  defp route(_operation, %{context: pid}) when is_pid(pid) and node(pid) != node(),
+    do: {:remote, pid}
+
   defp route(_operation, %{context: context}) do
-    with {:ok, native} <- Context.lookup(context), do: {:ok, native, :context}
+    if is_atom(context) and Router.pool?(context) do
+      routed(Router.pick(context))
+    else
+      with {:ok, native} <- Context.lookup(context), do: {:ok, native, :context}
+    end
   end
+
+  defp routed({:ok, context}), do: {:ok, context, self()}
+  defp routed({:default, context}), do: {:ok, context, {:default, self()}}
+  defp routed(other), do: other
+
+  defp local(%Py.Object{context: context}) when node(context) == node(),
+    do: {:ok, context, :context}
+
+  defp local(_object), do: {:error, %Py.ContextError{reason: :wrong_interpreter}}
 
   defp handle({:call, %Py.Object{} = object, _function, _args, _kwargs}), do: object
 
@@ -250,6 +298,16 @@ defmodule Py.Boundary do
   def exception(:stopped), do: %Py.ContextError{reason: :stopped}
   def exception({:stopped, id}), do: %Py.ContextError{reason: :stopped, context: id}
   def exception({:panicked, text}), do: %Py.ContextError{reason: {:crashed, text}}
+
+  # Only where nobody is there to encode and submit again: a built-in struct with such a struct in one of its fields.
+  def exception(:encode),
+    do: %Py.ConversionError{reason: "a built-in struct holds a value that only Py.Encoder knows"}
+
+  def exception(reason) when reason in [:bad_request, :cancelled],
+    do: %Py.ContextError{
+      reason: {:failed, "unexpected reply #{inspect(reason)}; please report this"}
+    }
+
   def exception(:wrong_interpreter), do: %Py.ContextError{reason: :wrong_interpreter}
 
   # The shapes of the Erlang API.

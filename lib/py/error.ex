@@ -148,6 +148,7 @@ defmodule Py.ContextError do
     * `:stopped` - it was stopped, or its owner died, before the call was done
     * `{:crashed, text}` - its thread failed; it is being replaced
     * `{:failed, text}` - it could not start
+    * `{:unreachable, text}` - it is on another node, which does not answer or cannot do this
     * `:wrong_interpreter` - a handle belongs to another interpreter, or to one that has ended
   """
   @type t :: %__MODULE__{reason: atom() | {atom(), String.t()}, context: term()}
@@ -164,6 +165,9 @@ defmodule Py.ContextError do
 
   def message(%{reason: {:crashed, text}}),
     do: "the thread of the Python context crashed: #{text}"
+
+  def message(%{reason: {:unreachable, text}}),
+    do: "the Python context of another node cannot be used: #{text}"
 
   def message(%{reason: {:failed, text}}), do: "the Python context could not start: #{text}"
 

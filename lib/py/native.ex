@@ -63,11 +63,23 @@ defmodule Py.Native do
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
-  @spec cancel(request()) :: :waiting | :queued | :running | :lost
+  @spec cancel(request()) :: :waiting | :queued | :running | :lost | :done
   def cancel(_request), do: stub()
 
   @spec cancel_waiting(request()) :: boolean()
   def cancel_waiting(_request), do: stub()
+
+  @spec permit_acquire(reference(), boolean()) :: {:granted | :waiting, reference()} | :full
+  def permit_acquire(_reference, _wait), do: stub()
+
+  @spec permit_give_up(reference()) :: boolean()
+  def permit_give_up(_holder), do: stub()
+
+  @spec permit_release(reference()) :: boolean()
+  def permit_release(_holder), do: stub()
+
+  @spec context_load(context()) :: non_neg_integer()
+  def context_load(_context), do: stub()
 
   @spec set_registered(String.t(), boolean()) :: :ok
   def set_registered(_name, _registered), do: stub()

@@ -1,134 +1,472 @@
 defmodule Py.Router do
   @moduledoc """
-  Chooses the context that serves a process.
+  Chooses the context that serves a call.
 
-  The application starts a default pool of `num_contexts` contexts. A process is given one of them at its first call, in
-  turn, and stays with it.
+  The application starts a default pool, `:default`, of `num_contexts` contexts in `context_mode`. Start others for work that
+  needs another mode, other modules, or contexts of its own:
+
+      iex> {:ok, [_, _]} = Py.Router.start_pool(:ml, 2, mode: :worker, preload: "import math")
+      iex> Py.call(:math, :sqrt, [16], context: :ml)
+      {:ok, 4.0}
+      iex> Py.Router.register_pool(:ml, :statistics)
+      iex> Py.call(:statistics, :mean, [[1, 2, 3]])
+      {:ok, 2}
+      iex> Py.Router.unregister_pool(:statistics)
+      iex> Py.Router.stop_pool(:ml)
+      :ok
+
+  A call goes, in this order, to: its `:context` or `:env`; the context of a handle it uses; the pool its function or module is
+  registered with; the context its process is bound to; the default pool, by its strategy (`Py.Router.Strategy`).
+
+  A context that ends is replaced at the same index. A call that it had not begun goes to another one of its pool.
+
+  With `pg: true` the contexts of a pool join a process group. Nodes that have no pool of that name use its members on
+  connected nodes: `Py.call(:math, :sqrt, [16], context: :ml)` works there too, for values (not for handles).
   """
 
   use GenServer
 
-  alias Py.Native
+  alias Py.{Context, Native}
 
-  # The context of this process: its number in the default pool.
-  @sticky :"$py_context"
+  @typedoc "Name of a pool."
+  @type pool :: atom()
 
-  @doc "The number of contexts in the default pool."
-  @spec num_contexts() :: non_neg_integer()
-  def num_contexts, do: tuple_size(slots())
+  @default :default
+  @group_scope Py.Router.Groups
+
+  # What a process is given, kept in its dictionary: `{:sticky, index}`, or what it was bound to.
+  @own :"$py_context"
+
+  @doc false
+  def group_scope, do: @group_scope
+
+  ## Contexts
 
   @doc """
-  The pids of the contexts in the default pool, in order.
+  The number of contexts in a pool; 0 when it is not started.
+  """
+  @spec num_contexts(pool()) :: non_neg_integer()
+  def num_contexts(pool \\ @default), do: tuple_size(slots(pool))
+
+  @doc """
+  The pids of the contexts in a pool, in order.
 
       iex> length(Py.Router.contexts()) == Py.Router.num_contexts()
       true
   """
-  @spec contexts() :: [pid()]
-  def contexts, do: for({pid, _context} <- Tuple.to_list(slots()), do: pid)
-
-  @doc "The context that serves the calling process."
-  @spec get_context() :: {:ok, pid()} | {:error, Py.ContextError.t()}
-  def get_context do
-    case sticky(slots()) do
-      nil -> not_found(:default)
-      {pid, _context} -> {:ok, pid}
-    end
-  end
-
-  @doc "Context number `index`, from 1, of the default pool."
-  @spec get_context(pos_integer()) :: {:ok, pid()} | {:error, Py.ContextError.t()}
-  def get_context(index) do
-    with {:ok, {pid, _context}} <- slot(index), do: {:ok, pid}
-  end
+  @spec contexts(pool()) :: [pid()]
+  def contexts(pool \\ @default), do: for({pid, _context} <- Tuple.to_list(slots(pool)), do: pid)
 
   @doc false
-  def slot(index) do
-    slots = slots()
+  def native_contexts(pool), do: for({_pid, context} <- Tuple.to_list(slots(pool)), do: context)
 
-    if is_integer(index) and index in 1..tuple_size(slots)//1,
-      do: {:ok, elem(slots, index - 1)},
+  @doc "The context that serves the calling process by default."
+  @spec get_context() :: {:ok, pid()} | {:error, Py.ContextError.t()}
+  def get_context do
+    with {:ok, context} <- pick_bound(@default), do: {:ok, Native.context_owner(context)}
+  end
+
+  @doc "Context number `index`, from 1, of the default pool; or a context of a pool, by its strategy."
+  @spec get_context(pos_integer() | pool()) :: {:ok, pid()} | {:error, Py.ContextError.t()}
+  def get_context(index) when is_integer(index) do
+    slots = slots(@default)
+
+    if index in 1..tuple_size(slots)//1,
+      do: {:ok, slots |> elem(index - 1) |> elem(0)},
       else: not_found(index)
   end
 
-  @doc false
-  @spec pick(pid()) :: {:ok, Native.context(), pid()} | {:error, Py.ContextError.t()}
-  def pick(caller) do
-    case sticky(slots()) do
-      nil -> not_found(:default)
-      {_pid, context} -> {:ok, context, caller}
-    end
+  def get_context(pool) when is_atom(pool) do
+    with {:ok, context} <- pick_bound(pool), do: {:ok, Native.context_owner(context)}
   end
 
-  # Another context for a request that `context`, stopped, has refused. Only where any context of the pool does: the
-  # router chose it, or the request is about objects of the main interpreter, which all worker contexts share.
-  @doc false
-  def other(context, operation, options, namespace) do
-    routed? =
-      is_pid(namespace) or
-        (options.context == nil and options.env == nil and uses_object?(operation))
+  @doc """
+  Binds the calling process to a context: its calls go there, in its own namespace, until `unbind_context/0`.
 
-    with true <- routed?,
-         [_ | _] = alive <- Enum.filter(Tuple.to_list(slots()), &alive?(&1, context)) do
-      {_pid, other} = Enum.random(alive)
-      {:ok, other}
+  `context` is a number in the default pool, whose replacement is used when it ends, or a pid.
+  """
+  @spec bind_context(pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}
+  def bind_context(context), do: bind_context(@default, context)
+
+  @doc "Binds the calling process to a context for its calls to `pool`. `context` is a number in that pool, or a pid."
+  @spec bind_context(pool(), pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}
+  def bind_context(pool, index) when is_integer(index) do
+    if index in 1..num_contexts(pool)//1 do
+      Process.put(key(pool), {:bound, index - 1})
+      :ok
     else
-      _none -> :error
+      not_found(index)
     end
   end
 
-  defp uses_object?({:call, _target, _function, _args, _kwargs}), do: true
-  defp uses_object?(_operation), do: false
+  def bind_context(pool, pid) when is_pid(pid) do
+    case Enum.find_index(contexts(pool), &(&1 == pid)) do
+      nil ->
+        with {:ok, _native} <- Context.lookup(pid) do
+          Process.put(key(pool), pid)
+          :ok
+        end
+
+      index ->
+        bind_context(pool, index + 1)
+    end
+  end
+
+  @doc "Undoes `bind_context/1`."
+  @spec unbind_context() :: :ok
+  def unbind_context, do: unbind_context(@default)
+
+  @doc "Undoes `bind_context/2`."
+  @spec unbind_context(pool()) :: :ok
+  def unbind_context(pool) do
+    Process.delete(key(pool))
+    :ok
+  end
+
+  ## Pools
+
+  @doc """
+  Starts a pool of `size` contexts, supervised by the application.
+
+    * `:mode` - `:worker` (default) or `:owngil`
+    * `:strategy` - `:affinity` (default), `:round_robin`, `:least_busy` or a `Py.Router.Strategy`
+    * `:pg` - `true` lets other nodes use its contexts
+    * `:paths`, `:preload`, `:max_queue`, `:start_timeout` - as for `Py.Context.start_link/1`
+
+  Errors: `{:error, {:already_started, pool}}`, `{:error, %Py.ContextError{}}` when a context cannot start.
+  """
+  @spec start_pool(pool(), pos_integer(), keyword()) ::
+          {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
+  def start_pool(pool, size, options \\ []) do
+    if not (is_atom(pool) and pool not in [nil, true, false]),
+      do: raise(ArgumentError, "expected a pool name as an atom, got: #{inspect(pool)}")
+
+    if not (is_integer(size) and size > 0),
+      do: raise(ArgumentError, "expected a positive number of contexts, got: #{inspect(size)}")
+
+    {strategy, options} = Keyword.pop(options, :strategy, :affinity)
+    {pg, options} = Keyword.pop(options, :pg, false)
+    strategy!(strategy)
+
+    if not is_boolean(pg),
+      do: raise(ArgumentError, "invalid :pg #{inspect(pg)}, expected a boolean")
+
+    Context.Server.check!(options)
+    start(pool, size, strategy, [pg: pg] ++ options)
+  end
+
+  @doc "Stops a pool: pending calls fail with `Py.ContextError`. `{:error, :not_started}` when there is none."
+  @spec stop_pool(pool()) :: :ok | {:error, :not_started}
+  def stop_pool(pool) do
+    # The supervisor is stopped here and not in the router, which its contexts may be about to call.
+    case GenServer.call(__MODULE__, {:stop_pool, pool}) do
+      {:ok, nil} -> :ok
+      {:ok, supervisor} -> DynamicSupervisor.terminate_child(Py.Pools, supervisor)
+      {:error, reason} -> {:error, reason}
+    end
+  end
+
+  @doc "Whether a pool is started."
+  @spec pool_started?(pool()) :: boolean()
+  def pool_started?(pool), do: :persistent_term.get({__MODULE__, pool}, nil) != nil
+
+  @doc "The started pools."
+  @spec pools() :: [pool()]
+  def pools, do: :ets.select(__MODULE__, [{{{:pool, :"$1"}, :_}, [], [:"$1"]}])
+
+  @doc "Starts the default pool again, after `stop/0`. Options: `:contexts`, `:mode`, and those of `start_pool/3`."
+  @spec start(keyword()) ::
+          {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
+  def start(options \\ []) do
+    {size, options} = Keyword.pop(options, :contexts, Py.Config.get(:num_contexts))
+    start_pool(@default, size, Keyword.put_new(options, :mode, Py.Config.get(:context_mode)))
+  end
+
+  @doc "Stops the default pool."
+  @spec stop() :: :ok | {:error, :not_started}
+  def stop, do: stop_pool(@default)
+
+  ## Registration
+
+  @doc """
+  Sends calls of a module, or of one function, to a pool: `register_pool(:ml, :numpy)`, `register_pool(:ml, {:numpy, :dot})`.
+
+  The names are compared as they are written in the call. A function's registration goes before its module's.
+  """
+  @spec register_pool(pool(), Py.name() | {Py.name(), Py.name()}) :: :ok
+  def register_pool(pool, what) when is_atom(pool),
+    do: GenServer.call(__MODULE__, {:register, registered(what), pool})
+
+  @doc "Undoes `register_pool/2`."
+  @spec unregister_pool(Py.name() | {Py.name(), Py.name()}) :: :ok
+  def unregister_pool(what), do: GenServer.call(__MODULE__, {:unregister, registered(what)})
+
+  @doc "The pool that calls of a function go to, or `nil`."
+  @spec lookup_pool(Py.name(), Py.name()) :: pool() | nil
+  def lookup_pool(module, function) do
+    case registrations() do
+      none when map_size(none) == 0 -> nil
+      registrations -> find(registrations, to_string(module), function)
+    end
+  end
+
+  @doc "All registrations, as a map of module or `{module, function}` to pool, with names as strings."
+  @spec registrations() :: %{(String.t() | {String.t(), String.t()}) => pool()}
+  def registrations, do: :persistent_term.get({__MODULE__, :registrations, :all}, %{})
+
+  defp find(registrations, module, function) do
+    Map.get(registrations, {module, to_string(function)}) || Map.get(registrations, module)
+  end
+
+  defp registered({module, function}), do: {to_string(module), to_string(function)}
+  defp registered(module), do: to_string(module)
+
+  ## The choice
+
+  @doc false
+  # Where an operation without an explicit context goes.
+  @spec route(Py.Boundary.operation()) ::
+          {:ok, Native.context()} | {:remote, pid()} | {:error, Py.ContextError.t()}
+  def route({:call, module, function, _args, _kwargs}) when not is_struct(module) do
+    case lookup_pool(module, function) do
+      nil -> default()
+      pool -> pick(pool)
+    end
+  end
+
+  def route(_operation), do: default()
+
+  defp default do
+    with {:ok, context} <- pick_bound(@default), do: {:default, context}
+  end
+
+  @doc false
+  # A context of a pool, here or else on another node.
+  def pick(pool) do
+    with {:error, _not_found} <- pick_bound(pool) do
+      case :pg.get_members(@group_scope, pool) do
+        [] -> not_found(pool)
+        members -> {:remote, Enum.random(members)}
+      end
+    end
+  end
+
+  @doc false
+  # Whether `name` is a pool, of this node or of another one.
+  def pool?(name), do: pool_started?(name) or :pg.get_members(@group_scope, name) != []
+
+  defp pick_bound(pool) do
+    case :persistent_term.get({__MODULE__, pool}, nil) do
+      nil -> not_found(pool)
+      {slots, strategy, turn} -> choose(pool, Process.get(key(pool)), slots, strategy, turn)
+    end
+  end
+
+  defp choose(pool, own, slots, strategy, turn) do
+    size = tuple_size(slots)
+
+    case own do
+      {_how, index} when strategy == :affinity and index < size -> native(slots, index)
+      {:bound, index} when index < size -> native(slots, index)
+      pid when is_pid(pid) -> Context.lookup(pid)
+      _none when size == 0 -> not_found(pool)
+      _none -> native(slots, by(strategy, pool, slots, turn))
+    end
+  end
+
+  defp native(slots, index), do: {:ok, slots |> elem(index) |> elem(1)}
+
+  defp by(:affinity, pool, slots, turn) do
+    index = rem(:atomics.add_get(turn, 1, 1), tuple_size(slots))
+    Process.put(key(pool), {:sticky, index})
+    index
+  end
+
+  defp by(:round_robin, _pool, slots, turn),
+    do: rem(:atomics.add_get(turn, 1, 1), tuple_size(slots))
+
+  defp by(:least_busy, _pool, slots, _turn),
+    do: Enum.min_by(0..(tuple_size(slots) - 1), &load(slots, &1))
+
+  defp by(strategy, pool, slots, _turn) do
+    size = tuple_size(slots)
+
+    case strategy.pick(pool, size, &load(slots, &1)) do
+      index when is_integer(index) and index >= 0 and index < size ->
+        index
+
+      other ->
+        raise ArgumentError,
+              "#{inspect(strategy)}.pick/3 returned #{inspect(other)}, expected 0 to #{size - 1}"
+    end
+  end
+
+  defp load(slots, index), do: slots |> elem(index) |> elem(1) |> Native.context_load()
+
+  # Another context for a request that `context`, stopped, has refused: only where the router chose it, or where the
+  # request is about objects of the main interpreter, which all worker contexts share.
+  @doc false
+  def other(context, namespace, options) do
+    if is_pid(namespace) or is_tuple(namespace) or (options.context == nil and options.env == nil) do
+      pool = pool_of(context) || @default
+
+      case Enum.filter(Tuple.to_list(slots(pool)), &alive?(&1, context)) do
+        [] -> :error
+        alive -> {:ok, alive |> Enum.random() |> elem(1)}
+      end
+    else
+      :error
+    end
+  end
+
+  defp pool_of(context) do
+    Enum.find(pools(), fn pool -> List.keymember?(Tuple.to_list(slots(pool)), context, 1) end)
+  end
 
   defp alive?({_pid, other}, context),
     do: other != context and elem(Native.context_state(other), 1)
 
-  defp sticky(slots) when tuple_size(slots) == 0, do: nil
-
-  defp sticky(slots) do
-    case Process.get(@sticky) do
-      number when is_integer(number) and number < tuple_size(slots) -> elem(slots, number)
-      _none -> elem(slots, assign(tuple_size(slots)))
+  # A tuple of `{pid, native context}`. Read by every call, written when a context starts.
+  defp slots(pool) do
+    case :persistent_term.get({__MODULE__, pool}, nil) do
+      {slots, _strategy, _turn} -> slots
+      nil -> {}
     end
   end
 
-  defp assign(size) do
-    number = rem(:atomics.add_get(:persistent_term.get({__MODULE__, :turn}), 1, 1), size)
-    Process.put(@sticky, number)
-    number
-  end
-
-  # A tuple of `{pid, native context}`. Read by every call, written when a context starts.
-  defp slots, do: :persistent_term.get(__MODULE__, {})
+  defp key(@default), do: @own
+  defp key(pool), do: {@own, pool}
 
   defp not_found(what), do: {:error, %Py.ContextError{reason: :not_found, context: what}}
 
-  ## The process that owns the table
+  defp strategy!(strategy) when strategy in [:affinity, :round_robin, :least_busy], do: :ok
+
+  defp strategy!(strategy) do
+    if not (is_atom(strategy) and Code.ensure_loaded?(strategy) and
+              function_exported?(strategy, :pick, 3)) do
+      raise ArgumentError,
+            "invalid :strategy #{inspect(strategy)}, expected :affinity, :round_robin, :least_busy or a module " <>
+              "with the behaviour Py.Router.Strategy"
+    end
+  end
+
+  ## The process that owns the tables
 
   @doc false
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
   @doc false
-  def put(index, pid, context), do: GenServer.call(__MODULE__, {:put, index, pid, context})
+  # Called by a context of a pool when it has started.
+  def put(pool, index, pid, context),
+    do: GenServer.call(__MODULE__, {:put, pool, index, pid, context})
+
+  # Contexts report to the router while they start, so it is not the one that starts them.
+  defp start(pool, size, strategy, options) do
+    with :ok <- GenServer.call(__MODULE__, {:new_pool, pool, strategy}) do
+      case DynamicSupervisor.start_child(Py.Pools, {Context.Supervisor, {pool, size, options}}) do
+        {:ok, supervisor} ->
+          GenServer.call(__MODULE__, {:supervised, pool, supervisor})
+          {:ok, contexts(pool)}
+
+        {:error, reason} ->
+          GenServer.call(__MODULE__, {:stop_pool, pool})
+          {:error, start_error(reason)}
+      end
+    end
+  end
+
+  defp start_error({:shutdown, {:failed_to_start_child, _id, %Py.ContextError{} = error}}),
+    do: error
+
+  defp start_error(other), do: %Py.ContextError{reason: {:failed, inspect(other)}}
 
   @impl true
   def init(nil) do
     Process.flag(:trap_exit, true)
-    :persistent_term.put({__MODULE__, :turn}, :atomics.new(1, signed: false))
-    {:ok, %{}}
+    # Left by a router that was killed: its pools have ended with it.
+    forget_all()
+    :ets.new(__MODULE__, [:named_table, :protected, read_concurrency: true])
+    {:ok, nil}
   end
 
   @impl true
-  def handle_call({:put, index, pid, context}, _from, slots) do
-    slots = Map.put(slots, index, {pid, context})
-    # Contexts start in order, so there are no holes.
-    :persistent_term.put(
-      __MODULE__,
-      slots |> Enum.sort() |> Enum.map(&elem(&1, 1)) |> List.to_tuple()
-    )
-
-    {:reply, :ok, slots}
+  def handle_call({:new_pool, pool, strategy}, _from, state) do
+    if pool_started?(pool) do
+      {:reply, {:error, {:already_started, pool}}, state}
+    else
+      :ets.insert(__MODULE__, {{:pool, pool}, nil})
+      publish(pool, {{}, strategy, :atomics.new(1, signed: false)})
+      {:reply, :ok, state}
+    end
   end
 
+  def handle_call({:supervised, pool, supervisor}, _from, state) do
+    Process.monitor(supervisor)
+    :ets.insert(__MODULE__, {{:pool, pool}, supervisor})
+    {:reply, :ok, state}
+  end
+
+  def handle_call({:put, pool, index, pid, context}, _from, state) do
+    # Nothing to put when the pool is being stopped.
+    with {slots, strategy, turn} <- :persistent_term.get({__MODULE__, pool}, nil) do
+      publish(pool, {place(slots, index - 1, {pid, context}), strategy, turn})
+    end
+
+    {:reply, :ok, state}
+  end
+
+  def handle_call({:stop_pool, pool}, _from, state) do
+    case :ets.take(__MODULE__, {:pool, pool}) do
+      [{_key, supervisor}] ->
+        :persistent_term.erase({__MODULE__, pool})
+        {:reply, {:ok, supervisor}, state}
+
+      [] ->
+        {:reply, {:error, :not_started}, state}
+    end
+  end
+
+  def handle_call({:register, what, pool}, _from, state) do
+    publish_registrations(Map.put(registrations(), what, pool))
+    {:reply, :ok, state}
+  end
+
+  def handle_call({:unregister, what}, _from, state) do
+    publish_registrations(Map.delete(registrations(), what))
+    {:reply, :ok, state}
+  end
+
+  # A pool has ended otherwise than by `stop_pool/1`.
   @impl true
-  def terminate(_reason, _slots), do: :persistent_term.put(__MODULE__, {})
+  def handle_info({:DOWN, _monitor, :process, supervisor, _reason}, state) do
+    for [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, supervisor}) do
+      :ets.delete(__MODULE__, {:pool, pool})
+      :persistent_term.erase({__MODULE__, pool})
+    end
+
+    {:noreply, state}
+  end
+
+  def handle_info(_exit, state), do: {:noreply, state}
+
+  @impl true
+  def terminate(_reason, _state), do: forget_all()
+
+  defp forget_all do
+    for {{__MODULE__, _pool} = key, {_slots, _strategy, _turn}} <- :persistent_term.get(),
+        do: :persistent_term.erase(key)
+
+    publish_registrations(%{})
+  end
+
+  # Contexts start in order, so there are no holes.
+  defp place(slots, index, slot) when index < tuple_size(slots), do: put_elem(slots, index, slot)
+
+  defp place(slots, index, slot) when index == tuple_size(slots),
+    do: Tuple.insert_at(slots, index, slot)
+
+  defp publish(pool, content), do: :persistent_term.put({__MODULE__, pool}, content)
+
+  defp publish_registrations(all),
+    do: :persistent_term.put({__MODULE__, :registrations, :all}, all)
 end

@@ -55,15 +55,21 @@ defmodule Py.Task do
   @doc false
   def cancel(%__MODULE__{} = task) do
     own!(task)
-    if task.request && Boundary.cancel(task.request) != :lost, do: :ok, else: flush(task)
+
+    case task.request && Boundary.cancel(task.request) do
+      # The reply is on its way.
+      :lost -> flush(task, 5_000)
+      # It is there, unless it was taken before; so is what stands for a refused request.
+      done when done in [:done, nil] -> flush(task, 0)
+      _cancelled -> :ok
+    end
   end
 
-  defp flush(%{ref: ref}) do
+  defp flush(%{ref: ref}, timeout) do
     receive do
       {^ref, _result} -> :ok
     after
-      # Awaited or cancelled before.
-      0 -> :ok
+      timeout -> :ok
     end
   end
 
@@ -81,9 +87,12 @@ defmodule Py.Task do
 
   defp give_up(task, timeout) do
     case Boundary.cancel(task.request) do
-      # The reply is certain: it is there, or on its way from the context's thread.
-      :lost -> take(task, 5_000) || Boundary.result({:error, {:timeout, timeout}}, task.options)
-      _cancelled -> Boundary.result({:error, {:timeout, timeout}}, task.options)
+      # The reply is there, or on its way from the context's thread.
+      certain when certain in [:lost, :done] ->
+        take(task, 5_000) || Boundary.result({:error, {:timeout, timeout}}, task.options)
+
+      _cancelled ->
+        Boundary.result({:error, {:timeout, timeout}}, task.options)
     end
   end
 

@@ -5,6 +5,8 @@ defmodule Py.StateTest do
 
   alias Py.State
 
+  doctest Py.State
+
   setup do
     on_exit(fn ->
       Py.Native.state_set_max(Py.Config.get(:max_state_entries))
@@ -393,6 +395,25 @@ defmodule Py.StateTest do
           tasks = for _ <- 1..8, do: Task.async(fn -> State.incr(key) end)
           here = eval(ctx, "erlang.state_incr(key)", %{key: key})
           assert Enum.sort([here | Task.await_many(tasks)]) == Enum.to_list(1..9)
+        end
+      end
+
+      test "a reader sees whole values, whoever writes", %{ctx: ctx} do
+        State.put("v", {0, "0"})
+
+        writers =
+          for n <- 1..8,
+              do: Task.async(fn -> for k <- 1..500, do: State.put("v", {n * k, "#{n * k}"}) end)
+
+        readers =
+          for _ <- 1..4 do
+            Task.async(fn -> for _ <- 1..500, do: eval(ctx, "erlang.state_get('v')") end)
+          end
+
+        Task.await_many(writers, 60_000)
+
+        for {n, text} <- List.flatten(Task.await_many(readers, 60_000)) do
+          assert text == "#{n}"
         end
       end
 

@@ -34,8 +34,8 @@ defmodule Py.Case do
 
   setup %{contexts: contexts} = tags, do: %{ctx: contexts[tags[:mode]]}
 
-  @doc "The modes of contexts."
-  def modes, do: [:worker, :owngil]
+  @doc "The modes of contexts that this Python has."
+  def modes, do: if(Py.info().own_gil, do: [:worker, :owngil], else: [:worker])
 
   @doc "The value of a Python expression."
   def eval(ctx, code, locals \\ %{}, options \\ []) do

@@ -9,7 +9,7 @@ defmodule Py.Context.Server do
   alias Py.Context.Directory
   alias Py.{Config, Native}
 
-  @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout, :pool_index]
+  @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout, :pool, :pool_index, :pg]
 
   # How long a thread may take to end before it is left to itself. Running Python code has been interrupted by then.
   @end_timeout 2_000
@@ -29,7 +29,7 @@ defmodule Py.Context.Server do
 
       {:error, unknown} ->
         raise ArgumentError,
-              "unknown options #{inspect(unknown)}, the allowed ones are #{inspect(@options -- [:pool_index])}"
+              "unknown options #{inspect(unknown)}, the allowed ones are #{inspect(@options -- [:pool, :pool_index, :pg])}"
     end
   end
 
@@ -65,12 +65,19 @@ defmodule Py.Context.Server do
     with {:ok, native, id} <- Native.context_start(native_options(options)),
          :ok <- await_start(id, Keyword.get(options, :start_timeout, 60_000)) do
       Directory.register(native)
-      if index = options[:pool_index], do: Py.Router.put(index, self(), native)
+      join_pool(options[:pool], native, options)
       event(:start, id, options)
       {:ok, %{native: native, id: id, options: options, ended: false}}
     else
       {:error, reason} -> {:stop, %Py.ContextError{reason: {:failed, reason}}}
     end
+  end
+
+  defp join_pool(nil, _native, _options), do: :ok
+
+  defp join_pool(pool, native, options) do
+    Py.Router.put(pool, options[:pool_index], self(), native)
+    if options[:pg], do: :pg.join(Py.Router.group_scope(), pool, self())
   end
 
   defp native_options(options) do

@@ -1,22 +1,27 @@
 defmodule Py.Context.Supervisor do
   @moduledoc false
-  # The contexts of the default pool. One that ends, for whatever reason, comes back at the same index.
+  # The contexts of one pool. One that ends, for whatever reason, comes back at the same index.
 
   use Supervisor
 
-  alias Py.Config
+  def child_spec({pool, _size, _options} = argument) do
+    %{
+      id: {__MODULE__, pool},
+      start: {__MODULE__, :start_link, [argument]},
+      type: :supervisor,
+      restart: :transient
+    }
+  end
 
-  def start_link(_options), do: Supervisor.start_link(__MODULE__, nil, name: __MODULE__)
+  def start_link(argument), do: Supervisor.start_link(__MODULE__, argument)
 
   @impl true
-  def init(nil) do
+  def init({pool, size, options}) do
     children =
-      for index <- 1..Config.get(:num_contexts)//1 do
-        options = [mode: Config.get(:context_mode), pool_index: index]
-
+      for index <- 1..size//1 do
         %{
           id: index,
-          start: {Py.Context.Server, :start_link, [options]},
+          start: {Py.Context.Server, :start_link, [[pool: pool, pool_index: index] ++ options]},
           restart: :permanent,
           shutdown: 10_000
         }

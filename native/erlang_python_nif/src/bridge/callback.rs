@@ -4,9 +4,8 @@
 //!    to that process as `{reference, {callback, id, target, args}}`: it runs the function in its own `receive` loop.
 //! 2. This thread releases the interpreter and waits, on its queue, for the answer.
 //! 3. Calls of that function into Python are *nested requests*. `CHAINS` tells whose they are; on this context they run
-//!    right here, on top of the waiting one, and ride on its permit. Nested requests of other chains run here, too: those
-//!    chains hold other contexts, whose requests may wait for this one. Whatever nested request started last of all can
-//!    always end, so no circle of contexts ever waits for itself. First requests of strangers wait their turn.
+//!    right here, on top of the waiting one, and ride on its permit; so do those of other chains, which may hold a context
+//!    that this one is about to call. First requests of strangers wait their turn.
 //! 4. `answer` brings the result, or the request is interrupted, and Python goes on.
 //!
 //! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
@@ -14,19 +13,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{LazyLock, Mutex, RwLock};
+use std::sync::{LazyLock, Mutex, MutexGuard, RwLock};
 
 use flume::{RecvError, Sender};
 use pyo3::ffi;
 use rustler::sys::{ErlNifTerm, enif_whereis_pid};
 use rustler::types::tuple::make_tuple;
-use rustler::{Encoder, LocalPid, Term};
+use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
 use super::Call;
 use crate::atoms;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
-use crate::runtime::context::lock;
+use crate::runtime::context::{ObjectHandle, lock};
 use crate::runtime::interpreter::detach;
 use crate::runtime::python::{Obj, PyResult, Raised};
 use crate::runtime::request::{Flags, OwnedTermEnv, RequestRef, pid_word};
@@ -50,6 +49,11 @@ pub struct CallbackSlot {
     /// An interrupt came while the request waited.
     interrupted: AtomicBool,
     state: Mutex<(u64, Option<Answer>)>,
+    /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
+    /// meanwhile comes after the question, and no question comes after an error.
+    asking: Mutex<()>,
+    /// For the process that the dispatcher starts: what its calls are nested in.
+    parent: Mutex<Option<Parent>>,
 }
 
 impl CallbackSlot {
@@ -71,6 +75,11 @@ impl CallbackSlot {
         waiting
     }
 
+    /// Waits until the question of a serving request was asked; the guard keeps the order of what follows.
+    pub fn after_asking(&self, phase: Phase) -> Option<MutexGuard<'_, ()>> {
+        (phase == Phase::Serving).then(|| lock(&self.asking))
+    }
+
     fn put(&self, id: u64, answer: Answer) -> bool {
         let mut state = lock(&self.state);
         let wanted = state.0 == id && self.waiting.load(SeqCst) && state.1.is_none();
@@ -85,20 +94,53 @@ impl CallbackSlot {
     fn finish(&self) -> Option<Answer> {
         let mut state = lock(&self.state);
         self.waiting.store(false, SeqCst);
+        lock(&self.parent).take();
         state.1.take().filter(|_| !self.interrupted.load(SeqCst))
     }
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// A request that waits for a callback, and the namespace it runs in: calls of the callback that name no context run there.
+#[derive(Clone)]
+pub struct Parent {
+    pub request: RequestRef,
+    pub namespace: Namespace,
+}
+
+/// Names that a request sees, kept beside its message, which may be freed before a nested request asks.
+#[derive(Clone)]
+pub enum Namespace {
+    Context,
+    Process(LocalPid),
+    Env(ResourceArc<ObjectHandle>),
+}
+
+impl Namespace {
+    fn from_term(term: Term<'_>) -> Namespace {
+        if let Ok(pid) = term.decode() {
+            return Namespace::Process(pid);
+        }
+        term.decode().map_or(Namespace::Context, Namespace::Env)
+    }
+
+    pub fn to_term<'a>(&self, env: Env<'a>) -> Term<'a> {
+        match self {
+            Namespace::Context => atoms::context().to_term(env),
+            Namespace::Process(pid) => pid.encode(env),
+            Namespace::Env(object) => object.encode(env),
+        }
+    }
+}
+
 /// Processes that run a function for a request, innermost last: what they call is nested in that request.
-static CHAINS: LazyLock<Mutex<HashMap<ErlNifTerm, Vec<RequestRef>>>> = LazyLock::new(Mutex::default);
+static CHAINS: LazyLock<Mutex<HashMap<ErlNifTerm, Vec<Parent>>>> = LazyLock::new(Mutex::default);
 /// How many entries there are, so that other processes' calls need not take the lock.
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// The calling process runs a function for `request` from now on.
-pub fn enter_chain(pid: &LocalPid, request: RequestRef) {
-    lock(&CHAINS).entry(pid_word(pid)).or_default().push(request);
+/// The process `pid` runs a function for `parent` from now on.
+fn enter_chain(pid: &LocalPid, parent: Parent) {
+    lock(&CHAINS).entry(pid_word(pid)).or_default().push(parent);
     ACTIVE.fetch_add(1, SeqCst);
 }
 
@@ -106,7 +148,8 @@ fn leave_chain(request: &RequestRef) {
     let mut chains = lock(&CHAINS);
     let mut left = Vec::new();
     chains.retain(|_, requests| {
-        let (gone, kept) = std::mem::take(requests).into_iter().partition(|r| r.as_c_arg() == request.as_c_arg());
+        let (gone, kept) =
+            std::mem::take(requests).into_iter().partition(|p: &Parent| p.request.as_c_arg() == request.as_c_arg());
         *requests = kept;
         left.push(gone);
         !requests.is_empty()
@@ -117,7 +160,7 @@ fn leave_chain(request: &RequestRef) {
 
 /// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one.
 #[inline]
-pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<RequestRef> {
+pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<Parent> {
     if ACTIVE.load(SeqCst) == 0 {
         return None;
     }
@@ -157,6 +200,11 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     };
     let answer = match (call.runtime, &call.request) {
         (Some(runtime), Some(request)) => on_context(call, runtime, request, id, &mut env, content)?,
+        // The context itself would wait, and with it everybody: preload code, a destructor.
+        (Some(_), None) => {
+            let text = "a context can call functions only while it runs a request, not in preload code or destructors";
+            return Err(failure(call, "error", text, ""));
+        }
         _ => on_thread(call, id, &mut env, content)?,
     };
     result(call, answer)
@@ -174,20 +222,25 @@ fn on_context(
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
+    let asking = lock(&request.callback.asking);
     if !request.life.serve() {
         return Err(interrupted(request));
     }
     request.callback.expect(id);
+    // SAFETY: this thread runs the request.
+    let (_, _, namespace, _) = unsafe { request.message() };
+    let namespace = Namespace::from_term(namespace);
+    let parent = Parent { request: request.clone(), namespace };
     // Those who wait for a reply run the function themselves; others are served by the dispatcher.
     let direct = !request.flags.has(Flags::ASYNC);
     let sent = if direct {
-        enter_chain(&request.caller, request.clone());
+        enter_chain(&request.caller, parent.clone());
         env.send(&request.caller, |env| {
             // SAFETY: this thread runs the request; the content was made in this environment.
             unsafe { (request.message().0.in_env(env), Term::new(env, content)).encode(env) }
         })
     } else {
-        dispatch(env, content, Some(request))
+        dispatch(env, content, Some(&parent))
     };
     if !sent {
         // The waiting process has died: the watchdog is about to say so. Without a dispatcher, nobody is.
@@ -197,6 +250,7 @@ fn on_context(
             return Err(no_dispatcher(call));
         }
     }
+    drop(asking);
     let answer = wait(runtime, request);
     leave_chain(request);
     match (request.life.resume(), answer) {
@@ -215,15 +269,15 @@ fn interrupted(request: &RequestRef) -> Raised {
 fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let shared = runtime.shared();
     let mut spin = Spin::new(shared.settings.spin);
+    let answered = || request.callback.answered.load(SeqCst);
+    let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
     loop {
-        let seen = shared.queue.arrivals();
-        let answered = || request.callback.answered.load(SeqCst);
-        let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
         if answered() || unwanted() {
             return request.callback.finish();
         }
-        let own = shared.queue.pop_first_class(|nested| nested.descends_from(request));
-        if let Some(nested) = own.or_else(|| shared.queue.pop_first_class(|_| true)) {
+        // Read before the look: what arrives after it ends the wait.
+        let seen = shared.queue.arrivals();
+        if let Some(nested) = shared.queue.pop_first_class(|nested| runs_on_top(nested, request, runtime)) {
             runtime.handle(&nested);
             continue;
         }
@@ -235,6 +289,14 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
             });
         }
     }
+}
+
+/// Whether a nested request runs while `waiting` waits: one that it led to; or one of another chain, for that chain may be
+/// what a context waits for that `waiting` itself is about to call. One of the same chain that `waiting` did not lead to (a
+/// Task beside it) has to wait: the two may wait for each other.
+fn runs_on_top(nested: &RequestRef, waiting: &RequestRef, runtime: &Runtime) -> bool {
+    let other_chain = || nested.chain() != waiting.chain();
+    nested.descends_from(waiting) || (other_chain() && lock(&runtime.shared().stack).len() < MAX_CHAIN)
 }
 
 /// Threads that Python code started: the dispatcher answers through a channel.
@@ -254,7 +316,7 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
 
 /// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
 /// `$callers` of the function's process shall be.
-fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&RequestRef>) -> bool {
+fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
     let dispatcher = unsafe {
@@ -264,8 +326,9 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&Reques
         LocalPid::from_c_arg(pid.assume_init())
     };
     env.send(&dispatcher, |env| {
-        let (request, callers) = match request {
-            Some(request) => {
+        let (request, callers) = match parent {
+            Some(Parent { request, .. }) => {
+                *lock(&request.callback.parent) = parent.cloned();
                 // SAFETY: this thread runs the request.
                 let (.., callers) = unsafe { request.message() };
                 (request.encode(env), callers.in_env(env).list_prepend(request.client.encode(env)))
@@ -276,6 +339,16 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, request: Option<&Reques
         let content = unsafe { Term::new(env, content) };
         make_tuple(env, &[atoms::py_callback().to_term(env), request, callers, content])
     })
+}
+
+/// A process of the dispatcher runs the function that `request` waits for: its calls are nested in it.
+pub fn enter(pid: &LocalPid, request: &RequestRef) {
+    // Under the lock of the chains: the request's own thread clears `parent` first and its entries then.
+    let mut chains = lock(&CHAINS);
+    if let Some(parent) = lock(&request.callback.parent).take() {
+        chains.entry(pid_word(pid)).or_default().push(parent);
+        ACTIVE.fetch_add(1, SeqCst);
+    }
 }
 
 /// Takes the answer to a request's callback: whether it still waits for that one.

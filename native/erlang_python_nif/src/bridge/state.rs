@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use num_bigint::{BigInt, Sign};
 use pyo3::ffi;
+use rustler::Term;
 use rustler::sys::ErlNifTerm;
-use rustler::{Env, Term};
 
 use super::{Call, expect_args};
 use crate::core::state::{State, StateError, Value, integer};
@@ -18,8 +18,7 @@ pub struct Stored {
     term: ErlNifTerm,
 }
 
-// SAFETY: a stored term is never changed, and all that is ever done with it is to copy it into another environment, which
-// several threads may do at once.
+// SAFETY: a stored term is never changed, and only copied from, which several threads may do at once.
 unsafe impl Sync for Stored {}
 
 impl Stored {
@@ -27,11 +26,9 @@ impl Stored {
         Stored { env, term }
     }
 
-    /// A copy in another environment; large binaries are shared. Never the term itself: inspecting one may write to its
-    /// environment (`enif_inspect_binary`, for binaries that start within a byte), which is not for several threads.
-    pub fn copy_to<'a>(&self, env: Env<'a>) -> Term<'a> {
+    pub fn term(&self) -> Term<'_> {
         // SAFETY: the term lives in this environment.
-        unsafe { Term::new(self.env.env(), self.term) }.in_env(env)
+        unsafe { Term::new(self.env.env(), self.term) }
     }
 }
 
@@ -84,8 +81,10 @@ fn to_object(call: &Call<'_>, value: Value<Stored>) -> PyResult<Obj> {
             call.converter().big(sign == Sign::Minus, &bytes)
         }
         Value::Other(stored) => {
+            // From a copy: reading a binary that is not aligned to bytes allocates in its environment, and this one is
+            // shared. Large binaries are not copied.
             let env = OwnedTermEnv::new();
-            call.object(stored.copy_to(env.env()))
+            call.object(env.copy(stored.term()))
         }
     }
 }

@@ -11,28 +11,29 @@ use crate::runtime::python::Obj;
 
 impl Converter<'_> {
     pub(super) fn structure(&mut self, term: Term<'_>, module: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        self.step(depth)?;
         let get = |key: Atom| field(term, key);
         match module {
             m if map_set_struct() == m => self.set(get(map())?, depth),
             m if range_struct() == m => {
-                let parts = self.parts(term, &[first(), last(), step()])?;
+                let parts = self.parts(term, &[first(), last(), step()], depth)?;
                 self.make("range", parts)
             }
             m if date_struct() == m => {
                 iso(term)?;
-                let parts = self.parts(term, &[year(), month(), day()])?;
+                let parts = self.parts(term, &[year(), month(), day()], depth)?;
                 self.make("date", parts)
             }
             m if time_struct() == m => {
                 iso(term)?;
-                let mut parts = self.parts(term, &[hour(), minute(), second()])?;
+                let mut parts = self.parts(term, &[hour(), minute(), second()], depth)?;
                 parts.push(self.microseconds(get(microsecond())?)?);
                 self.make("time", parts)
             }
-            m if naive_struct() == m || datetime_struct() == m => self.date_time(term, datetime_struct() == m),
+            m if naive_struct() == m || datetime_struct() == m => self.date_time(term, datetime_struct() == m, depth),
             m if duration_struct() == m => self.duration(term),
             m if decimal_struct() == m => {
-                let parts = self.parts(term, &[sign(), coef(), exp()])?;
+                let parts = self.parts(term, &[sign(), coef(), exp()], depth)?;
                 self.make("decimal", parts)
             }
             m if atom_struct() == m => {
@@ -48,8 +49,8 @@ impl Converter<'_> {
         }
     }
 
-    fn parts(&mut self, term: Term<'_>, keys: &[Atom]) -> ConvertResult<Vec<Obj>> {
-        keys.iter().map(|key| self.to_python(field(term, *key)?, 1)).collect()
+    fn parts(&mut self, term: Term<'_>, keys: &[Atom], depth: usize) -> ConvertResult<Vec<Obj>> {
+        keys.iter().map(|key| self.to_python(field(term, *key)?, depth + 1)).collect()
     }
 
     fn microseconds(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
@@ -57,12 +58,12 @@ impl Converter<'_> {
         Ok(Obj::int(value)?)
     }
 
-    fn date_time(&mut self, term: Term<'_>, aware: bool) -> ConvertResult<Obj> {
+    fn date_time(&mut self, term: Term<'_>, aware: bool, depth: usize) -> ConvertResult<Obj> {
         iso(term)?;
-        let mut parts = self.parts(term, &[year(), month(), day(), hour(), minute(), second()])?;
+        let mut parts = self.parts(term, &[year(), month(), day(), hour(), minute(), second()], depth)?;
         parts.push(self.microseconds(field(term, microsecond())?)?);
         if aware {
-            parts.extend(self.parts(term, &[time_zone(), zone_abbr(), utc_offset(), std_offset()])?);
+            parts.extend(self.parts(term, &[time_zone(), zone_abbr(), utc_offset(), std_offset()], depth)?);
         }
         self.make("datetime", parts)
     }
@@ -90,11 +91,17 @@ impl Converter<'_> {
     }
 
     /// The struct of a datetime, date, …: Python took it apart, `parts` are the pieces.
-    pub(super) fn struct_to_term<'a>(&mut self, kind: Kind, parts: Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+    pub(super) fn struct_to_term<'a>(
+        &mut self,
+        kind: Kind,
+        parts: Obj,
+        env: Env<'a>,
+        depth: usize,
+    ) -> ConvertResult<Term<'a>> {
         let items = parts.tuple_items();
         let mut terms = Vec::with_capacity(items.len());
         for item in items {
-            terms.push(self.to_term(item, env, 1)?);
+            terms.push(self.to_term(item, env, depth + 1)?);
         }
         let calendar = (calendar(), calendar_iso().to_term(env));
         let at = |index: usize| terms[index];

@@ -82,8 +82,9 @@ impl Converter<'_> {
             _ if self.erlang => self.text_term(&object, env),
             Kind::Decimal if !self.caches.decimal => self.text_term(&object, env),
             Kind::Range | Kind::DateTime | Kind::Date | Kind::Time | Kind::TimeDelta | Kind::Decimal => {
+                self.step(depth)?;
                 let parts = self.simplify(kind, &object)?;
-                self.struct_to_term(kind, parts, env)
+                self.struct_to_term(kind, parts, env, depth)
             }
             Kind::Dataclass | Kind::Complex | Kind::Text => {
                 let simple = self.simplify(kind, &object)?;

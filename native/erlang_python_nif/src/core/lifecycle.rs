@@ -1,7 +1,7 @@
 //! The life of one request, held in one atomic.
 //!
 //! ```text
-//! waiting -> queued -> running -> delivering
+//! waiting -> queued -> running -> delivering -> delivered
 //!    |          |       |   ^ \
 //!    |          |       |   |  serving
 //!    +----------+-------+----> cancelled
@@ -23,12 +23,14 @@ pub enum Phase {
     Queued = 1,
     /// Its Python code runs.
     Running = 2,
-    /// Its reply is being sent, or was.
+    /// Its reply is being sent.
     Delivering = 3,
     /// Nobody wants its reply.
     Cancelled = 4,
     /// It runs, and waits for a function of the BEAM that its caller runs.
     Serving = 5,
+    /// Its reply has been sent.
+    Delivered = 6,
 }
 
 impl Phase {
@@ -39,6 +41,7 @@ impl Phase {
             2 => Phase::Running,
             3 => Phase::Delivering,
             5 => Phase::Serving,
+            6 => Phase::Delivered,
             _ => Phase::Cancelled,
         }
     }
@@ -75,6 +78,11 @@ impl Lifecycle {
     /// Claims the right, and the duty, to send the reply of a request that ran.
     pub fn deliver(&self) -> bool {
         self.step(Phase::Running, Phase::Delivering)
+    }
+
+    /// The reply was sent: it is in its receiver's mailbox.
+    pub fn delivered(&self) {
+        self.step(Phase::Delivering, Phase::Delivered);
     }
 
     /// The request asks its caller to run a function. False when it was cancelled or failed meanwhile.
@@ -117,7 +125,7 @@ impl Lifecycle {
         let mut from = self.phase();
         loop {
             match from {
-                Phase::Delivering | Phase::Cancelled => return None,
+                Phase::Delivering | Phase::Delivered | Phase::Cancelled => return None,
                 Phase::Serving if !serving_too => return None,
                 _ => {}
             }
@@ -139,6 +147,8 @@ mod tests {
         let life = Lifecycle::default();
         assert!(life.queue() && life.start() && life.deliver());
         assert_eq!(life.phase(), Phase::Delivering);
+        life.delivered();
+        assert_eq!(life.phase(), Phase::Delivered);
         assert_eq!(life.cancel(), None);
         assert_eq!(life.fail(), None);
     }

@@ -16,6 +16,7 @@ pub struct Queue<T> {
     parked: AtomicBool,
     /// Set by `wake`: the consumer has something to do besides items.
     nudged: AtomicBool,
+    closed: AtomicBool,
     arrivals: AtomicUsize,
     consumer: OnceLock<Thread>,
 }
@@ -34,6 +35,7 @@ impl<T> Default for Queue<T> {
             len: AtomicUsize::new(0),
             parked: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             arrivals: AtomicUsize::new(0),
             consumer: OnceLock::new(),
         }
@@ -96,6 +98,7 @@ impl<T> Queue<T> {
     pub fn close(&self) -> Vec<T> {
         let mut items = self.lock();
         items.closed = true;
+        self.closed.store(true, Ordering::SeqCst);
         let mut rest: Vec<T> = items.first_class.drain(..).collect();
         rest.extend(items.deque.drain(..));
         self.len.store(0, Ordering::SeqCst);
@@ -105,7 +108,7 @@ impl<T> Queue<T> {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.closed.load(Ordering::SeqCst)
     }
 
     pub fn len(&self) -> usize {

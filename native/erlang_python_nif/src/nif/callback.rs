@@ -15,7 +15,7 @@ fn set_registered(name: String, registered: bool) -> rustler::Atom {
 /// The calling process runs a function on behalf of `request`.
 #[rustler::nif]
 fn callback_enter(env: Env<'_>, request: RequestRef) -> rustler::Atom {
-    callback::enter_chain(&env.pid(), request);
+    callback::enter(&env.pid(), &request);
     crate::atoms::ok()
 }
 

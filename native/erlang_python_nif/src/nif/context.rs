@@ -95,3 +95,9 @@ fn context_state(context: ContextRef) -> (u64, bool) {
 fn context_owner(context: ContextRef) -> LocalPid {
     context.0.settings.owner
 }
+
+/// Requests on the context: waiting for a permit, queued and running.
+#[rustler::nif]
+fn context_load(context: ContextRef) -> usize {
+    context.0.load()
+}

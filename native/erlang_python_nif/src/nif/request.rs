@@ -10,7 +10,7 @@ use crate::bridge::callback;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
-use crate::runtime::request::{Flags, PERMITS, Request, RequestRef};
+use crate::runtime::request::{Claim, Flags, PERMITS, Request, RequestRef};
 use crate::runtime::watchdog;
 
 /// Hands a request to a context. `caller` gets `{reference, {ok, value} | {error, reason}}`, unless the request is
@@ -33,16 +33,19 @@ fn submit<'a>(
     callers: Term<'a>,
 ) -> Term<'a> {
     let flags = Flags(flags);
-    let shared = &context.0;
-    if shared.queue.is_closed() {
-        return atoms::stopped().to_term(env);
-    }
     let client = env.pid();
-    // Nobody waits for a cast: it is not part of the chain that makes it.
+    // Nobody waits for a cast: it takes its turn like a stranger's request.
     let parent = match flags.has(Flags::CAST) {
         true => None,
         false => callback::parent_of(&client, || callback::pids(callers)),
     };
+    let (shared, namespace) = match &parent {
+        Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
+        _ => (&context.0, namespace),
+    };
+    if shared.queue.is_closed() {
+        return atoms::stopped().to_term(env);
+    }
     if parent.is_some() {
         shared.enter_nested();
     } else if !shared.enter() {
@@ -50,6 +53,7 @@ fn submit<'a>(
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
     let message = make_tuple(env, &[reference, operation, namespace, callers]);
+    let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
     let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent);
     if nested {
@@ -58,7 +62,7 @@ fn submit<'a>(
         Shared::enqueue_nested(request.clone());
         return request.encode(env);
     }
-    match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || request.clone()) {
+    match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
         Acquired::Now => {
             request.permit.hold();
             request.life.queue();
@@ -81,10 +85,11 @@ fn overloaded(env: Env<'_>, current: usize, max: usize) -> Term<'_> {
 }
 
 /// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in
-/// each case no message will come. `lost` when the reply is certain: receive it.
+/// each case no message will come. `lost` when one is certain: receive it. `done` when it was sent, or cancelled, before.
 #[rustler::nif]
 fn cancel(request: RequestRef) -> rustler::Atom {
     match request.cancel() {
+        None if matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled) => atoms::done(),
         None => atoms::lost(),
         Some(Phase::Waiting) => atoms::waiting(),
         Some(Phase::Queued) => atoms::queued(),
@@ -101,6 +106,7 @@ fn cancel_waiting(request: RequestRef) -> bool {
     let cancelled = request.life.cancel_waiting();
     if cancelled {
         request.free_env();
+        request.leave();
         PERMITS.forget_one();
     }
     cancelled

@@ -87,7 +87,7 @@ fn to_term<'a>(env: Env<'a>, value: Value<Stored>) -> Term<'a> {
             let (sign, bytes) = big.to_bytes_le();
             crate::convert::big_term(env, sign == Sign::Minus, &bytes).unwrap_or_else(|| atoms::error().to_term(env))
         }
-        Value::Other(stored) => stored.copy_to(env),
+        Value::Other(stored) => stored.term().in_env(env),
     }
 }
 

@@ -77,7 +77,7 @@ pub struct Shared {
     pub interp: Arc<Interp>,
     pub queue: Queue<RequestRef>,
     pub counters: Counters,
-    /// Requests submitted and not yet dropped by the context, waiting ones included: what `max_queue` bounds.
+    /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
     /// whom it hits.
@@ -91,6 +91,8 @@ pub struct Shared {
     /// Namespaces whose process has died.
     pub dead_namespaces: Mutex<Vec<LocalPid>>,
     pub stuck: AtomicBool,
+    /// The preload code runs.
+    pub starting: AtomicBool,
 }
 
 impl Shared {
@@ -109,6 +111,7 @@ impl Shared {
             interpreter: Mutex::new(0),
             dead_namespaces: Mutex::default(),
             stuck: AtomicBool::new(false),
+            starting: AtomicBool::new(false),
         })
     }
 

@@ -36,6 +36,31 @@ pub fn deliver(request: RequestRef) {
     }
 }
 
+/// Interrupts the preload code of a context that is stopped while it starts.
+pub fn deliver_start(context: Arc<Shared>) {
+    if !context.starting.load(SeqCst) {
+        return;
+    }
+    let visit = move || {
+        context.visit_interpreter(|| {
+            if context.starting.load(SeqCst) {
+                let ident = context.thread_ident.load(SeqCst);
+                // SAFETY: attached; as in `hit`.
+                unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
+            }
+        });
+    };
+    // Without a thread to be had, the preload code runs to its end.
+    let _ = std::thread::Builder::new().name("py_interrupt".into()).spawn(visit);
+}
+
+/// On the context thread, attached, after the preload code: like `clear_late`.
+pub fn clear_start(context: &Shared) {
+    let ident = context.thread_ident.load(SeqCst);
+    // SAFETY: attached; null withdraws the pending exception of the calling thread.
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, std::ptr::null_mut()) };
+}
+
 fn finished(id: u64) {
     if let Some(under_way) = lock(&UNDER_WAY).as_mut() {
         under_way.remove(&id);

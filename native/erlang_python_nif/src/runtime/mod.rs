@@ -4,6 +4,7 @@ pub mod caches;
 pub mod context;
 pub mod execute;
 pub mod failure;
+pub mod holder;
 pub mod host;
 pub mod interpreter;
 mod interrupt;
@@ -14,7 +15,7 @@ pub mod thread;
 pub mod watchdog;
 
 /// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
-pub const STACK_SIZE: usize = 16 * 1024 * 1024;
+pub const STACK_SIZE: usize = 32 * 1024 * 1024;
 
 /// What the running CPython can do.
 pub struct Capabilities {

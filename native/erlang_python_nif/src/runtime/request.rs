@@ -8,6 +8,7 @@ use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_f
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use super::context::Shared;
+use super::holder::HolderRef;
 use crate::bridge::callback::CallbackSlot;
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
@@ -15,7 +16,38 @@ use crate::core::permits::{PermitSlot, Permits, Waiter};
 pub type RequestRef = ResourceArc<Request>;
 
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
-pub static PERMITS: Permits<RequestRef> = Permits::new(usize::MAX);
+pub static PERMITS: Permits<Claim> = Permits::new(usize::MAX);
+
+/// Who waits for a permit.
+pub enum Claim {
+    Request(RequestRef),
+    Holder(HolderRef),
+}
+
+impl Claim {
+    pub fn request(&self) -> Option<&RequestRef> {
+        match self {
+            Claim::Request(request) => Some(request),
+            Claim::Holder(_) => None,
+        }
+    }
+}
+
+impl Waiter for Claim {
+    fn grant(&self) -> bool {
+        match self {
+            Claim::Request(request) => request.grant(),
+            Claim::Holder(holder) => holder.grant(),
+        }
+    }
+
+    fn gone(&self) -> bool {
+        match self {
+            Claim::Request(request) => request.gone(),
+            Claim::Holder(holder) => holder.gone(),
+        }
+    }
+}
 
 /// A process-independent environment, freed when dropped.
 pub struct OwnedTermEnv(*mut ErlNifEnv);
@@ -91,6 +123,8 @@ impl Flags {
     pub const CAST: u32 = 8;
     /// The caller does not sit in a `receive` for the reply, so it cannot run callbacks.
     pub const ASYNC: u32 = 16;
+    /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
+    pub const ROUTED: u32 = 32;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
@@ -99,7 +133,7 @@ impl Flags {
 
 pub struct Request {
     pub life: Lifecycle,
-    pub permit: PermitSlot<RequestRef>,
+    pub permit: PermitSlot<Claim>,
     pub context: Arc<Shared>,
     /// Who gets the reply and whose death cancels the request.
     pub caller: LocalPid,
@@ -108,6 +142,8 @@ pub struct Request {
     pub flags: Flags,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
+    /// Whether the context no longer counts it, see `retire`.
+    left: AtomicBool,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
     /// An interrupt has hit this request: its KeyboardInterrupt is ours, not the program's.
@@ -151,6 +187,7 @@ impl Request {
             client,
             flags,
             deadline,
+            left: AtomicBool::new(false),
             unwanted: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             parent,
@@ -192,9 +229,28 @@ impl Request {
         false
     }
 
+    /// Address of the request that began the chain: tells chains apart.
+    pub fn chain(&self) -> *const Request {
+        std::iter::successors(Some(self), |request| request.parent.as_deref()).last().map_or(self, std::ptr::from_ref)
+    }
+
     /// Requests below this one in its chain, itself included.
     pub fn depth(&self) -> usize {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
+    }
+
+    /// Gives back what the request holds, once. Called when it will not run (any more): the resource itself lives on until
+    /// its caller's garbage is collected.
+    pub fn retire(&self) {
+        self.permit.release();
+        self.leave();
+    }
+
+    /// The part of `retire` for a request that never got a permit: a grant under way takes its permit back itself.
+    pub fn leave(&self) {
+        if !self.left.swap(true, Ordering::AcqRel) {
+            self.context.leave();
+        }
     }
 
     pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
@@ -221,11 +277,12 @@ impl Request {
         match phase {
             Phase::Waiting => {
                 self.free_env();
+                self.leave();
                 PERMITS.forget_one();
             }
             Phase::Queued => {
                 self.free_env();
-                self.permit.release();
+                self.retire();
             }
             // Its thread does, when Python is done.
             _ => {}
@@ -235,15 +292,31 @@ impl Request {
     /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
     /// phase it was in. Not from scheduler threads.
     pub fn fail(&self, reason: impl Encoder) -> Option<Phase> {
+        self.fail_with(|_phase, env| reason.encode(env))
+    }
+
+    /// Like `fail`; the reason may depend on the phase the request was in.
+    pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         let phase = self.life.fail()?;
+        // A message that asks the caller to run a function goes first: see `CallbackSlot::ask`.
+        let asked = self.callback.after_asking(phase);
         OwnedTermEnv::new().send(&self.caller, |env| {
             // SAFETY: this thread has just ended the request.
             let (reference, ..) = unsafe { self.message() };
-            (reference.in_env(env), env.error_tuple(reason)).encode(env)
+            (reference.in_env(env), env.error_tuple(reason(phase, env))).encode(env)
         });
-        if matches!(phase, Phase::Waiting | Phase::Queued) {
-            self.free_env();
-            self.permit.release();
+        drop(asked);
+        self.life.delivered();
+        match phase {
+            Phase::Waiting => {
+                self.free_env();
+                self.leave();
+            }
+            Phase::Queued => {
+                self.free_env();
+                self.retire();
+            }
+            _ => {}
         }
         Some(phase)
     }
@@ -252,7 +325,7 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         self.free_env();
-        self.context.leave();
+        self.retire();
     }
 }
 

@@ -106,7 +106,8 @@ fn run(context: ContextRef) -> Result<Ended, Failed> {
     RUNTIME.set(&runtime);
     shared.set_interpreter(attached.interpreter());
     bridge::register(attached.interpreter(), &runtime.context);
-    let served = runtime.start().map(|()| runtime.serve(&attached));
+    // Whatever happens, this thread has to end its interpreter below and let go of the GIL.
+    let served = catch_unwind(AssertUnwindSafe(|| runtime.start().map(|()| runtime.serve(&attached))));
     // An interrupt holds this lock while it waits for the GIL: let go of ours first.
     attached.detach(|| shared.set_interpreter(std::ptr::null_mut()));
     bridge::unregister(&runtime.context);
@@ -119,9 +120,10 @@ fn run(context: ContextRef) -> Result<Ended, Failed> {
     drop(runtime);
     let ended = attached.end();
     match (served, poisoned) {
-        (Err(reason), _) => Err(Failed::Start(reason)),
-        (Ok(()), Some(reason)) => Err(Failed::Panicked(reason)),
-        (Ok(()), None) => Ok(ended),
+        (Err(panic), _) => Err(Failed::Panicked(panic_text(&*panic))),
+        (Ok(Err(reason)), _) => Err(Failed::Start(reason)),
+        (Ok(Ok(())), Some(reason)) => Err(Failed::Panicked(reason)),
+        (Ok(Ok(())), None) => Ok(ended),
     }
 }
 
@@ -141,7 +143,12 @@ impl Runtime {
 
     /// Runs the preload code, which may use all of the package, and tells the owner that the context is there.
     fn start(&self) -> Result<(), String> {
-        self.caches.preload(&self.shared().settings).map_err(|raised| execute::describe_briefly(&raised))?;
+        let shared = self.shared();
+        shared.starting.store(true, SeqCst);
+        let preloaded = self.caches.preload(&shared.settings);
+        shared.starting.store(false, SeqCst);
+        interrupt::clear_start(shared);
+        preloaded.map_err(|raised| execute::describe_briefly(&raised))?;
         let id = self.shared().id;
         self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
         Ok(())
@@ -199,6 +206,13 @@ impl Runtime {
             stack.push(request.clone());
             stack.len()
         };
+        if shared.queue.is_closed() {
+            // `stop` may have looked at the stack before this request was on it.
+            lock(&shared.stack).pop();
+            request.fail((atoms::stopped(), shared.id));
+            request.retire();
+            return;
+        }
         // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
         // many would hide how long the one below runs.
         if level == 1 {
@@ -219,7 +233,7 @@ impl Runtime {
     /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
     fn poison(&self, request: &RequestRef, text: String) {
         let shared = self.shared();
-        request.permit.release();
+        request.retire();
         request.fail((atoms::panicked(), &text));
         shared.queue.close().iter().for_each(|request| {
             request.fail((atoms::stopped(), shared.id));
@@ -259,11 +273,12 @@ impl Runtime {
             Counters::bump(&self.shared().counters.errors);
         }
         // Before the reply: its receiver may count permits, or make the next call.
-        request.permit.release();
+        request.retire();
         let wanted = request.life.deliver();
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
             // SAFETY: the term was built in this environment.
             env.send(&request.caller, |env| unsafe { Term::new(env, reply.term) });
+            request.life.delivered();
         } else {
             env.clear();
         }

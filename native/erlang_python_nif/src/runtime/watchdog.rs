@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use flume::{Receiver, Sender};
+use rustler::Encoder;
 
 use super::context::{Shared, lock};
+use super::holder::HolderRef;
 use super::interrupt;
-use super::request::{OwnedTermEnv, PERMITS, Request, RequestRef};
+use super::request::{Claim, OwnedTermEnv, PERMITS, Request, RequestRef};
 use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
@@ -38,6 +40,8 @@ pub enum Command {
     Refuse(RequestRef),
     /// This running request was cancelled: interrupt it.
     Interrupt(RequestRef),
+    /// This process has got its permit.
+    Tell(HolderRef),
     /// Something changed while the watchdog slept.
     Nudge,
 }
@@ -82,10 +86,16 @@ struct Watched {
     unheeded: u32,
 }
 
-#[derive(Default)]
 struct Watchdog {
     contexts: HashMap<u64, (Arc<Shared>, Watched)>,
     idle: u32,
+    next_tick: Instant,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Watchdog { contexts: HashMap::new(), idle: 0, next_tick: Instant::now() + TICK }
+    }
 }
 
 impl Watchdog {
@@ -113,7 +123,12 @@ impl Watchdog {
             ASLEEP.store(false, SeqCst);
             self.idle = 0;
         }
-        commands.recv_timeout(TICK).ok()
+        // However many commands come, a tick is due in time.
+        let command = commands.recv_deadline(self.next_tick).ok();
+        if command.is_none() {
+            self.next_tick = Instant::now() + TICK;
+        }
+        command
     }
 
     fn obey(&mut self, command: Command) {
@@ -129,6 +144,7 @@ impl Watchdog {
                 request.fail((atoms::stopped(), request.context.id));
             }
             Command::Interrupt(request) => interrupt::deliver(request),
+            Command::Tell(holder) => holder.tell(),
             Command::Nudge => {}
         }
     }
@@ -139,17 +155,20 @@ impl Watchdog {
 
     fn tick(&mut self, env: &OwnedTermEnv) {
         self.idle = if self.active() { 0 } else { self.idle + 1 };
-        let mut expired = Vec::new();
-        PERMITS.for_each_waiting(|request| collect_expired(request, env, &mut expired));
+        // Looked at after the locks are released: schedulers take them too.
+        let mut pending = Vec::new();
+        PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
         for (context, watched) in self.contexts.values_mut() {
-            context.queue.for_each(|request| collect_expired(request, env, &mut expired));
+            context.queue.for_each(|request| pending.push(request.clone()));
             look_at_running(context, watched, env);
             if !lock(&context.dead_namespaces).is_empty() || !context.interp.bin.is_empty() {
                 context.queue.wake();
             }
         }
-        for request in &expired {
-            expire(request, env);
+        for request in &pending {
+            if overdue(request) || !request.caller_alive(env) {
+                expire(request, env);
+            }
         }
     }
 }
@@ -162,12 +181,6 @@ fn busy(context: &Shared, watched: &Watched) -> bool {
         || !context.interp.bin.is_empty()
 }
 
-fn collect_expired(request: &RequestRef, env: &OwnedTermEnv, expired: &mut Vec<RequestRef>) {
-    if overdue(request) || !request.caller_alive(env) {
-        expired.push(request.clone());
-    }
-}
-
 fn overdue(request: &Request) -> bool {
     request.deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
@@ -176,7 +189,12 @@ fn overdue(request: &Request) -> bool {
 fn expire(request: &RequestRef, env: &OwnedTermEnv) {
     let counters = &request.context.counters;
     if request.caller_alive(env) {
-        if request.fail(atoms::timeout()).is_some() {
+        // One that never got a permit was in the way of nobody's code but the limit's.
+        let ended = request.fail_with(|phase, env| match phase {
+            Phase::Waiting => (atoms::overloaded(), PERMITS.used(), PERMITS.max()).encode(env),
+            _ => atoms::timeout().to_term(env),
+        });
+        if ended.is_some() {
             Counters::bump(&counters.timeouts);
         }
     } else if request.abandon().is_some() {
@@ -185,24 +203,25 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
 }
 
 fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTermEnv) {
-    let turn = context.turn.load(SeqCst);
-    if turn != watched.turn {
-        *watched = Watched { turn, ..Watched::default() };
-        context.stuck.store(false, SeqCst);
-        return;
-    }
-    let Some(request) = context.running() else {
-        context.stuck.store(false, SeqCst);
-        return;
-    };
+    // All of them, whether or not the one on top has changed since the last tick.
     let stack = lock(&context.stack).clone();
     for request in &stack {
         if overdue(request) || !request.caller_alive(env) {
             expire(request, env);
         }
     }
+    let turn = context.turn.load(SeqCst);
+    if turn != watched.turn {
+        *watched = Watched { turn, ..Watched::default() };
+        context.stuck.store(false, SeqCst);
+        return;
+    }
+    let Some(request) = stack.last().cloned() else {
+        context.stuck.store(false, SeqCst);
+        return;
+    };
     let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
-    if missed || matches!(request.life.phase(), Phase::Cancelled | Phase::Delivering) {
+    if missed || !request.life.is_running() {
         if watched.unheeded.is_multiple_of(INSIST_TICKS) {
             interrupt::deliver(request);
         }
@@ -218,7 +237,8 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
 fn stop(context: &Arc<Shared>) {
     let reason = (atoms::stopped(), context.id);
     let mut owed = context.queue.close();
-    owed.extend(PERMITS.remove(|request| request.context.id == context.id));
+    let ours = |claim: &Claim| claim.request().is_some_and(|request| request.context.id == context.id);
+    owed.extend(PERMITS.remove(ours).iter().filter_map(Claim::request).cloned());
     for request in owed {
         request.fail(reason);
     }
@@ -226,7 +246,8 @@ fn stop(context: &Arc<Shared>) {
     for request in &stack {
         request.fail(reason);
     }
-    if let Some(request) = stack.last() {
-        interrupt::deliver(request.clone());
+    match stack.last() {
+        Some(request) => interrupt::deliver(request.clone()),
+        None => interrupt::deliver_start(context.clone()),
     }
 }

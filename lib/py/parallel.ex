@@ -1,0 +1,81 @@
+defmodule Py.Parallel do
+  @moduledoc false
+  # Many calls over the contexts of one pool. Each context has up to two at a time, so that it never waits for us; the next
+  # call goes to the context that has finished one.
+
+  alias Py.{Boundary, Native}
+
+  @per_context 2
+
+  @doc "Runs operations; one result each, in order."
+  @spec run([Boundary.operation()], [Native.context()], Py.Options.t()) :: [Boundary.result()]
+  def run(operations, contexts, options) do
+    deadline = deadline(options.timeout)
+    queue = Enum.with_index(operations)
+    places = for _ <- 1..@per_context, context <- contexts, do: context
+    {running, queue, results} = fill(places, queue, %{}, %{}, options)
+    results = collect(running, queue, results, options, deadline)
+    for index <- 0..(length(operations) - 1)//1, do: Map.fetch!(results, index)
+  end
+
+  defp fill(places, [], running, results, _options) when is_list(places),
+    do: {running, [], results}
+
+  defp fill([], queue, running, results, _options), do: {running, queue, results}
+
+  defp fill([context | places], [{operation, index} | queue], running, results, options) do
+    case Boundary.submit_to(context, operation, options) do
+      {:ok, ref, request} ->
+        fill(places, queue, Map.put(running, ref, {index, request, context}), results, options)
+
+      # Refused: this context takes the next one.
+      {:error, _error} = failed ->
+        fill([context | places], queue, running, Map.put(results, index, failed), options)
+    end
+  end
+
+  defp collect(running, queue, results, _options, _deadline)
+       when map_size(running) == 0 and queue == [], do: results
+
+  defp collect(running, queue, results, options, deadline) do
+    receive do
+      {ref, reply} when is_map_key(running, ref) ->
+        {{index, _request, context}, running} = Map.pop!(running, ref)
+        results = Map.put(results, index, Boundary.result(reply, options))
+        {running, queue, results} = fill([context], queue, running, results, options)
+        collect(running, queue, results, options, deadline)
+    after
+      remaining(deadline) -> give_up(running, queue, results, options)
+    end
+  end
+
+  # Results that are on their way are taken; the rest is cancelled.
+  defp give_up(running, queue, results, options) do
+    timed_out = Boundary.result({:error, {:timeout, options.timeout}}, options)
+
+    results =
+      for {ref, {index, request, _context}} <- running, into: results do
+        case Boundary.cancel(request) do
+          certain when certain in [:lost, :done] ->
+            {index, Boundary.result(receive_reply(ref), options)}
+
+          _cancelled ->
+            {index, timed_out}
+        end
+      end
+
+    for {_operation, index} <- queue, into: results, do: {index, timed_out}
+  end
+
+  defp receive_reply(ref) do
+    receive do
+      {^ref, reply} -> reply
+    end
+  end
+
+  defp deadline(:infinity), do: :infinity
+  defp deadline(timeout), do: System.monotonic_time(:millisecond) + timeout
+
+  defp remaining(:infinity), do: :infinity
+  defp remaining(deadline), do: max(deadline - System.monotonic_time(:millisecond), 0)
+end

@@ -1,0 +1,118 @@
+//! A permit that a BEAM process holds by itself: `Py.Semaphore.acquire`.
+
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+
+use rustler::{Encoder, Env, LocalPid, Monitor, Resource, ResourceArc, Term};
+
+use super::request::{Claim, OwnedTermEnv, PERMITS};
+use super::watchdog;
+use crate::atoms;
+use crate::core::permits::{Acquired, Waiter};
+
+const WAITING: u8 = 0;
+const HELD: u8 = 1;
+const GIVEN_UP: u8 = 2;
+const RELEASED: u8 = 3;
+
+/// Gives its permit back when it is released, forgotten, or when its process dies.
+pub struct Holder {
+    phase: AtomicU8,
+    pid: LocalPid,
+    /// The reference of `{reference, granted}`, and its environment, only read after construction.
+    env: OwnedTermEnv,
+    reference: rustler::sys::ErlNifTerm,
+}
+
+// SAFETY: the environment is only read, which several threads may do at once.
+unsafe impl Sync for Holder {}
+
+pub type HolderRef = ResourceArc<Holder>;
+
+#[rustler::resource_impl]
+impl Resource for Holder {
+    const IMPLEMENTS_DOWN: bool = true;
+
+    fn down<'a>(&'a self, _env: Env<'a>, _pid: LocalPid, _monitor: Monitor) {
+        if !self.give_up() {
+            self.release();
+        }
+    }
+}
+
+impl Holder {
+    fn step(&self, from: u8, to: u8) -> bool {
+        self.phase.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
+    }
+
+    /// Waits no longer. False when the permit has been granted, and the message is on its way.
+    pub fn give_up(&self) -> bool {
+        let gave_up = self.step(WAITING, GIVEN_UP);
+        if gave_up {
+            PERMITS.forget_one();
+        }
+        gave_up
+    }
+
+    /// Whether there was a permit to give back.
+    pub fn release(&self) -> bool {
+        let released = self.step(HELD, RELEASED);
+        if released {
+            PERMITS.release();
+        }
+        released
+    }
+
+    /// Tells the process that it has its permit. Not from scheduler threads.
+    pub fn tell(&self) {
+        OwnedTermEnv::new().send(&self.pid, |env| {
+            // SAFETY: the reference lives in the holder's environment.
+            let reference = unsafe { Term::new(self.env.env(), self.reference) };
+            (reference.in_env(env), atoms::granted()).encode(env)
+        });
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Waiter for HolderRef {
+    fn grant(&self) -> bool {
+        let granted = self.step(WAITING, HELD);
+        if granted {
+            // A scheduler thread may be the one that grants.
+            watchdog::send(watchdog::Command::Tell(self.clone()));
+        }
+        granted
+    }
+
+    fn gone(&self) -> bool {
+        self.phase.load(SeqCst) != WAITING
+    }
+}
+
+/// Takes a permit for the calling process, or a place in the line: the holder, and whether it has it already. `None` when
+/// there is none and the process will not wait, or is dead.
+pub fn acquire(env: Env<'_>, reference: Term<'_>, wait: bool) -> Option<(HolderRef, bool)> {
+    let own = OwnedTermEnv::new();
+    let reference = own.copy(reference).as_c_arg();
+    let pid = env.pid();
+    let holder = ResourceArc::new(Holder { phase: AtomicU8::new(WAITING), pid, env: own, reference });
+    env.monitor(&holder, &pid)?;
+    match PERMITS.acquire(wait, || Claim::Holder(holder.clone())) {
+        Acquired::Now => {
+            holder.step(WAITING, HELD);
+            Some((holder, true))
+        }
+        Acquired::Waiting => {
+            watchdog::nudge();
+            Some((holder, false))
+        }
+        Acquired::Refused => {
+            holder.step(WAITING, GIVEN_UP);
+            None
+        }
+    }
+}
