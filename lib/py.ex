@@ -20,7 +20,8 @@ defmodule Py do
     * `:timeout` - milliseconds (default 30_000) or `:infinity`. Time in the queue counts. Python code that takes longer is
       interrupted, and the result is `{:error, %Py.TimeoutError{}}`
     * `:wait` - how long to wait for a turn when the limit on concurrent work (`max_concurrent`) is reached, in milliseconds.
-      Default: the timeout, or `config :erlang_python, wait: …`. `0` sheds load at once: `{:error, %Py.OverloadedError{}}`
+      Default: the timeout, or `config :erlang_python, wait: …`. `0` sheds load at once: `{:error, %Py.OverloadedError{}}`.
+      Tasks, casts and parallel calls know only `0` and their timeout: nobody waits for their turn
     * `:return` - `:term` (default), or `:object` for a `Py.Object` handle of the result
     * `:dialect` - `:elixir` (default) or `:erlang`: values and errors as the Erlang API has them
 

@@ -237,7 +237,8 @@ defmodule Py.Boundary do
   defp route(operation, %{context: nil}) do
     case handle(operation) do
       nil -> routed(Router.route(operation))
-      object -> local(object)
+      # There, but as a call of this process: in its own namespace.
+      object -> with {:ok, context, _namespace} <- local(object), do: {:ok, context, self()}
     end
   end
 

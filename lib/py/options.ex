@@ -38,11 +38,18 @@ defmodule Py.Options do
       other, _acc ->
         raise ArgumentError, "expected options to be a keyword list, got #{inspect(other)} in it"
     end)
+    |> one_place!()
   end
 
   def new(options, _allowed) do
     raise ArgumentError, "expected options to be a keyword list, got: #{inspect(options)}"
   end
+
+  defp one_place!(%{env: %Py.Env{}, context: context}) when context != nil do
+    raise ArgumentError, "give either :context or :env; a Py.Env belongs to its own context"
+  end
+
+  defp one_place!(options), do: options
 
   # `min/2` with an integer timeout works: atoms are greater than numbers.
   defp default_wait, do: Py.Config.get(:wait) || :infinity

@@ -18,7 +18,8 @@ defmodule Py.Router do
   A call goes, in this order, to: its `:context` or `:env`; the context of a handle it uses; the pool its function or module is
   registered with; the context its process is bound to; the default pool, by its strategy (`Py.Router.Strategy`).
 
-  A context that ends is replaced at the same index. A call that it had not begun goes to another one of its pool.
+  A context that ends is replaced at the same index. Calls it has taken fail with `Py.ContextError`; those that find it
+  ended, before its replacement is there, go to another context of its pool.
 
   With `pg: true` the contexts of a pool join a process group. Nodes that have no pool of that name use its members on
   connected nodes: `Py.call(:math, :sqrt, [16], context: :ml)` works there too, for values (not for handles).

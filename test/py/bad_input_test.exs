@@ -127,6 +127,14 @@ defmodule Py.BadInputTest do
         Py.call(:math, :sqrt, [4], kwargs: 1)
       end
 
+      assert_raise ArgumentError, ~r/either :context or :env/, fn ->
+        Py.eval("1", env: Py.Env.new(), context: 1)
+      end
+
+      assert {:error, %Py.Error{type: "TypeError", message: message}} =
+               Py.eval("__import__('erlang').call('name', x=1)")
+
+      assert message =~ "no keyword arguments, got x"
       assert_raise ArgumentError, ~r/invalid :env/, fn -> Py.eval("1", env: :x) end
       assert_raise ArgumentError, ~r/keyword list/, fn -> Py.eval("1", %{timeout: 1}) end
       assert_raise ArgumentError, ~r/keyword list/, fn -> Py.eval("1", [:timeout]) end

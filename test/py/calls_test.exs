@@ -163,6 +163,12 @@ defmodule Py.CallsTest do
   end
 
   describe "namespaces of processes" do
+    test "are those of calls with a handle among their arguments, too" do
+      Py.exec!("def kind(value): return type(value).__name__")
+      handle = Py.eval!("object()")
+      assert Py.call("__main__", :kind, [handle]) == {:ok, "object"}
+    end
+
     test "are separate, and those of one process last" do
       Py.exec!("mine = 1")
       assert Py.eval!("mine") == 1

@@ -52,8 +52,10 @@ __all__ = [
 ]
 
 
-def call(name, *args):
+def call(name, *args, **kwargs):
     """Call the function registered as `name` (a str), or the `Function` `name`, and return its value."""
+    if kwargs:
+        raise TypeError(f"functions of Elixir and Erlang take no keyword arguments, got {', '.join(kwargs)}")
     return _native.call(name, args)
 
 
