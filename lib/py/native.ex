@@ -84,6 +84,9 @@ defmodule Py.Native do
   @spec set_registered(String.t(), boolean()) :: :ok
   def set_registered(_name, _registered), do: stub()
 
+  @spec clear_registered() :: :ok
+  def clear_registered, do: stub()
+
   @spec callback_enter(request()) :: :ok
   def callback_enter(_request), do: stub()
 

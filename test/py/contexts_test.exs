@@ -311,6 +311,7 @@ defmodule Py.ContextsTest do
 
     test "stops with calls in flight in bounded time, and starts again" do
       parent = self()
+      Py.register_function("before", fn -> 1 end)
 
       callers =
         for n <- 1..20 do
@@ -334,6 +335,8 @@ defmodule Py.ContextsTest do
       assert :ok = Application.start(:erlang_python)
       assert Py.eval("40 + 2") == {:ok, 42}
       assert permits() == %{in_use: 0, waiting: 0}
+      # Functions are gone with the application, on both sides.
+      assert {:error, %Py.Error{type: "AttributeError"}} = Py.eval("__import__('erlang').before")
     end
   end
 

@@ -8,8 +8,10 @@ defmodule Py.Callback.Dispatcher do
 
   # In the supervisor, which owns the table: functions stay registered when this process is restarted.
   def start_link(_options) do
-    if :ets.whereis(Callback) == :undefined,
-      do: :ets.new(Callback, [:named_table, :public, read_concurrency: true])
+    if :ets.whereis(Callback) == :undefined do
+      :ets.new(Callback, [:named_table, :public, read_concurrency: true])
+      Native.clear_registered()
+    end
 
     GenServer.start_link(__MODULE__, nil, name: __MODULE__)
   end

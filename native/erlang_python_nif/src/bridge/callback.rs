@@ -181,6 +181,11 @@ pub fn set_registered(name: String, registered: bool) {
     };
 }
 
+/// The table of functions is a new one.
+pub fn clear_registered() {
+    NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
+}
+
 /// `is_registered(name)`.
 pub fn is_registered(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     super::expect_args("is_registered", args, 1..=1)?;

@@ -12,6 +12,13 @@ fn set_registered(name: String, registered: bool) -> rustler::Atom {
     crate::atoms::ok()
 }
 
+/// Tells Python that there is no function of any name.
+#[rustler::nif]
+fn clear_registered() -> rustler::Atom {
+    callback::clear_registered();
+    crate::atoms::ok()
+}
+
 /// The calling process runs a function on behalf of `request`.
 #[rustler::nif]
 fn callback_enter(env: Env<'_>, request: RequestRef) -> rustler::Atom {
