@@ -23,6 +23,13 @@ defmodule Py.Context do
       :ok
 
   All code run on an explicit context shares that context's namespace, as above.
+
+  ## Telemetry
+
+  The owner process emits `[:erlang_python, :context, :start]`, `[:erlang_python, :context, :stop]` and, when the thread has
+  ended by itself, `[:erlang_python, :context, :crash]`. Measurement: `:system_time`, in native units. Metadata: `:id` and
+  `:mode` of the context, and the `:reason` of the end. An owner that is killed emits nothing; its context's callers get
+  `Py.ContextError`.
   """
 
   alias Py.Context.{Directory, Server}
