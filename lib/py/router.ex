@@ -227,7 +227,10 @@ defmodule Py.Router do
   @doc false
   # Where an operation without an explicit context goes.
   @spec route(Py.Boundary.operation()) ::
-          {:ok, Native.context()} | {:remote, pid()} | {:error, Py.ContextError.t()}
+          {:default, Native.context()}
+          | {:ok, Native.context()}
+          | {:remote, pid()}
+          | {:error, Py.ContextError.t()}
   def route({:call, module, function, _args, _kwargs}) when not is_struct(module) do
     case lookup_pool(module, function) do
       nil -> default()
