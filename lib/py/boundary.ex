@@ -2,7 +2,7 @@ defmodule Py.Boundary do
   @moduledoc false
   # The only caller of the request NIFs. The life of a request:
   #
-  #   1. `target/2` finds the context and the namespace, without leaving the calling process.
+  #   1. `route/2` finds the context and the namespace, without leaving the calling process.
   #   2. `Native.submit` copies the operation and queues it, or refuses.
   #   3. The context's thread sends `{ref, {:ok, value} | {:error, reason}}` straight to the caller.
   #      Where Python calls a function of ours it sends `{ref, {:callback, id, target, args}}` first: see `serve/3`.
