@@ -214,6 +214,8 @@ impl Spin {
                 }
                 std::hint::spin_loop();
             }
+            // The thread we wait for may be waiting for this very processor.
+            std::thread::yield_now();
         }
         self.misses += 1;
         false
