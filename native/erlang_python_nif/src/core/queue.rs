@@ -115,6 +115,11 @@ impl<T> Queue<T> {
         self.len.load(Ordering::SeqCst)
     }
 
+    /// Whether the consumer sleeps: waking it takes longer than a short item.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
