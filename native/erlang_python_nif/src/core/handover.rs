@@ -16,6 +16,15 @@ const GIVEN: u8 = 2;
 /// The taker has read it.
 const TAKEN: u8 = 3;
 
+/// What the taker sees.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen<R> {
+    Given(R),
+    Nothing,
+    /// Nothing, and nothing will be left here: the taker does not look, or the content was sent.
+    Away,
+}
+
 pub struct Handover<T> {
     state: AtomicU8,
     content: UnsafeCell<Option<T>>,
@@ -75,16 +84,18 @@ impl<T> Handover<T> {
         self.state.load(Ordering::Acquire) == LOOKING
     }
 
-    /// Reads what was given.
-    pub fn take<R>(&self, read: impl FnOnce(&T) -> R) -> Option<R> {
-        if self.state.load(Ordering::Acquire) != GIVEN {
-            return None;
+    /// Reads what was given. One look at the state decides: a second one might see what came in between.
+    pub fn take<R>(&self, read: impl FnOnce(&T) -> R) -> Seen<R> {
+        match self.state.load(Ordering::Acquire) {
+            GIVEN => {}
+            LOOKING => return Seen::Nothing,
+            _ => return Seen::Away,
         }
         // SAFETY: GIVEN, so the content is the taker's.
         let content = unsafe { (*self.content.get()).as_ref() };
-        let result = content.map(read);
+        let result = content.map(read).expect("the giver has put it there");
         self.state.store(TAKEN, Ordering::Release);
-        result
+        Seen::Given(result)
     }
 
     /// The taker looks from now on.
@@ -104,7 +115,7 @@ impl<T> Handover<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
 
     fn give<T>(place: &Handover<T>, content: T) -> Result<(), T> {
         // SAFETY: each test gives from one thread.
@@ -115,7 +126,7 @@ mod tests {
     fn who_does_not_look_gets_nothing() {
         let place = Handover::new(false);
         assert_eq!(give(&place, 1), Err(1));
-        assert!(place.take(|_| ()).is_none());
+        assert_eq!(place.take(|n| *n), Seen::Away);
         assert!(place.look_away());
     }
 
@@ -127,8 +138,8 @@ mod tests {
         // SAFETY: one giver.
         assert_eq!(unsafe { place.reclaim() }, None);
         assert!(!place.look_away());
-        assert_eq!(place.take(|n| *n), Some(7));
-        assert_eq!(place.take(|n| *n), None);
+        assert_eq!(place.take(|n| *n), Seen::Given(7));
+        assert_eq!(place.take(|n| *n), Seen::Away);
         // SAFETY: one giver.
         assert_eq!(unsafe { place.reclaim() }, Some(7));
     }
@@ -146,25 +157,45 @@ mod tests {
     fn looking_again_makes_room() {
         let place = Handover::new(true);
         assert_eq!(give(&place, 1), Ok(()));
-        assert_eq!(place.take(|n| *n), Some(1));
+        assert_eq!(place.take(|n| *n), Seen::Given(1));
         assert_eq!(give(&place, 2), Err(2));
         place.look();
+        assert_eq!(place.take(|n| *n), Seen::Nothing);
         assert_eq!(give(&place, 3), Ok(()));
-        assert_eq!(place.take(|n| *n), Some(3));
+        assert_eq!(place.take(|n| *n), Seen::Given(3));
     }
 
     #[test]
-    fn nothing_is_lost_when_the_taker_turns_away() {
-        for _ in 0..2_000 {
-            let place = Arc::new(Handover::new(true));
-            let giver = {
-                let place = place.clone();
-                std::thread::spawn(move || give(&place, 5))
-            };
-            let away = place.look_away();
-            let given = giver.join().unwrap();
-            assert_eq!(given.is_err(), away);
-            assert_eq!(place.take(|n| *n), if away { None } else { Some(5) });
+    fn nothing_is_lost_between_looks() {
+        const ROUNDS: usize = 100_000;
+        let place = Handover::new(false);
+        let (ready, sent) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    wait_for(|| ready.load(Ordering::Acquire) == round);
+                    if give(&place, round).is_err() {
+                        sent.store(round, Ordering::Release);
+                    }
+                }
+            });
+            for round in 1..=ROUNDS {
+                place.look();
+                ready.store(round, Ordering::Release);
+                // Few looks, so that both ends are common.
+                let seen = (0..round % 50).map(|_| place.take(|n| *n)).find(|seen| *seen != Seen::Nothing);
+                match seen {
+                    Some(seen) => assert_eq!(seen, Seen::Given(round)),
+                    None if place.look_away() => wait_for(|| sent.load(Ordering::Acquire) == round),
+                    None => assert_eq!(place.take(|n| *n), Seen::Given(round)),
+                }
+            }
+        });
+    }
+
+    fn wait_for(ready: impl Fn() -> bool) {
+        while !ready() {
+            std::thread::yield_now();
         }
     }
 }

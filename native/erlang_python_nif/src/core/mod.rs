@@ -7,3 +7,4 @@ pub mod patience;
 pub mod permits;
 pub mod queue;
 pub mod state;
+pub mod words;

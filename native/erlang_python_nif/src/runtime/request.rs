@@ -1,5 +1,6 @@
 //! One request on its way from a BEAM process to a context thread.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 use super::context::Shared;
 use super::holder::HolderRef;
 use crate::bridge::callback::CallbackSlot;
-use crate::core::handover::Handover;
+use crate::core::handover::{Handover, Seen};
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
 
@@ -79,16 +80,36 @@ impl Waiter for Claim {
     }
 }
 
-/// A process-independent environment, freed when dropped.
+/// A process-independent environment, freed or kept for the next use when dropped.
 pub struct OwnedTermEnv(*mut ErlNifEnv);
+
+/// Empty environments that a thread keeps for itself.
+struct Spare(Vec<*mut ErlNifEnv>);
+
+/// A thread has few requests under way at once.
+const MAX_SPARE: usize = 8;
+
+thread_local! {
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare(Vec::new())) };
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        for env in self.0.drain(..) {
+            // SAFETY: nobody else has it.
+            unsafe { enif_free_env(env) }
+        }
+    }
+}
 
 // SAFETY: a process-independent environment may be used by any thread, one at a time; `&mut`/ownership ensures that.
 unsafe impl Send for OwnedTermEnv {}
 
 impl OwnedTermEnv {
     pub fn new() -> Self {
+        let spare = SPARE.with_borrow_mut(|spare| spare.0.pop());
         // SAFETY: no preconditions.
-        OwnedTermEnv(unsafe { enif_alloc_env() })
+        OwnedTermEnv(spare.unwrap_or_else(|| unsafe { enif_alloc_env() }))
     }
 
     fn into_raw(self) -> *mut ErlNifEnv {
@@ -133,8 +154,20 @@ pub fn pid_word(pid: &LocalPid) -> ErlNifTerm {
 
 impl Drop for OwnedTermEnv {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new`, freed once.
-        unsafe { enif_free_env(self.0) }
+        self.clear();
+        // The storage is gone while the thread ends.
+        let kept = SPARE.try_with(|spare| {
+            let spare = &mut spare.borrow_mut().0;
+            let room = spare.len() < MAX_SPARE;
+            if room {
+                spare.push(self.0);
+            }
+            room
+        });
+        if kept != Ok(true) {
+            // SAFETY: allocated in `new`, freed once.
+            unsafe { enif_free_env(self.0) }
+        }
     }
 }
 
@@ -429,18 +462,17 @@ impl Request {
                 let term = unsafe { Term::new(told.env.env(), told.term) };
                 (told.event, term.in_env(env))
             });
-            if let Some((event, term)) = taken {
-                self.context.patience.paid();
-                if event == Event::Result {
-                    self.free_env();
+            match taken {
+                Seen::Given((event, term)) => {
+                    self.context.patience.paid();
+                    if event == Event::Result {
+                        self.free_env();
+                    }
+                    return Look::Event(event, term);
                 }
-                return Look::Event(event, term);
-            }
-            if !self.handover.is_open() {
-                return Look::Away;
-            }
-            if !last {
-                return Look::Nothing;
+                Seen::Away => return Look::Away,
+                Seen::Nothing if !last => return Look::Nothing,
+                Seen::Nothing => {}
             }
             if self.handover.look_away() {
                 self.context.patience.in_vain();
