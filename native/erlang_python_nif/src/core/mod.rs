@@ -7,4 +7,5 @@ pub mod patience;
 pub mod permits;
 pub mod queue;
 pub mod state;
+pub mod stats;
 pub mod words;

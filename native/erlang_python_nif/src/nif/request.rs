@@ -7,6 +7,7 @@ use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
 use crate::atoms;
 use crate::bridge::callback;
+use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
@@ -25,6 +26,7 @@ const SPIN_AGAIN: Duration = Duration::from_micros(1);
 /// Returns one of
 ///   * `{ok, value}`, `{error, reason}`: the outcome was there soon;
 ///   * `{Request, {callback, id, target, args}}`: run this function, then `callback_resume`;
+///   * `{Request, {ok, value} | {error, reason}}`: as above, where times are wanted;
 ///   * `{look, Request}`: give other processes a turn, then `look`;
 ///   * `Request`: `caller` will get `{reference, {ok, value} | {error, reason} | {callback, …}}`, unless it cancels first;
 ///   * `stopped`, `{overloaded, current, max}`: the request was not taken.
@@ -62,7 +64,10 @@ fn submit<'a>(
     } else {
         match shared.enter() {
             Some(before) => before == 0,
-            None => return overloaded(env, shared.load(), shared.settings.max_queue),
+            None => {
+                Counters::bump(&shared.stats.counters.rejected);
+                return overloaded(env, shared.load(), shared.settings.max_queue);
+            }
         }
     };
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
@@ -89,7 +94,10 @@ fn submit<'a>(
                     watchdog::send(watchdog::Command::Refuse(request.clone()));
                 }
             }
-            Acquired::Refused => return overloaded(env, PERMITS.used(), PERMITS.max()),
+            Acquired::Refused => {
+                Counters::bump(&request.context.stats.counters.rejected);
+                return overloaded(env, PERMITS.used(), PERMITS.max());
+            }
         }
     }
     if !looking {
@@ -97,8 +105,8 @@ fn submit<'a>(
     }
     let spin = if alone { SPIN } else { Duration::ZERO };
     match request.look(env, spin, false) {
-        Look::Event(Event::Question, question) => (RequestHandle(request), question).encode(env),
-        Look::Event(_, result) => result,
+        Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
+        Look::Event(_, event) => (RequestHandle(request), event).encode(env),
         Look::Nothing => (atoms::look(), RequestHandle(request)).encode(env),
         Look::Away => RequestHandle(request).encode(env),
     }

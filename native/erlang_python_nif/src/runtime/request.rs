@@ -14,6 +14,7 @@ use crate::bridge::callback::CallbackSlot;
 use crate::core::handover::{Handover, Seen};
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
+use crate::core::stats::Timing;
 
 pub type RequestRef = Arc<Request>;
 
@@ -190,6 +191,8 @@ impl Flags {
     pub const ROUTED: u32 = 32;
     /// The caller looks for the outcome before it waits for a message.
     pub const LOOK: u32 = 64;
+    /// Its caller will ask how long it waited and ran.
+    pub const TIMED: u32 = 128;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
@@ -218,6 +221,7 @@ pub struct Request {
     pub callback: CallbackSlot,
     /// Where a caller that looks for the outcome finds it.
     handover: Handover<Told>,
+    pub timing: Timing,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
     env: AtomicPtr<ErlNifEnv>,
@@ -253,6 +257,7 @@ impl Request {
             caller,
             client,
             flags,
+            timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
             left: AtomicBool::new(false),
             unwanted: AtomicBool::new(false),

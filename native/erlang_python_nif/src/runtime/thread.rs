@@ -15,6 +15,7 @@ use super::context::{ContextRef, Shared, lock};
 use super::execute::{self, Namespaces};
 use super::interpreter::{Attached, Ended};
 use super::interrupt;
+use super::observe::{self, Sampler};
 use super::request::{Event, Flags, OwnedTermEnv, RequestRef};
 use super::watchdog;
 use crate::atoms;
@@ -23,6 +24,7 @@ use crate::convert::Converter;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
+use crate::core::stats::now;
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests.
@@ -84,6 +86,7 @@ pub struct Runtime {
     reply: RefCell<Option<OwnedTermEnv>>,
     /// The request whose reply was left in the environment it was built in.
     left: RefCell<Option<RequestRef>>,
+    sampler: Sampler,
     /// A panic has left this interpreter in an unknown state: no further request runs.
     poisoned: RefCell<Option<String>>,
 }
@@ -134,12 +137,15 @@ impl Runtime {
         let settings = &context.0.settings;
         let caches = Caches::new(settings).map_err(|raised| execute::describe_briefly(&raised))?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
+        observe::watch_collections(&context.0.interp).map_err(|raised| execute::describe_briefly(&raised))?;
+        let sampler = Sampler::new().map_err(|raised| execute::describe_briefly(&raised))?;
         Ok(Runtime {
             context,
             caches,
             namespaces: Namespaces::default(),
             reply: RefCell::default(),
             left: RefCell::default(),
+            sampler,
             poisoned: RefCell::new(None),
         })
     }
@@ -152,6 +158,7 @@ impl Runtime {
         shared.starting.store(false, SeqCst);
         interrupt::clear_start(shared);
         preloaded.map_err(|raised| execute::describe_briefly(&raised))?;
+        shared.stats.ready.store(true, SeqCst);
         let id = self.shared().id;
         self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
         Ok(())
@@ -175,6 +182,7 @@ impl Runtime {
         while !shared.queue.is_closed() {
             self.drain(&shared, &mut spin);
             self.tidy();
+            self.sampler.run(&shared);
             attached.detach(|| shared.queue.wait(&mut spin));
             watchdog::nudge();
         }
@@ -218,14 +226,23 @@ impl Runtime {
         }
         // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
         // many would hide how long the one below runs.
+        let started = now();
         if level == 1 {
             shared.turn.fetch_add(1, SeqCst);
+            shared.stats.busy.begin(started);
         }
-        Counters::bump(&shared.counters.calls);
+        request.timing.start(started);
+        Counters::bump_own(&shared.stats.counters.calls);
         let env = self.reply_env();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, &env)));
         lock(&shared.stack).pop();
         interrupt::clear_late(shared, request);
+        let ended = now();
+        request.timing.end(ended);
+        shared.stats.latency.record(ended - started);
+        if level == 1 {
+            shared.stats.busy.end(ended);
+        }
         match outcome {
             Ok(reply) => self.deliver(request, reply, env),
             Err(panic) => self.poison(request, panic_text(&*panic)),
@@ -281,7 +298,7 @@ impl Runtime {
 
     fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
         if !reply.ok {
-            Counters::bump(&self.shared().counters.errors);
+            Counters::bump_own(&self.shared().stats.counters.errors);
         }
         // Before the reply: its receiver may count permits, or make the next call.
         request.retire();
