@@ -84,6 +84,7 @@ defmodule ErlangPython.MixProject do
       main: "readme",
       source_ref: "main",
       extras: ["README.md", "CHANGELOG.md" | Path.wildcard("guides/**/*.md")],
+      assets: %{"guides/images" => "images"},
       groups_for_extras: [Guides: ~r"guides/"],
       groups_for_modules: [
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],

@@ -1,6 +1,6 @@
 # The benchmarks: script/bench runs them.
 
-for file <- ~w(measure system floors calls data scale idle chart report),
+for file <- ~w(measure system fresh floors calls data scale idle spin chart report),
     do: Code.require_file("#{file}.exs", __DIR__)
 
 defmodule Bench do
@@ -12,7 +12,8 @@ defmodule Bench do
     {"calls", Bench.Calls},
     {"data", Bench.Data},
     {"scale", Bench.Scale},
-    {"idle", Bench.Idle}
+    {"idle", Bench.Idle},
+    {"spin", Bench.Spin}
   ]
 
   @doc "Runs what `arguments` ask for and writes the report, which it returns: see script/bench."

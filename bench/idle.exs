@@ -5,35 +5,11 @@ defmodule Bench.Idle do
 
   import Bench.Measure
 
-  alias Bench.System
+  alias Bench.{Fresh, System}
 
   @doc "Measures memory and processor time."
   @spec run(map()) :: [map()]
   def run(options), do: memory(options) ++ [idle(options)]
-
-  defp fresh(config, function, arguments) do
-    {:ok, peer, _node} =
-      :peer.start_link(%{
-        connection: :standard_io,
-        args: [~c"-pa" | :code.get_path()],
-        wait_boot: 60_000
-      })
-
-    :ok = :peer.call(peer, :application, :load, [:erlang_python])
-
-    for {key, value} <- config,
-        do: :peer.call(peer, :application, :set_env, [:erlang_python, key, value])
-
-    {:ok, _started} =
-      :peer.call(peer, :application, :ensure_all_started, [:erlang_python], 60_000)
-
-    for file <- ~w(measure system idle),
-        do: :peer.call(peer, Code, :require_file, ["#{file}.exs", __DIR__])
-
-    result = :peer.call(peer, __MODULE__, function, arguments, :infinity)
-    :peer.stop(peer)
-    result
-  end
 
   ## Memory
 
@@ -44,7 +20,9 @@ defmodule Bench.Idle do
       title =
         "memory of an idle #{if mode == :worker, do: "worker", else: "own-GIL"} context beyond its stack"
 
-      each = fresh([num_contexts: 2, context_mode: mode], :memory_of, [mode, number])
+      each =
+        Fresh.call([num_contexts: 2, context_mode: mode], __MODULE__, :memory_of, [mode, number])
+
       beyond = each.resident - each.stacks
 
       value("idle.memory.#{mode}", title, "bytes", [beyond])
@@ -72,7 +50,7 @@ defmodule Bench.Idle do
 
   defp idle(options) do
     seconds = if options.quick, do: 2, else: 30
-    spent = fresh([num_contexts: 16], :idle_for, [seconds])
+    spent = Fresh.call([num_contexts: 16], __MODULE__, :idle_for, [seconds])
 
     value("idle.cpu", "processor time of a VM with 16 idle contexts, in each second", "ns/s", [
       spent.all / seconds

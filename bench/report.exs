@@ -10,6 +10,7 @@ defmodule Bench.Report do
     "data" => "Data",
     "scale" => "Scale",
     "idle" => "Idle contexts",
+    "spin" => "Spinning",
     "telemetry" => "Telemetry"
   }
 

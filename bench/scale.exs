@@ -132,7 +132,7 @@ defmodule Bench.Scale do
 
     value(
       "scale.throughput.#{id(name)}.#{processes}",
-      "#{processes} processes, #{title(name)}",
+      "#{processes} #{if processes == 1, do: "process", else: "processes"}, #{title(name)}",
       "calls/s",
       rates
     )
@@ -161,8 +161,10 @@ defmodule Bench.Scale do
     ]
   end
 
-  defp throughput_targets({processes, {:worker, number}}, against, _cpu) when number > 1,
-    do: [at_least(1.0, "one worker context", against.({processes, {:worker, 1}}))]
+  # "Never slower", give or take the noise of such measurements. One process uses one context only.
+  defp throughput_targets({processes, {:worker, number}}, against, _cpu)
+       when number > 1 and processes > 1,
+       do: [at_least(0.97, "one worker context", against.({processes, {:worker, 1}}))]
 
   defp throughput_targets(_key, _against, _cpu), do: []
 

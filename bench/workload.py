@@ -139,8 +139,3 @@ def timed(name, number, repeat):
             run()
         samples.append((clock() - start) / repeat)
     return samples
-
-
-def cpu_time():
-    """Processor time that this whole process has used, in nanoseconds."""
-    return time.process_time_ns()
