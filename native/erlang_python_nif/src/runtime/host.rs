@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use pyo3::ffi;
 
+use super::memory;
 use super::python::{Obj, PyResult, Raised};
 use super::symbols::{self, InitConfig, symbols};
 
@@ -72,6 +73,9 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
         .stack_size(super::STACK_SIZE)
         .spawn(move || {
             let started = initialize(&config).and_then(|()| describe(config));
+            if started.is_ok() {
+                memory::tune();
+            }
             let alive = started.is_ok();
             if sender.send(started).is_ok() && alive {
                 // SAFETY: this thread is attached since `initialize`; it never comes back.

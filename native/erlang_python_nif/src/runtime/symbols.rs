@@ -49,11 +49,24 @@ pub struct Threads {
     pub next: unsafe extern "C" fn(*mut PyThreadState) -> *mut PyThreadState,
 }
 
+/// `PyObjectArenaAllocator`: where the small-object allocator gets its memory from.
+#[repr(C)]
+pub struct ArenaAllocator {
+    pub context: *mut c_void,
+    pub alloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize),
+}
+
+pub type SetArenaAllocator = unsafe extern "C" fn(*mut ArenaAllocator);
+
 pub struct Symbols {
     pub vectorcall: Vectorcall,
     pub new_interpreter: Option<NewInterpreter>,
     pub init_config: Option<InitConfig>,
     pub threads: Option<Threads>,
+    /// `PyUnicode_New(size, greatest code point)`.
+    pub unicode_new: Option<unsafe extern "C" fn(isize, u32) -> *mut PyObject>,
+    pub set_arena_allocator: Option<SetArenaAllocator>,
 }
 
 static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
@@ -76,6 +89,8 @@ pub fn load() -> Result<&'static Symbols, String> {
             new_interpreter: find(c"Py_NewInterpreterFromConfig"),
             init_config: init_config(),
             threads: threads(),
+            unicode_new: find(c"PyUnicode_New"),
+            set_arena_allocator: find(c"PyObject_SetArenaAllocator"),
         }
     };
     Ok(SYMBOLS.get_or_init(|| symbols))
