@@ -17,6 +17,7 @@ defmodule Py.Application do
       children = [
         {Task.Supervisor, name: Py.Callback.Tasks},
         Py.Callback.Dispatcher,
+        Py.Logging,
         Py.Context.Directory,
         %{id: :pg, start: {:pg, :start_link, [Py.Router.group_scope()]}},
         Py.Router,

@@ -69,7 +69,7 @@ defmodule Py.Context.Server do
       event(:start, id, options)
       {:ok, %{native: native, id: id, options: options, ended: false}}
     else
-      {:error, reason} -> {:stop, %Py.ContextError{reason: {:failed, reason}}}
+      {:error, reason} -> {:error, %Py.ContextError{reason: {:failed, reason}}}
     end
   end
 
@@ -92,7 +92,7 @@ defmodule Py.Context.Server do
   end
 
   defp preload(code) do
-    case Enum.map_join(Config.get(:imports), &"import #{&1}\n") <> (code || "") do
+    case Py.Setup.code() <> (code || "") do
       "" -> nil
       code -> code
     end

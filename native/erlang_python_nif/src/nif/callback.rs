@@ -5,10 +5,18 @@ use rustler::{Env, Term};
 use crate::bridge::callback;
 use crate::runtime::request::RequestRef;
 
-/// Tells Python that there is, or is no longer, a function of that name.
+/// Tells Python that there is a function of that name, which takes and returns values of the Erlang dialect or the Elixir
+/// one.
 #[rustler::nif]
-fn set_registered(name: String, registered: bool) -> rustler::Atom {
-    callback::set_registered(name, registered);
+fn set_registered(name: String, erlang: bool) -> rustler::Atom {
+    callback::set_registered(name, erlang);
+    crate::atoms::ok()
+}
+
+/// Tells Python that there is no function of that name.
+#[rustler::nif]
+fn clear_registered_name(name: String) -> rustler::Atom {
+    callback::clear_registered_name(&name);
     crate::atoms::ok()
 }
 

@@ -1,5 +1,6 @@
 //! Requests: the hot path.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustler::types::tuple::make_tuple;
@@ -41,6 +42,9 @@ fn submit<'a>(
     };
     let (shared, namespace) = match &parent {
         Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
+        Some(parent) if flags.has(Flags::INHERIT) && Arc::ptr_eq(&parent.request.context, &context.0) => {
+            (&context.0, parent.namespace.to_term(env))
+        }
         _ => (&context.0, namespace),
     };
     if shared.queue.is_closed() {

@@ -125,6 +125,8 @@ impl Flags {
     pub const ASYNC: u32 = 16;
     /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
     pub const ROUTED: u32 = 32;
+    /// Made by a callback of a request on the same context, it uses that request's namespace.
+    pub const INHERIT: u32 = 64;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
