@@ -47,7 +47,9 @@ defmodule Py.Logging do
     arguments = [Atom.to_string(level) | List.wrap(format)]
 
     with :ok <-
-           Py.Setup.everywhere(&Py.call(&1, "erlang._logging", :configure, arguments, options)) do
+           Py.Setup.each_interpreter(
+             &Py.call(&1, "erlang._logging", :configure, arguments, options)
+           ) do
       Py.Config.update(:logging, fn _old -> {Atom.to_string(level), format} end)
     end
   end

@@ -34,7 +34,7 @@ defmodule Py.Setup do
     check!(options)
     paths = Enum.map(paths, &(&1 |> to_string() |> Path.expand()))
     Config.update(:paths, &Enum.uniq(&1 ++ paths))
-    everywhere(&Py.call(&1, "erlang._setup", :add_paths, [paths], options))
+    each_interpreter(&Py.call(&1, "erlang._setup", :add_paths, [paths], options))
   end
 
   @doc "The directories of the configuration and of `add_paths/2`."
@@ -58,7 +58,7 @@ defmodule Py.Setup do
     check!(options)
     entry = {module!(module), if(name == :all, do: :all, else: to_string(name))}
 
-    with :ok <- everywhere(&Py.exec(&1, statement(entry), options)) do
+    with :ok <- each(Context.list(), &Py.exec(&1, statement(entry), options)) do
       Config.update(:imports, &Enum.uniq(&1 ++ [entry]))
     end
   end
@@ -121,25 +121,20 @@ defmodule Py.Setup do
   @spec reload(Py.name(), keyword()) :: :ok | {:error, term()}
   def reload(module, options \\ []) do
     check!(options)
-    one_per_interpreter = Enum.uniq_by(Context.list(), &interpreter/1)
-
-    each(
-      one_per_interpreter,
-      &Py.call(&1, "erlang._setup", :reload, [to_string(module)], options)
-    )
+    each_interpreter(&Py.call(&1, "erlang._setup", :reload, [to_string(module)], options))
   end
 
   # In this process, not in those of `each/2`.
   defp check!(options), do: Py.Options.new(options, [:timeout, :dialect])
 
+  @doc false
+  # Runs `work` on one context of each interpreter at once; the first error.
+  @spec each_interpreter((pid() -> term())) :: :ok | {:error, term()}
+  def each_interpreter(work), do: Context.list() |> Enum.uniq_by(&interpreter/1) |> each(work)
+
   defp interpreter(context) do
     with {:ok, info} <- Context.info(context), do: info.interpreter
   end
-
-  @doc false
-  # Runs `work` on all contexts at once; the first error.
-  @spec everywhere((pid() -> term())) :: :ok | {:error, term()}
-  def everywhere(work), do: each(Context.list(), work)
 
   defp each(contexts, work) do
     contexts

@@ -124,10 +124,15 @@ defmodule Py.Context.Server do
   def handle_info(_other, state), do: {:noreply, state}
 
   @impl true
-  def terminate(reason, %{ended: true} = state),
+  def terminate(reason, state) do
+    Directory.unregister()
+    finish(reason, state)
+  end
+
+  defp finish(reason, %{ended: true} = state),
     do: event(:crash, state.id, state.options, %{reason: reason})
 
-  def terminate(reason, %{native: native, id: id, options: options}) do
+  defp finish(reason, %{native: native, id: id, options: options}) do
     Native.context_stop(native)
 
     receive do

@@ -3,7 +3,6 @@
 import gc
 import importlib
 import sys
-import tracemalloc
 
 from erlang._boot import add_paths  # noqa: F401 - reached by name from Py.Setup
 
@@ -19,5 +18,7 @@ def reload(name):
 
 def memory_stats():
     """`(statistics by generation, counts, thresholds, () or (current, peak) of traced memory)`."""
-    traced = tracemalloc.get_traced_memory() if tracemalloc.is_tracing() else ()
+    # Not imported for this: own-GIL interpreters cannot load it.
+    tracemalloc = sys.modules.get("tracemalloc")
+    traced = tracemalloc.get_traced_memory() if tracemalloc and tracemalloc.is_tracing() else ()
     return gc.get_stats(), gc.get_count(), gc.get_threshold(), traced
