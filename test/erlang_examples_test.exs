@@ -28,7 +28,7 @@ for mode <- Py.Case.modes() do
       {:module, :reentrant_demo} =
         :code.load_binary(:reentrant_demo, ~c"examples/reentrant_demo.erl", code)
 
-      assert capture_io(fn -> assert :reentrant_demo.start() == :ok end) == """
+      assert capture_io(fn -> assert apply(:reentrant_demo, :start, []) == :ok end) == """
              (7 + 3) * (7 - 3): 40
              fibonacci(60), each number computed once: 1548008755920
              levels of Erlang and Python on top of each other: 50

@@ -122,7 +122,7 @@ defmodule Py.Erlang do
     for {key, value} <- Map.put(settings, :mode, mode), do: {key, setting(key, value)}
   end
 
-  defp setting(:preload, code), do: code(code)
+  defp setting(:preload, code), do: preload(code)
   defp setting(:paths, paths), do: Enum.map(list(paths), &text/1)
   defp setting(:start_timeout, timeout), do: timeout(timeout)
   defp setting(:max_queue, max) when is_integer(max) and max > 0, do: max
@@ -193,7 +193,7 @@ defmodule Py.Erlang do
   end
 
   def nif_ref(context) do
-    case native(context) do
+    case native(pid(context)) do
       {:ok, native} -> native
       {:error, reason} -> :erlang.error(reason)
     end
@@ -238,18 +238,28 @@ defmodule Py.Erlang do
 
   ## Router
 
-  def start_pool(pool, size, mode) when mode in [:worker, :owngil] do
+  def start_pool(pool, size, mode) when is_pool(pool) and is_integer(size),
+    do: ensure_pool(pool, size, mode)
+
+  def start_pool(pool, size, _mode),
+    do: badarg("the name of a pool and a positive number", {pool, size})
+
+  defp ensure_pool(pool, size, mode) when mode in [:worker, :owngil] do
     guarded(fn -> pool |> Router.ensure_pool(size, mode: mode) |> started() end)
   end
 
-  def start_pool(_pool, _size, mode), do: {:error, {:invalid_mode, mode}}
+  defp ensure_pool(_pool, _size, mode), do: {:error, {:invalid_mode, mode}}
 
   def start_router(settings) do
     settings = settings(settings, [:contexts, :mode])
 
     # With no mode given, a pool that runs is fine as it is, and a new one has the configured mode.
     mode = Map.get_lazy(settings, :mode, fn -> Router.mode() || Py.Config.get(:context_mode) end)
-    start_pool(:default, Map.get(settings, :contexts), mode)
+
+    case settings do
+      %{contexts: size} -> start_pool(:default, size, mode)
+      _any -> ensure_pool(:default, nil, mode)
+    end
   end
 
   def stop_pool(pool) when is_pool(pool) do
@@ -259,7 +269,7 @@ defmodule Py.Erlang do
 
   def stop_pool(other), do: badarg("the name of a pool", other)
 
-  def pool_started(pool) when is_atom(pool), do: Router.pool_started?(pool)
+  def pool_started(pool) when is_pool(pool), do: Router.pool_started?(pool)
   def pool_started(other), do: badarg("the name of a pool", other)
 
   def get_context, do: fetch_context(Router.get_context(), :default)
@@ -392,7 +402,7 @@ defmodule Py.Erlang do
 
   ## Set-up
 
-  def set_preload(code), do: Py.Setup.put_preload(code(code))
+  def set_preload(code), do: code |> preload() |> Py.Setup.put_preload()
   def get_preload, do: Py.Setup.preload() |> preloaded()
 
   # A configured one may be a string of sys.config.
@@ -520,7 +530,10 @@ defmodule Py.Erlang do
   defp name(name), do: text(name)
 
   # Text, of a name, key or path: an atom, a binary or a string.
-  defp text(text) when is_binary(text) and text != "", do: text
+  defp text(text) when is_binary(text) and text != "" do
+    if String.valid?(text), do: text, else: badarg("UTF-8 text", text)
+  end
+
   defp text(text) when is_atom(text) and text not in [nil, true, false], do: Atom.to_string(text)
 
   defp text([_ | _] = text) do
@@ -537,6 +550,12 @@ defmodule Py.Erlang do
   defp code(code) when is_binary(code), do: code
   defp code(code) when is_list(code), do: chars(code)
   defp code(other), do: badarg("Python code as a binary or a string", other)
+
+  # Code that runs where nobody waits for its error.
+  defp preload(code) do
+    code = code(code)
+    if String.valid?(code), do: code, else: badarg("UTF-8 text", code)
+  end
 
   # Code points, or bytes of UTF-8 as they come from files.
   defp chars(list) do
@@ -575,6 +594,7 @@ defmodule Py.Erlang do
       badarg(Exception.message(error))
   end
 
+  @spec badarg(String.t(), term()) :: no_return()
   defp badarg(expected, value),
     do: badarg("expected #{expected}, got: #{inspect(value, limit: 10)}")
 

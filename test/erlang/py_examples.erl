@@ -236,14 +236,7 @@ sys_config() ->
 %% 13
 numpy_from_many_processes() ->
     {ok, Ctx} = py_context:start_link(1, worker),
-    Result = py_context:exec(Ctx, <<"import numpy as np\nimport threading">>),
-    ok = with_numpy(Ctx, Result),
-    ok = py_context:stop(Ctx).
-
-%% Where it is not installed; the suite says for which Pythons it is.
-with_numpy(_Ctx, {error, {'ModuleNotFoundError', _}}) ->
-    ok;
-with_numpy(Ctx, ok) ->
+    ok = py_context:exec(Ctx, <<"import numpy as np\nimport threading">>),
     ok = py_context:exec(Ctx, <<"total = np.arange(10).sum()\ndef mean(values): return float(np.mean(values))">>),
     {ok, 45} = py_context:eval(Ctx, <<"total">>),
     {ok, [[0, 1], [2, 3]]} = py_context:eval(Ctx, <<"np.arange(4).reshape(2, 2)">>),
@@ -254,4 +247,13 @@ with_numpy(Ctx, ok) ->
     Pids = [spawn_link(fun() -> Self ! {self(), N, py_context:eval(Ctx, Work, #{n => N})} end)
             || N <- lists:seq(1, 50)],
     [receive {Pid, N, Result} -> {ok, {Thread, Sum}} = Result, true = Sum == N end || Pid <- Pids],
+    {ok, Torch} = py_context:eval(Ctx, <<"__import__('importlib.util').util.find_spec('torch') is not None">>),
+    ok = torch(Ctx, Torch),
+    ok = py_context:stop(Ctx).
+
+torch(_Ctx, false) ->
+    ok;
+torch(Ctx, true) ->
+    ok = py_context:exec(Ctx, <<"import torch">>),
+    {ok, [2.0, 4.0]} = py_context:eval(Ctx, <<"(torch.tensor([1.0, 2.0]) * 2).tolist()">>),
     ok.

@@ -3,6 +3,8 @@
 -module(py_table).
 
 -compile([export_all, nowarn_export_all]).
+%% It also calls functions as they must not be called.
+-dialyzer([no_return, no_contracts, no_fail_call, no_unused]).
 
 -pending([
     %% streams

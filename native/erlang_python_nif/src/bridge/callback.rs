@@ -169,8 +169,7 @@ pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> 
     innermost(caller).or_else(|| callers().iter().find_map(innermost))
 }
 
-/// Names of registered functions: what `erlang.<name>` finds; and whether they were registered by the Erlang API, whose
-/// dialect their arguments and values then have, whoever called Python.
+/// Names of registered functions: what `erlang.<name>` finds; and whether the Erlang API has registered them.
 static NAMES: LazyLock<RwLock<HashMap<String, bool>>> = LazyLock::new(RwLock::default);
 
 fn names() -> RwLockWriteGuard<'static, HashMap<String, bool>> {
@@ -190,18 +189,18 @@ pub fn clear_registered() {
     names().clear();
 }
 
-/// The dialect of the function registered under that name; `None` when there is none.
+/// Whether the Erlang API has registered the function of that name; `None` when there is none.
 fn registered(name: &Obj) -> PyResult<Option<bool>> {
     let names = NAMES.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     Ok(names.get(name.as_utf8()?).copied())
 }
 
-/// The dialect that a target has by itself: functions that are objects have that of the request.
+/// Functions of the Erlang API have values of its dialect, whoever called Python; others those of the request (`None`).
 fn dialect_of(target: &Obj) -> PyResult<Option<bool>> {
     // SAFETY: attached.
     match unsafe { ffi::PyUnicode_Check(target.as_ptr()) } {
         0 => Ok(None),
-        _ => registered(target),
+        _ => Ok(registered(target)?.filter(|erlang| *erlang)),
     }
 }
 

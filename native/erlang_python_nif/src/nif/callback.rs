@@ -5,8 +5,7 @@ use rustler::{Env, Term};
 use crate::bridge::callback;
 use crate::runtime::request::RequestRef;
 
-/// Tells Python that there is a function of that name, which takes and returns values of the Erlang dialect or the Elixir
-/// one.
+/// Tells Python that there is a function of that name, and whether the Erlang API has registered it.
 #[rustler::nif]
 fn set_registered(name: String, erlang: bool) -> rustler::Atom {
     callback::set_registered(name, erlang);
