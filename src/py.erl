@@ -8,10 +8,10 @@ Python from Erlang.
 ```erlang
 1> py:call(math, sqrt, [16]).
 {ok,4.0}
-2> py:eval(<<"x * 2">>, #{x => 21}).
-{ok,42}
-3> py:call(builtins, int, [<<"four">>]).
-{error,{'ValueError',\"invalid literal for int() with base 10: 'four'\"}}
+2> py:call(builtins, sorted, [[3, 1, 2]], #{reverse => true}).
+{ok,[3,2,1]}
+3> py:call(math, sqrt, [-1]).
+{error,{'ValueError',_}}
 ```
 
 Modules and functions are atoms, binaries or strings, and may be dotted: `py:call('os.path', join, [a, b])`. Code is a

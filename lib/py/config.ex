@@ -66,31 +66,37 @@ defmodule Py.Config do
     )
   end
 
-  defp check!(:num_contexts, nil), do: System.schedulers_online()
-  defp check!(:max_concurrent, nil), do: System.schedulers_online() * 2 + 1
-  defp check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
-  defp check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
-  defp check!(:wait, :infinity), do: :infinity
-  defp check!(:max_state_entries, :infinity), do: nil
+  @doc "All settings."
+  @spec keys() :: [atom()]
+  def keys, do: Keyword.keys(@defaults)
 
-  defp check!(key, value)
-       when key in [:max_concurrent, :max_queue, :max_state_entries] and is_integer(value) and
-              value > 0,
-       do: value
+  @doc "The value that a setting stands for; raises `ArgumentError` for a wrong one."
+  @spec check!(atom(), term()) :: term()
+  def check!(:num_contexts, nil), do: System.schedulers_online()
+  def check!(:max_concurrent, nil), do: System.schedulers_online() * 2 + 1
+  def check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
+  def check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
+  def check!(:wait, :infinity), do: :infinity
+  def check!(:max_state_entries, :infinity), do: nil
 
-  defp check!(key, value)
-       when key in [:num_contexts, :spin_us, :wait] and is_integer(value) and value >= 0,
-       do: value
+  def check!(key, value)
+      when key in [:max_concurrent, :max_queue, :max_state_entries] and is_integer(value) and
+             value > 0,
+      do: value
 
-  defp check!(key, value) when key in [:preload, :python, :venv] and is_binary(value), do: value
+  def check!(key, value)
+      when key in [:num_contexts, :spin_us, :wait] and is_integer(value) and value >= 0,
+      do: value
 
-  defp check!(key, value) when key in [:preload, :python, :venv] and is_list(value),
+  def check!(key, value) when key in [:preload, :python, :venv] and is_binary(value), do: value
+
+  def check!(key, value) when key in [:preload, :python, :venv] and is_list(value),
     do: List.to_string(value)
 
-  defp check!(:paths, values) when is_list(values), do: Enum.map(values, &to_string/1)
-  defp check!(:imports, values) when is_list(values), do: Enum.map(values, &import!/1)
+  def check!(:paths, values) when is_list(values), do: Enum.map(values, &to_string/1)
+  def check!(:imports, values) when is_list(values), do: Enum.map(values, &import!/1)
 
-  defp check!(key, value) do
+  def check!(key, value) do
     raise ArgumentError,
           "invalid configuration: config :erlang_python, #{key}: #{inspect(value)}; expected #{expected(key)}"
   end
