@@ -3,6 +3,7 @@
 //! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
 //! the producer's side and a reschedule on the consumer's, several times the price of a short call.
 
+use super::patience::Spinning;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -115,6 +116,11 @@ impl<T> Queue<T> {
         self.len.load(Ordering::SeqCst)
     }
 
+    /// Whether the consumer sleeps: waking it takes longer than a short item.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -179,6 +185,10 @@ impl<T> Items<T> {
     }
 }
 
+/// After so long the thread that is waited for may be waiting for this very processor: yield it between looks. Not sooner,
+/// because work that comes during the system call waits for its end.
+const POLITE_AFTER: Duration = Duration::from_micros(5);
+
 /// How long to spin before parking. A spin that was in vain halves the next one, a useful one restores it.
 pub struct Spin {
     max: Duration,
@@ -206,7 +216,8 @@ impl Spin {
         }
         let budget = self.max / (1 << self.misses);
         let start = Instant::now();
-        while start.elapsed() < budget {
+        let spinning = Spinning::begin();
+        loop {
             for _ in 0..32 {
                 if ready() {
                     self.misses = 0;
@@ -214,11 +225,15 @@ impl Spin {
                 }
                 std::hint::spin_loop();
             }
-            // The thread we wait for may be waiting for this very processor.
-            std::thread::yield_now();
+            let spent = start.elapsed();
+            if spent >= budget {
+                self.misses += 1;
+                return false;
+            }
+            if spent >= POLITE_AFTER || spinning.crowded() {
+                std::thread::yield_now();
+            }
         }
-        self.misses += 1;
-        false
     }
 }
 

@@ -10,8 +10,9 @@ use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 use super::interpreter::Mode;
 use super::request::{OwnedTermEnv, RequestRef};
 use super::watchdog;
-use crate::core::counters::Counters;
+use crate::core::patience::Patience;
 use crate::core::queue::Queue;
+use crate::core::stats::{ContextStats, InterpStats, Registry};
 
 /// Handles of objects that Elixir forgot, waiting for a thread of their interpreter to release them.
 ///
@@ -40,6 +41,9 @@ pub struct Interp {
     pub id: u64,
     pub bin: ReleaseBin,
     pub ended: AtomicBool,
+    pub stats: InterpStats,
+    /// Its garbage collector reports to us.
+    pub watched: AtomicBool,
 }
 
 impl Interp {
@@ -56,6 +60,9 @@ impl Interp {
         }
     }
 }
+
+/// What the contexts of this VM tell about themselves.
+pub static CONTEXTS: Registry = Registry::new();
 
 /// Settings of one context.
 pub struct Settings {
@@ -76,7 +83,9 @@ pub struct Shared {
     pub settings: Settings,
     pub interp: Arc<Interp>,
     pub queue: Queue<RequestRef>,
-    pub counters: Counters,
+    pub stats: Arc<ContextStats>,
+    /// Whether callers look for their outcome before they wait for a message.
+    pub patience: Patience,
     /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
@@ -103,7 +112,8 @@ impl Shared {
             interp: Interp::for_mode(settings.mode),
             settings,
             queue: Queue::default(),
-            counters: Counters::default(),
+            stats: CONTEXTS.add(),
+            patience: Patience::default(),
             load: AtomicUsize::new(0),
             stack: Mutex::default(),
             turn: AtomicU64::new(0),
@@ -120,13 +130,19 @@ impl Shared {
         self.load.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a request in unless the bound is reached. Undone by `leave`.
-    pub fn enter(&self) -> bool {
-        let entered = self.load.fetch_add(1, Ordering::Relaxed) < self.settings.max_queue;
-        if !entered {
+    /// Counts a request in unless the bound is reached. Undone by `leave`. How many there were before it.
+    pub fn enter(&self) -> Option<usize> {
+        let before = self.load.fetch_add(1, Ordering::Relaxed);
+        if before >= self.settings.max_queue {
             self.leave();
+            return None;
         }
-        entered
+        Some(before)
+    }
+
+    /// Whether the outcome of a short call is likely to be there in a few microseconds.
+    pub fn is_quick(&self) -> bool {
+        !self.settings.spin.is_zero() && !self.queue.is_parked() && self.patience.pays()
     }
 
     pub fn leave(&self) {
@@ -183,6 +199,12 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        CONTEXTS.retire(&self.stats);
+    }
+}
+
 /// Locks, also after a panic elsewhere: what these mutexes guard is consistent between any two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -218,9 +240,21 @@ pub struct ObjectHandle {
 #[rustler::resource_impl]
 impl Resource for ObjectHandle {}
 
+/// Handles that Elixir has not forgotten.
+pub static HANDLES: AtomicUsize = AtomicUsize::new(0);
+
+impl ObjectHandle {
+    /// Takes over a reference that a thread of `interp` owns.
+    pub fn new(interp: Arc<Interp>, object: usize) -> Self {
+        HANDLES.fetch_add(1, Ordering::Relaxed);
+        ObjectHandle { interp, object }
+    }
+}
+
 impl Drop for ObjectHandle {
     /// Runs on schedulers: only submits.
     fn drop(&mut self) {
+        HANDLES.fetch_sub(1, Ordering::Relaxed);
         if !self.interp.ended.load(Ordering::Acquire) {
             self.interp.bin.add(self.object);
             watchdog::nudge();

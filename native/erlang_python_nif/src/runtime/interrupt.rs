@@ -71,11 +71,11 @@ fn finished(id: u64) {
 /// the stack's top, and then any exception that came too late, while it holds the same GIL: see `clear_late`.
 fn hit(context: &Arc<Shared>, request: &RequestRef) {
     let stack = lock(&context.stack);
-    if stack.last().is_some_and(|running| running.as_c_arg() == request.as_c_arg()) {
+    if stack.last().is_some_and(|running| Arc::ptr_eq(running, request)) {
         if request.callback.interrupt() {
             // No bytecode runs: the waiting thread raises the exception when it sees the mark.
             request.interrupted.store(true, SeqCst);
-            Counters::bump(&context.counters.interrupts);
+            Counters::bump(&context.stats.counters.interrupts);
             context.queue.wake();
             return;
         }
@@ -83,7 +83,7 @@ fn hit(context: &Arc<Shared>, request: &RequestRef) {
         // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
         unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
         request.interrupted.store(true, SeqCst);
-        Counters::bump(&context.counters.interrupts);
+        Counters::bump(&context.stats.counters.interrupts);
     }
 }
 

@@ -2,14 +2,18 @@
 
 pub mod caches;
 pub mod context;
+pub mod echo;
 pub mod execute;
 pub mod failure;
 pub mod holder;
 pub mod host;
 pub mod interpreter;
 mod interrupt;
+pub mod observe;
+pub mod os;
 pub mod python;
 pub mod request;
+pub mod snapshot;
 mod symbols;
 pub mod thread;
 pub mod watchdog;

@@ -1,0 +1,117 @@
+//! Whether it pays to look for an answer for a moment before going to sleep until it is sent.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Learns from how it went: after some looks in vain, only one answer in many is still looked for. Shared by all who
+/// call one context; a lost update does no harm.
+#[derive(Default)]
+pub struct Patience(AtomicU32);
+
+/// Looks in vain, in a row, after which it is given up.
+const GIVE_UP: u32 = 6;
+/// Then one of so many is tried again: calls may have become short.
+const PROBE: u32 = 64;
+
+impl Patience {
+    /// Whether to look this time.
+    #[inline]
+    pub fn pays(&self) -> bool {
+        let count = self.0.load(Relaxed);
+        if count < GIVE_UP {
+            return true;
+        }
+        let probe = count >= GIVE_UP + PROBE;
+        self.0.store(if probe { GIVE_UP - 1 } else { count + 1 }, Relaxed);
+        probe
+    }
+
+    #[inline]
+    pub fn paid(&self) {
+        if self.0.load(Relaxed) != 0 {
+            self.0.store(0, Relaxed);
+        }
+    }
+
+    pub fn in_vain(&self) {
+        let count = self.0.load(Relaxed);
+        if count < GIVE_UP {
+            self.0.store(count + 1, Relaxed);
+        }
+    }
+}
+
+/// Threads that spin now.
+static SPINNING: AtomicUsize = AtomicUsize::new(0);
+
+/// One processor is left for those that the others wait for.
+static MAX_SPINNING: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1));
+
+/// The calling thread spins while this exists.
+pub struct Spinning;
+
+impl Spinning {
+    pub fn begin() -> Spinning {
+        SPINNING.fetch_add(1, Relaxed);
+        Spinning
+    }
+
+    /// Whether so many spin that they are in the way of those they wait for.
+    pub fn crowded(&self) -> bool {
+        SPINNING.load(Relaxed) > *MAX_SPINNING
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        SPINNING.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Spins until `ready`, for at most `budget`; not at all where too many spin.
+pub fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
+    if budget.is_zero() || ready() {
+        return;
+    }
+    let spinning = Spinning::begin();
+    if !spinning.crowded() {
+        spin(budget, ready);
+    }
+}
+
+fn spin(budget: Duration, ready: impl Fn() -> bool) {
+    let start = Instant::now();
+    loop {
+        for _ in 0..16 {
+            std::hint::spin_loop();
+            if ready() {
+                return;
+            }
+        }
+        if start.elapsed() > budget {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_and_tried_again() {
+        let patience = Patience::default();
+        for _ in 0..GIVE_UP {
+            assert!(patience.pays());
+            patience.in_vain();
+        }
+        assert_eq!((0..PROBE).filter(|_| patience.pays()).count(), 0);
+        assert!(patience.pays());
+        patience.in_vain();
+        assert!(!patience.pays());
+        patience.paid();
+        assert!(patience.pays() && patience.pays());
+    }
+}
