@@ -92,9 +92,11 @@ defmodule ErlangPython.MixProject do
       groups_for_modules: [
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
         Sharing: [Py.State, Py.Callback],
+        "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
         Starting: [Py.Interpreter],
-        Errors: [Py.Error, ~r/^Py\..*Error$/]
+        Errors: [Py.Error, ~r/^Py\..*Error$/],
+        Erlang: ~r/^py(_|$)/
       ]
     ]
   end

@@ -327,12 +327,15 @@ gc() -> gc(2).
 -spec gc(0..2) -> {ok, non_neg_integer()} | {error, reason()}.
 gc(Generation) -> ?PY:gc(Generation).
 
-?DOC("Has Python's `tracemalloc` trace allocations, in the interpreter that serves the calling process.").
--spec tracemalloc_start() -> ok | {error, reason()}.
+?DOC("""
+Has Python's `tracemalloc` trace allocations of the main interpreter. `{error, {not_supported, owngil}}` while own-GIL contexts run;
+start none until tracing is stopped: CPython 3.14 crashes when one ends meanwhile.
+""").
+-spec tracemalloc_start() -> ok | {error, reason() | {not_supported, owngil}}.
 tracemalloc_start() -> tracemalloc_start(1).
 
 ?DOC("Like `tracemalloc_start/0`, keeping that many frames of each allocation.").
--spec tracemalloc_start(pos_integer()) -> ok | {error, reason()}.
+-spec tracemalloc_start(pos_integer()) -> ok | {error, reason() | {not_supported, owngil}}.
 tracemalloc_start(Frames) -> ?PY:tracemalloc_start(Frames).
 
 ?DOC("Ends what `tracemalloc_start/1` began.").

@@ -5,13 +5,6 @@ defmodule ErlangApiTest do
   @modules [:py, :py_context, :py_context_router, :py_semaphore, :py_state, :py_callback] ++
              [:py_preload, :py_import, :py_logger, :py_nif]
 
-  setup do
-    on_exit(fn ->
-      Py.State.clear()
-      Py.Callback.unregister("table_f")
-    end)
-  end
-
   test "what is exported is what the table has" do
     exported =
       for module <- @modules,
@@ -31,6 +24,24 @@ defmodule ErlangApiTest do
       {:function, _at, ^row, 0, clauses} = List.keyfind(forms, row, 2)
       assert {row, calls?(clauses, module, name, arity)} == {row, true}
     end
+  end
+
+  test "no function calls one that does not exist" do
+    Mix.ensure_application!(:tools)
+    {:ok, xref} = :xref.start([])
+    :xref.set_default(xref, warnings: false)
+    :xref.set_library_path(xref, :code_path)
+
+    {:ok, _modules} =
+      :py
+      |> :code.which()
+      |> Path.dirname()
+      |> to_charlist()
+      |> then(&:xref.add_directory(xref, &1))
+
+    assert :xref.analyze(xref, :undefined_function_calls) == {:ok, []}
+    assert :xref.analyze(xref, :deprecated_function_calls) == {:ok, []}
+    :xref.stop(xref)
   end
 
   test "every function has a specification and documentation" do
@@ -90,6 +101,7 @@ for mode <- Py.Case.modes() do
 
     @mode mode
     setup_all do: Py.Test.Pool.default_pool(@mode)
+    setup do: on_exit(&Py.State.clear/0)
 
     for {row, 0} <- :py_table.module_info(:exports), Atom.to_string(row) =~ "/" do
       @row row

@@ -473,8 +473,11 @@ defmodule Py.Erlang do
 
   def gc(generation), do: guarded(fn -> Py.gc(generation, dialect: :erlang) end)
 
+  # Tracing is one for the process, and CPython 3.14 crashes when an own-GIL interpreter ends meanwhile.
   def tracemalloc_start(frames) when is_integer(frames) and frames > 0 do
-    done(call(:tracemalloc, :start, [frames]))
+    if Enum.any?(Context.list(), &(context_info(&1, :mode) == {:ok, :owngil})),
+      do: {:error, {:not_supported, :owngil}},
+      else: done(call(:tracemalloc, :start, [frames]))
   end
 
   def tracemalloc_start(other), do: badarg("a positive number of frames", other)

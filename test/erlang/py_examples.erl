@@ -120,6 +120,7 @@ semaphore() ->
     Max = py_semaphore:max_concurrent(),
     Max = erlang:system_info(schedulers_online) * 2 + 1,
     0 = py_semaphore:current(),
+    %% For another machine, say.
     ok = py_semaphore:set_max_concurrent(50),
     50 = py_semaphore:max_concurrent(),
     ok = py_semaphore:set_max_concurrent(2),

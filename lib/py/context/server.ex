@@ -55,7 +55,7 @@ defmodule Py.Context.Server do
   @impl true
   def init(options) do
     # Contexts end before their supervisor does: see Py.Application.prep_stop/1.
-    if Application.get_env(:erlang_python, :stopping), do: :ignore, else: start(options)
+    if Py.Application.stopping?(), do: :ignore, else: start(options)
   end
 
   defp start(options) do
