@@ -5,6 +5,8 @@ defmodule DocsTest do
 
   alias Py.Test.Docs
 
+  @moduletag :capture_log
+
   setup do
     limit = Py.Semaphore.max_concurrent()
 

@@ -99,6 +99,7 @@ for mode <- Py.Case.modes() do
     # The rows of the table, with a default pool of this mode.
     use ExUnit.Case, async: false
 
+    @moduletag :capture_log
     @mode mode
     setup_all do: Py.Test.Pool.default_pool(@mode)
     setup do: on_exit(&Py.State.clear/0)

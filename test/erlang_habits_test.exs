@@ -7,6 +7,8 @@ defmodule ErlangHabitsTest do
 
   alias Py.Test.Peer
 
+  @moduletag :capture_log
+
   @junk [
           42.5,
           -1,

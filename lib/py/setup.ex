@@ -32,7 +32,7 @@ defmodule Py.Setup do
   @spec add_paths([Path.t()], keyword()) :: :ok | {:error, term()}
   def add_paths(paths, options \\ []) when is_list(paths) do
     check!(options)
-    paths = Enum.map(paths, &(&1 |> to_string() |> Path.expand()))
+    paths = paths |> Enum.map(&(&1 |> to_string() |> Path.expand())) |> Enum.uniq()
     Config.update(:paths, &Enum.uniq(&1 ++ paths))
     each_interpreter(&Py.call(&1, "erlang._setup", :add_paths, [paths], options))
   end
