@@ -101,7 +101,11 @@ for mode <- Py.Case.modes() do
 
     @moduletag :capture_log
     @mode mode
-    setup_all do: Py.Test.Pool.default_pool(@mode)
+    setup_all do
+      Py.Test.Interpreter.keep_path()
+      Py.Test.Pool.default_pool(@mode)
+    end
+
     setup do: on_exit(&Py.State.clear/0)
 
     for {row, 0} <- :py_table.module_info(:exports), Atom.to_string(row) =~ "/" do

@@ -139,6 +139,7 @@ defmodule ErlangHabitsTest do
 
   describe "wrong types" do
     setup do
+      Py.Test.Interpreter.keep_path()
       {:ok, ctx} = :py_context.new(%{})
       {:ok, env} = :py_context.create_local_env(ctx)
       {:ok, object} = :py.call(ctx, :builtins, :list, [], %{return: :ref})

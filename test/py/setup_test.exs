@@ -7,6 +7,8 @@ defmodule Py.SetupTest do
   alias Py.Setup
 
   setup do
+    Py.Test.Interpreter.keep_path()
+
     on_exit(fn ->
       Setup.clear_imports()
       Setup.clear_paths()
