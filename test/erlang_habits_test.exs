@@ -211,7 +211,9 @@ defmodule ErlangHabitsTest do
           :error, reason -> {reason, __STACKTRACE__}
         end
 
-      assert Py.Erlang.format_error(:badarg, stack) == %{general: "expected a list, got: 16"}
+      assert Py.Erlang.Arguments.format_error(:badarg, stack) == %{
+               general: "expected a list, got: 16"
+             }
     end
   end
 

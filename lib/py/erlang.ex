@@ -1,14 +1,13 @@
 defmodule Py.Erlang do
   @moduledoc false
-  # What the Erlang modules of src/ delegate to: takes arguments in the forms of COMPAT.md, has them run in the Erlang dialect,
+  # What the Erlang modules of src/ delegate to: takes their arguments in all forms, has work run in the Erlang dialect,
   # and gives the results their shapes. A wrong argument is `badarg`, before anything is sent.
+
+  import Py.Erlang.Arguments
 
   alias Py.{Boundary, Context, Options, Response, Router}
 
   @timeout 30_000
-  @max_timeout 4_294_967_295
-
-  defguardp is_pool(term) when is_atom(term) and term not in [nil, true, false]
 
   ## Calls
 
@@ -348,18 +347,18 @@ defmodule Py.Erlang do
   ## State
 
   def state_fetch(key) do
-    with :error <- Py.State.fetch(key(key)), do: {:error, :not_found}
+    with :error <- Py.State.fetch(text(key)), do: {:error, :not_found}
   end
 
-  def state_store(key, value), do: Py.State.put(key(key), value)
+  def state_store(key, value), do: Py.State.put(text(key), value)
 
   def state_remove(key) do
-    _was_there = Py.State.delete(key(key))
+    _was_there = Py.State.delete(text(key))
     :ok
   end
 
   def state_incr(key, by) when is_integer(by) do
-    case Py.State.add(key(key), by) do
+    case Py.State.add(text(key), by) do
       {:ok, sum} -> sum
       {:error, :full} -> {:error, :full}
       {:error, :not_an_integer} -> badarg("the key of an integer", key)
@@ -526,87 +525,4 @@ defmodule Py.Erlang do
   defp flat(other), do: other
 
   defp died(reason), do: {:error, {:context_died, reason}}
-
-  ## Arguments
-
-  defp name(name) when is_atom(name) and name not in [nil, true, false], do: name
-  defp name(name), do: text(name)
-
-  # Text, of a name, key or path: an atom, a binary or a string.
-  defp text(text) when is_binary(text) and text != "" do
-    if String.valid?(text), do: text, else: badarg("UTF-8 text", text)
-  end
-
-  defp text(text) when is_atom(text) and text not in [nil, true, false], do: Atom.to_string(text)
-
-  defp text([_ | _] = text) do
-    case chars(text) do
-      "" -> badarg("a name", text)
-      text -> text
-    end
-  end
-
-  defp text(other), do: badarg("a name as an atom, a binary or a string", other)
-
-  defp key(key), do: text(key)
-
-  defp code(code) when is_binary(code), do: code
-  defp code(code) when is_list(code), do: chars(code)
-  defp code(other), do: badarg("Python code as a binary or a string", other)
-
-  # Code that runs where nobody waits for its error.
-  defp preload(code) do
-    code = code(code)
-    if String.valid?(code), do: code, else: badarg("UTF-8 text", code)
-  end
-
-  # Code points, or bytes of UTF-8 as they come from files.
-  defp chars(list) do
-    :unicode.characters_to_binary(list)
-  rescue
-    ArgumentError -> badarg("text", list)
-  else
-    text when is_binary(text) -> text
-    _invalid -> badarg("text", list)
-  end
-
-  defp list(list) when is_list(list) and length(list) >= 0, do: list
-  defp list(other), do: badarg("a list", other)
-
-  defp map(map) when is_map(map), do: map
-  defp map(other), do: badarg("a map", other)
-
-  defp settings(settings, allowed) do
-    case Map.keys(map(settings)) -- allowed do
-      [] -> settings
-      [unknown | _] -> badarg("one of the options #{inspect(allowed)}", unknown)
-    end
-  end
-
-  defp pid(pid) when is_pid(pid), do: pid
-  defp pid(other), do: badarg("a context", other)
-
-  defp timeout(:infinity), do: :infinity
-  defp timeout(ms) when is_integer(ms) and ms >= 0 and ms <= @max_timeout, do: ms
-  defp timeout(other), do: badarg("milliseconds or infinity", other)
-
-  defp guarded(work) do
-    work.()
-  rescue
-    error in [ArgumentError, FunctionClauseError] ->
-      badarg(Exception.message(error))
-  end
-
-  @spec badarg(String.t(), term()) :: no_return()
-  defp badarg(expected, value),
-    do: badarg("expected #{expected}, got: #{inspect(value, limit: 10)}")
-
-  @spec badarg(String.t()) :: no_return()
-  defp badarg(text),
-    do: :erlang.error(:badarg, :none, error_info: %{module: __MODULE__, cause: text})
-
-  # For the shell and for reports: see erl_error.
-  def format_error(:badarg, [{_module, _function, _arity, info} | _]) do
-    %{general: Keyword.get(info, :error_info, %{})[:cause] || "bad argument"}
-  end
 end
