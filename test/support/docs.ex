@@ -14,7 +14,7 @@ defmodule Py.Test.Docs do
 
   Blocks of one language in one file run in their order in one process; Erlang and Python blocks share their variables. A block
   after the line `<!-- compile only -->` is only compiled; text after `compile only:` is Elixir code to compile it with, such as
-  `import Plug.Conn`.
+  `import Plug.Conn`. Code with `def` or `use` is compiled in a module, other code in a function.
 
   In expected values of Erlang `_` stands for anything, and `** exception error: bad argument` for the error `badarg`. A string
   may be written as such.
@@ -83,7 +83,7 @@ defmodule Py.Test.Docs do
     code = "#{prelude}\n#{block.code}"
 
     wrapped =
-      if code =~ ~r/^defp? /m,
+      if code =~ ~r/^\s*(defp?|use) /m,
         do: "defmodule Py.Test.Docs.Block do\n#{code}\nend",
         else: "fn ->\n#{code}\nend"
 
