@@ -16,6 +16,7 @@ defmodule ErlangPython.MixProject do
       description: "CPython inside the BEAM: call Python from Elixir and Erlang, and back",
       source_url: @source_url,
       elixirc_paths: elixirc_paths(Mix.env()),
+      erlc_paths: erlc_paths(Mix.env()),
       erlc_options: [:debug_info, :warnings_as_errors],
       start_permanent: Mix.env() == :prod,
       deps: deps(),
@@ -31,6 +32,9 @@ defmodule ErlangPython.MixProject do
       extra_applications: [:logger | if(@hex?, do: [], else: [:telemetry])]
     ]
   end
+
+  defp erlc_paths(:test), do: ["src", "test/erlang"]
+  defp erlc_paths(_env), do: ["src"]
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]
   defp elixirc_paths(_env), do: ["lib"]
@@ -88,9 +92,11 @@ defmodule ErlangPython.MixProject do
       groups_for_modules: [
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
         Sharing: [Py.State, Py.Callback],
+        "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
         Starting: [Py.Interpreter],
-        Errors: [Py.Error, ~r/^Py\..*Error$/]
+        Errors: [Py.Error, ~r/^Py\..*Error$/],
+        Erlang: ~r/^py(_|$)/
       ]
     ]
   end

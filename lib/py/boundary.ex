@@ -19,6 +19,7 @@ defmodule Py.Boundary do
   @async 16
   @routed 32
   @look 64
+  @inherit 256
 
   # How often an outcome is looked for after other processes had their turn.
   @looks 6
@@ -191,14 +192,14 @@ defmodule Py.Boundary do
     do: failure(reason, options)
 
   @doc """
-  Submits without waiting. Replies go to `caller` as `{ref, result}`, and are for `result/2`.
+  Submits without waiting. Replies go to `receiver` as `{ref, result}`, and are for `result/2`; of a `:cast` only failures.
   """
-  @spec submit(operation(), Options.t(), pid()) ::
+  @spec submit(operation(), Options.t(), pid(), :async | :cast) ::
           {:ok, reference(), Native.request()} | {:error, term()}
-  def submit(operation, options, caller \\ self()) do
-    with {:ok, operation} <- Py.Encoder.Prepare.operation(operation),
+  def submit(operation, options, receiver \\ self(), kind \\ :async) do
+    with {:ok, operation} <- prepare(operation, options),
          {:ok, context, namespace} <- route(operation, options) do
-      submit_to(context, operation, namespace, options, caller)
+      submit_to(context, operation, namespace, options, receiver, kind)
     else
       {:remote, context} -> failure(remote_async(context), options)
       {:error, error} -> failure(error, options)
@@ -209,19 +210,23 @@ defmodule Py.Boundary do
   @spec submit_to(Native.context(), operation(), Options.t()) ::
           {:ok, reference(), Native.request()} | {:error, term()}
   def submit_to(context, operation, options) do
-    case Py.Encoder.Prepare.operation(operation) do
-      {:ok, operation} -> submit_to(context, operation, self(), options, self())
+    case prepare(operation, options) do
+      {:ok, operation} -> submit_to(context, operation, self(), options, self(), :async)
       {:error, error} -> failure(error, options)
     end
   end
 
-  defp submit_to(context, operation, namespace, options, caller) do
+  # Structs are maps in the Erlang dialect.
+  defp prepare(operation, %{dialect: :erlang}), do: {:ok, operation}
+  defp prepare(operation, _options), do: Py.Encoder.Prepare.operation(operation)
+
+  defp submit_to(context, operation, namespace, options, receiver, kind) do
     ref = make_ref()
     deadline = deadline(options.timeout)
     {names, flags} = scope(namespace, flags(options))
-    flags = flags + @async + if(caller == self(), do: 0, else: @cast)
+    flags = flags + @async + if(kind == :cast, do: @cast, else: 0)
 
-    case Native.submit(context, caller, ref, operation, names, flags, deadline, callers()) do
+    case Native.submit(context, receiver, ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) -> {:ok, ref, request}
       refused -> failure(refused, options)
     end
@@ -252,6 +257,7 @@ defmodule Py.Boundary do
 
   # What a callback calls without naming a context runs where the Python code runs that called it: the native side knows.
   defp scope({:default, pid}, flags), do: {pid, flags + @routed}
+  defp scope({:process, pid}, flags), do: {pid, flags + @inherit}
   defp scope(namespace, flags), do: {namespace, flags}
 
   defp flags(%{dialect: :elixir, return: :term, wait: wait}) when wait != 0, do: 0
@@ -280,13 +286,16 @@ defmodule Py.Boundary do
   defp route(_operation, %{context: pid}) when is_pid(pid) and node(pid) != node(),
     do: {:remote, pid}
 
-  defp route(_operation, %{context: context}) do
+  defp route(_operation, %{context: context} = options) do
     if is_atom(context) and Router.pool?(context) do
       routed(Router.pick(context))
     else
-      with {:ok, native} <- Context.lookup(context), do: {:ok, native, :context}
+      with {:ok, native} <- Context.lookup(context), do: {:ok, native, explicit(options)}
     end
   end
+
+  defp explicit(%{namespace: :context}), do: :context
+  defp explicit(%{namespace: :process}), do: {:process, self()}
 
   defp routed({:ok, context}), do: {:ok, context, self()}
   defp routed({:default, context}), do: {:ok, context, {:default, self()}}
@@ -318,6 +327,15 @@ defmodule Py.Boundary do
   def exception({:exception, {description, object}}) when is_tuple(description),
     do: Py.Error.from_description(description, object)
 
+  # In the Erlang dialect, of work that nobody waits for.
+  def exception({:exception, {class, text}}) when is_list(text) do
+    %Py.Error{
+      type: to_string(class),
+      message: List.to_string(text),
+      bases: ["builtins.#{class}"]
+    }
+  end
+
   def exception({:exception, class}) do
     %Py.Error{
       type: class,
@@ -346,17 +364,20 @@ defmodule Py.Boundary do
 
   def exception(:wrong_interpreter), do: %Py.ContextError{reason: :wrong_interpreter}
 
-  # The shapes of the Erlang API.
-  defp erlang_reason({:exception, {:StopIteration, _text}}), do: {:stop_iteration, :none}
-  defp erlang_reason({:exception, {:KeyboardInterrupt, _text}}), do: :interrupted
-  defp erlang_reason({:exception, {class, text}}), do: {class, text}
-  defp erlang_reason({:timeout, _timeout}), do: :timeout
-  defp erlang_reason({:overloaded, _current, _max} = reason), do: reason
-  defp erlang_reason(reason) when reason in [:timeout, :interrupted], do: reason
+  @doc "The reason of a failure as the Erlang API has it."
+  @spec erlang_reason(term()) :: term()
+  def erlang_reason({:exception, {:StopIteration, _text}}), do: {:stop_iteration, :none}
+  def erlang_reason({:exception, {:KeyboardInterrupt, _text}}), do: :interrupted
+  def erlang_reason({:exception, {class, text}}), do: {class, text}
+  def erlang_reason({:timeout, _timeout}), do: :timeout
+  def erlang_reason({:overloaded, _current, _max} = reason), do: reason
+  def erlang_reason(reason) when reason in [:timeout, :interrupted], do: reason
 
-  defp erlang_reason(reason) do
+  def erlang_reason(reason) do
     case exception(reason) do
       %Py.ContextError{reason: reason} -> {:context_died, reason}
+      %Py.OverloadedError{current: current, max: max} -> {:overloaded, current, max}
+      %Py.TimeoutError{} -> :timeout
       %Py.ConversionError{} = error -> {:conversion_error, to_charlist(Exception.message(error))}
     end
   end

@@ -28,7 +28,10 @@ defmodule Py.Callback do
 
   alias Py.Native
 
-  @typedoc "How a function takes its arguments: spread over its parameters, or as one list, as Erlang's `py` does."
+  @typedoc """
+  How a function takes its arguments: spread over its parameters, or as one list of values in the Erlang dialect, as
+  `py:register_function` does.
+  """
   @type style :: :spread | :list
 
   @doc """
@@ -45,7 +48,7 @@ defmodule Py.Callback do
     end
 
     :ets.insert(__MODULE__, {name, style, fun})
-    Native.set_registered(name, true)
+    Native.set_registered(name, style == :list)
   end
 
   @doc "Forgets the function registered under `name`."
@@ -53,7 +56,7 @@ defmodule Py.Callback do
   def unregister(name) do
     name = name!(name)
     :ets.delete(__MODULE__, name)
-    Native.set_registered(name, false)
+    Native.clear_registered_name(name)
   end
 
   @doc """
@@ -70,6 +73,35 @@ defmodule Py.Callback do
     end
   end
 
+  @doc """
+  Runs the function registered under `name`, as Python would.
+
+      iex> Py.Callback.register("twice", fn n -> 2 * n end)
+      iex> Py.Callback.execute("twice", [4])
+      {:ok, 8}
+      iex> Py.Callback.unregister("twice")
+      iex> Py.Callback.execute("twice", [4])
+      {:error, {:not_found, "twice"}}
+
+  When the function fails: `{:error, {kind, reason, stacktrace}}`, as in `catch kind, reason`.
+  """
+  @spec execute(atom() | String.t(), [term()]) ::
+          {:ok, term()}
+          | {:error, {:not_found, atom() | String.t()}}
+          | {:error, {:error | :exit | :throw, term(), Exception.stacktrace()}}
+  def execute(name, args) when is_list(args) do
+    case lookup(name) do
+      {:ok, {style, fun}} -> attempt(fun, style, args)
+      :error -> {:error, {:not_found, name}}
+    end
+  end
+
+  defp attempt(fun, style, args) do
+    {:ok, apply_fun(fun, style, args)}
+  catch
+    kind, reason -> {:error, {kind, reason, __STACKTRACE__}}
+  end
+
   defp name!(name) when is_binary(name) and name != "", do: name
   defp name!(name) when is_atom(name) and name not in [nil, true, false], do: Atom.to_string(name)
 
@@ -82,7 +114,7 @@ defmodule Py.Callback do
           {:ok, term()} | {:error, String.t(), String.t(), String.t()}
   def run(target, args) do
     with {:ok, {style, fun}} <- resolve(target),
-         {:ok, value} <- Py.Encoder.Prepare.value(apply_fun(fun, style, Tuple.to_list(args))) do
+         {:ok, value} <- prepare(style, apply_fun(fun, style, Tuple.to_list(args))) do
       {:ok, value}
     else
       :error -> {:error, "error", unregistered(target), ""}
@@ -97,6 +129,10 @@ defmodule Py.Callback do
   @doc false
   def timed_out(timeout),
     do: {:error, "exit", "the call that Python runs for has timed out after #{timeout} ms", ""}
+
+  # Structs are maps in the Erlang dialect.
+  defp prepare(:list, value), do: {:ok, value}
+  defp prepare(:spread, value), do: Py.Encoder.Prepare.value(value)
 
   defp resolve(fun) when is_function(fun), do: {:ok, {:spread, fun}}
   defp resolve(name) when is_binary(name) or is_atom(name), do: lookup(name)

@@ -12,7 +12,7 @@ defmodule Py.Cast do
   @spec run(Py.Boundary.operation(), Py.Options.t()) :: :ok
   def run(operation, options) do
     with pid when is_pid(pid) <- Process.whereis(__MODULE__),
-         {:ok, _ref, _request} <- Py.Boundary.submit(operation, options, pid) do
+         {:ok, _ref, _request} <- Py.Boundary.submit(operation, options, pid, :cast) do
       :ok
     else
       nil -> log(%Py.ContextError{reason: :not_found, context: :default})

@@ -100,7 +100,10 @@ defmodule Py.Native do
   def context_load(_context), do: stub()
 
   @spec set_registered(String.t(), boolean()) :: :ok
-  def set_registered(_name, _registered), do: stub()
+  def set_registered(_name, _erlang), do: stub()
+
+  @spec clear_registered_name(String.t()) :: :ok
+  def clear_registered_name(_name), do: stub()
 
   @spec clear_registered() :: :ok
   def clear_registered, do: stub()

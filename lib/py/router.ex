@@ -49,6 +49,15 @@ defmodule Py.Router do
   @spec num_contexts(pool()) :: non_neg_integer()
   def num_contexts(pool \\ @default), do: tuple_size(slots(pool))
 
+  @doc "The mode of a pool, or `nil` when it is not started."
+  @spec mode(pool()) :: :worker | :owngil | nil
+  def mode(pool \\ @default) do
+    case slots(pool) do
+      {} -> nil
+      slots -> slots |> native(0) |> elem(1) |> Native.context_info() |> Map.fetch!(:mode)
+    end
+  end
+
   @doc """
   The pids of the contexts in a pool, in order.
 
@@ -84,7 +93,8 @@ defmodule Py.Router do
   @doc """
   Binds the calling process to a context: its calls go there, in its own namespace, until `unbind_context/0`.
 
-  `context` is a number in the default pool, whose replacement is used when it ends, or a pid.
+  `context` is a number in the default pool, whose replacement is used when it ends, or a pid. A context of yours that ends
+  is forgotten: the pool serves the process again.
   """
   @spec bind_context(pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}
   def bind_context(context), do: bind_context(@default, context)
@@ -154,6 +164,29 @@ defmodule Py.Router do
 
     Context.Server.check!(options)
     start(pool, size, strategy, [pg: pg] ++ options)
+  end
+
+  @doc """
+  Like `start_pool/3`, but a pool that is started already is fine when it has that many contexts (`nil`: any number) of that
+  `:mode` (if given): its contexts are returned. Otherwise `{:error, {:already_started, settings}}` with what it has.
+  """
+  @spec ensure_pool(pool(), pos_integer() | nil, keyword()) ::
+          {:ok, [pid()]}
+          | {:error, {:already_started, %{contexts: pos_integer(), mode: :worker | :owngil}}}
+          | {:error, Py.ContextError.t()}
+  def ensure_pool(pool, size, options \\ []) do
+    case start_pool(pool, size || Py.Config.get(:num_contexts), options) do
+      {:error, {:already_started, ^pool}} -> same_pool(pool, size, options[:mode])
+      other -> other
+    end
+  end
+
+  defp same_pool(pool, size, mode) do
+    has = %{contexts: num_contexts(pool), mode: mode(pool)}
+
+    if size in [nil, has.contexts] and mode in [nil, has.mode],
+      do: {:ok, contexts(pool)},
+      else: {:error, {:already_started, has}}
   end
 
   @doc "Stops a pool: pending calls fail with `Py.ContextError`. `{:error, :not_started}` when there is none."
@@ -272,9 +305,16 @@ defmodule Py.Router do
     case own do
       {_how, index} when strategy == :affinity and index < size -> native(slots, index)
       {:bound, index} when index < size -> native(slots, index)
-      pid when is_pid(pid) -> Context.lookup(pid)
+      pid when is_pid(pid) -> bound(pool, pid, slots, strategy, turn)
       _none when size == 0 -> not_found(pool)
       _none -> native(slots, by(strategy, pool, slots, turn))
+    end
+  end
+
+  defp bound(pool, pid, slots, strategy, turn) do
+    with {:error, _ended} <- Context.lookup(pid) do
+      unbind_context(pool)
+      choose(pool, nil, slots, strategy, turn)
     end
   end
 
@@ -311,7 +351,8 @@ defmodule Py.Router do
   # request is about objects of the main interpreter, which all worker contexts share.
   @doc false
   def other(context, namespace, options) do
-    if is_pid(namespace) or is_tuple(namespace) or (options.context == nil and options.env == nil) do
+    if is_pid(namespace) or match?({:default, _pid}, namespace) or
+         (options.context == nil and options.env == nil) do
       pool = pool_of(context) || @default
 
       case Enum.filter(Tuple.to_list(slots(pool)), &alive?(&1, context)) do

@@ -2,8 +2,8 @@ defmodule Py.Test.Peer do
   @moduledoc false
   # Another BEAM, with a Python of its own choice: one VM embeds one Python.
 
-  @doc "Starts a VM with `env` set and this project's code; stopped with the test."
-  def start(env) do
+  @doc "Starts a VM with `env` set, this project's code and further `args`; stopped with the test."
+  def start(env, args \\ []) do
     options = %{
       connection: :standard_io,
       wait_boot: 60_000,
@@ -13,15 +13,17 @@ defmodule Py.Test.Peer do
           do: {to_charlist(key), if(value, do: to_charlist(value), else: false)}
         ),
       # Failing to start is what many of these VMs are for: no reports of it.
-      args: [
-        ~c"-kernel",
-        ~c"logger_level",
-        ~c"none",
-        ~c"-logger",
-        ~c"level",
-        ~c"none",
-        ~c"-pa" | :code.get_path()
-      ]
+      args:
+        args ++
+          [
+            ~c"-kernel",
+            ~c"logger_level",
+            ~c"none",
+            ~c"-logger",
+            ~c"level",
+            ~c"none",
+            ~c"-pa" | :code.get_path()
+          ]
     }
 
     {:ok, peer, _node} = :peer.start(options)

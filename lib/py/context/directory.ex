@@ -10,6 +10,16 @@ defmodule Py.Context.Directory do
   @spec register(Py.Native.context()) :: :ok
   def register(native), do: GenServer.call(__MODULE__, {:register, self(), native})
 
+  @doc "Forgets the calling process, at once; one that is killed is forgotten soon."
+  @spec unregister() :: :ok
+  def unregister do
+    :ets.delete(__MODULE__, self())
+    :ok
+  rescue
+    # The application is not running.
+    ArgumentError -> :ok
+  end
+
   @spec fetch(pid()) :: {:ok, Py.Native.context()} | :error
   def fetch(pid) do
     {:ok, :ets.lookup_element(__MODULE__, pid, 2)}
@@ -27,7 +37,7 @@ defmodule Py.Context.Directory do
 
   @impl true
   def init(nil) do
-    {:ok, :ets.new(__MODULE__, [:named_table, :protected, read_concurrency: true])}
+    {:ok, :ets.new(__MODULE__, [:named_table, :public, read_concurrency: true])}
   end
 
   @impl true

@@ -55,7 +55,7 @@ defmodule Py.Context.Server do
   @impl true
   def init(options) do
     # Contexts end before their supervisor does: see Py.Application.prep_stop/1.
-    if Application.get_env(:erlang_python, :stopping), do: :ignore, else: start(options)
+    if Py.Application.stopping?(), do: :ignore, else: start(options)
   end
 
   defp start(options) do
@@ -69,7 +69,7 @@ defmodule Py.Context.Server do
       event(:start, id, options)
       {:ok, %{native: native, id: id, options: options, ended: false}}
     else
-      {:error, reason} -> {:stop, %Py.ContextError{reason: {:failed, reason}}}
+      {:error, reason} -> {:error, %Py.ContextError{reason: {:failed, reason}}}
     end
   end
 
@@ -92,7 +92,7 @@ defmodule Py.Context.Server do
   end
 
   defp preload(code) do
-    case Enum.map_join(Config.get(:imports), &"import #{&1}\n") <> (code || "") do
+    case Py.Setup.code() <> (code || "") do
       "" -> nil
       code -> code
     end
@@ -124,10 +124,15 @@ defmodule Py.Context.Server do
   def handle_info(_other, state), do: {:noreply, state}
 
   @impl true
-  def terminate(reason, %{ended: true} = state),
+  def terminate(reason, state) do
+    Directory.unregister()
+    finish(reason, state)
+  end
+
+  defp finish(reason, %{ended: true} = state),
     do: event(:crash, state.id, state.options, %{reason: reason})
 
-  def terminate(reason, %{native: native, id: id, options: options}) do
+  defp finish(reason, %{native: native, id: id, options: options}) do
     Native.context_stop(native)
 
     receive do

@@ -19,7 +19,7 @@ rustler::atoms! {
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events,
     // keys
-    id, mode, worker, owngil, queued, running, stuck, thread_ident, max_queue,
+    id, mode, interpreter, worker, owngil, queued, running, stuck, thread_ident, max_queue,
     calls, errors, timeouts, interrupts, orphans,
     version, own_gil, bytes,
     // structs

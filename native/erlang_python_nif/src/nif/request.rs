@@ -1,6 +1,7 @@
 //! Requests: the hot path.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustler::sys::ErlNifTerm;
@@ -55,6 +56,9 @@ fn submit<'a>(
     };
     let (shared, namespace) = match &parent {
         Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
+        Some(parent) if flags.has(Flags::INHERIT) && Arc::ptr_eq(&parent.request.context, &context.0) => {
+            (&context.0, parent.namespace.to_term(env))
+        }
         _ => (&context.0, namespace),
     };
     if shared.queue.is_closed() {
