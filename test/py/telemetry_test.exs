@@ -470,20 +470,18 @@ defmodule Py.TelemetryTest do
     end
   end
 
-  test "collections that nobody listened to are not told for long, and the reporter sleeps when there are none" do
+  test "the reporter looks for collections only while there are any" do
     reporter = Process.whereis(Py.Telemetry.Reporter)
-    Py.exec!("import gc; gc.collect()")
 
-    eventually(fn ->
-      {:message_queue_len, waiting} = Process.info(reporter, :message_queue_len)
-      waiting == 0 and Py.Native.stats_take_events() == []
-    end)
+    # Before and after it had listeners.
+    for _ <- 1..2 do
+      Py.exec!("__import__('gc').collect()")
+      eventually(fn -> :sys.get_state(reporter) == :idle end)
+      :telemetry.detach("telemetry_test")
+      listen()
+    end
 
-    {:reductions, before} = Process.info(reporter, :reductions)
-    refute_receive :anything, 300
-    assert Process.info(reporter, :reductions) == {:reductions, before}
-    listen()
-    Py.exec!("gc.collect()")
+    Py.exec!("__import__('gc').collect()")
     assert_receive {:gc, :run, _, _}, 5_000
   end
 
@@ -536,7 +534,10 @@ defmodule Py.TelemetryTest do
       for metric <- metrics do
         assert metric.event_name in Py.Telemetry.events()
         {_, measurements, metadata} = Enum.find(measured, &(elem(&1, 0) == metric.event_name))
-        assert is_number(measure(metric.measurement, measurements)), inspect(metric.name)
+        value = measure(metric.measurement, measurements)
+        # Known while there is one interpreter only.
+        optional = List.last(metric.name) == :allocated_blocks
+        assert is_number(value) or (optional and value == nil), inspect(metric.name)
         assert metric.tags -- Map.keys(metadata) == [], inspect(metric.name)
       end
     end

@@ -17,18 +17,20 @@ defmodule Py.Telemetry.Reporter do
   @impl true
   def init(nil) do
     Native.stats_subscribe()
-    {:ok, nil}
+    {:ok, :idle}
   end
 
+  # The state is `:idle`, to be told of the next event, or `:looking`, with a timer.
   @impl true
-  def handle_info(look, state) when look in [:py_events, :look] do
+  def handle_info(look, _state) when look in [:py_events, :look] do
     case Native.stats_take_events() do
-      # We are told of the next one.
-      [] -> :ok
-      events -> Process.send_after(self(), :look, emit(events))
-    end
+      [] ->
+        {:noreply, :idle}
 
-    {:noreply, state}
+      events ->
+        Process.send_after(self(), :look, emit(events))
+        {:noreply, :looking}
+    end
   end
 
   def handle_info(_other, state), do: {:noreply, state}
