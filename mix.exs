@@ -46,6 +46,7 @@ defmodule ErlangPython.MixProject do
       {:telemetry, "~> 1.0"},
       {:rustler_precompiled, "~> 0.8"},
       {:rustler, "~> 0.37", optional: true, runtime: false},
+      {:telemetry_metrics, "~> 0.6 or ~> 1.0", optional: true},
       {:phoenix_live_dashboard, "~> 0.8", optional: true},
       {:dialyxir, "~> 1.4", only: :dev, runtime: false},
       {:ex_doc, "~> 0.34", only: :dev, runtime: false},
@@ -94,6 +95,7 @@ defmodule ErlangPython.MixProject do
         Sharing: [Py.State, Py.Callback],
         "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
+        Watching: [Py.Stats, Py.Telemetry],
         Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/],
         Erlang: ~r/^py(_|$)/

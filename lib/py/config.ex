@@ -13,6 +13,7 @@ defmodule Py.Config do
     preload: nil,
     python: nil,
     spin_us: 50,
+    telemetry: true,
     venv: nil,
     wait: nil
   ]
@@ -29,6 +30,7 @@ defmodule Py.Config do
           preload: String.t() | nil,
           python: String.t() | nil,
           spin_us: non_neg_integer(),
+          telemetry: boolean(),
           venv: Path.t() | nil,
           wait: timeout() | nil
         }
@@ -38,7 +40,8 @@ defmodule Py.Config do
   def load do
     config =
       for {key, default} <- @defaults, into: %{} do
-        {key, check!(key, Application.get_env(:erlang_python, key) || default)}
+        value = Application.get_env(:erlang_python, key)
+        {key, check!(key, if(value == nil, do: default, else: value))}
       end
 
     # Not of the environment: see Py.Logging.
@@ -77,6 +80,7 @@ defmodule Py.Config do
   def check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
   def check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
   def check!(:wait, :infinity), do: :infinity
+  def check!(:telemetry, on) when is_boolean(on), do: on
   def check!(:max_state_entries, :infinity), do: nil
 
   def check!(key, value)
@@ -110,6 +114,7 @@ defmodule Py.Config do
     do: "a positive integer"
 
   defp expected(key) when key in [:num_contexts, :spin_us], do: "a non-negative integer"
+  defp expected(:telemetry), do: "true or false"
   defp expected(:wait), do: "milliseconds or :infinity"
   defp expected(key) when key in [:paths, :imports], do: "a list of strings"
   defp expected(_key), do: "a string"

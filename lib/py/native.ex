@@ -72,9 +72,9 @@ defmodule Py.Native do
           | {:error, term()}
           | request()
           | {:look, request()}
-          | {request(), callback()}
+          | {request(), callback() | {:ok, term()} | {:error, term()}}
           | :stopped
-          | {:overloaded, non_neg_integer(), non_neg_integer()}
+          | {:rejected, :permits | :queue, non_neg_integer(), non_neg_integer()}
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
@@ -153,7 +153,7 @@ defmodule Py.Native do
   @spec stats_subscribe() :: :ok
   def stats_subscribe, do: stub()
 
-  @spec stats_take_events() :: {[map()], non_neg_integer()}
+  @spec stats_take_events() :: [map()]
   def stats_take_events, do: stub()
 
   @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}

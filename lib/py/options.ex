@@ -9,6 +9,7 @@ defmodule Py.Options do
             locals: nil,
             namespace: :context,
             return: :term,
+            timed: false,
             timeout: 30_000,
             wait: :infinity
 
@@ -20,6 +21,7 @@ defmodule Py.Options do
           locals: map() | nil,
           namespace: :context | :process,
           return: :term | :object | :last,
+          timed: boolean(),
           timeout: timeout(),
           wait: timeout()
         }

@@ -67,6 +67,8 @@ pub struct Symbols {
     /// `PyUnicode_New(size, greatest code point)`.
     pub unicode_new: Option<unsafe extern "C" fn(isize, u32) -> *mut PyObject>,
     pub set_arena_allocator: Option<SetArenaAllocator>,
+    /// The interpreter made last.
+    pub head: Option<unsafe extern "C" fn() -> *mut PyInterpreterState>,
 }
 
 static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
@@ -91,6 +93,7 @@ pub fn load() -> Result<&'static Symbols, String> {
             threads: threads(),
             unicode_new: find(c"PyUnicode_New"),
             set_arena_allocator: find(c"PyObject_SetArenaAllocator"),
+            head: find(c"PyInterpreterState_Head"),
         }
     };
     Ok(SYMBOLS.get_or_init(|| symbols))
