@@ -123,5 +123,20 @@ defmodule Py.Native do
   @spec state_set_max(pos_integer() | nil) :: :ok
   def state_set_max(_max), do: stub()
 
+  @spec stats_snapshot([context()]) :: map()
+  def stats_snapshot(_contexts), do: stub()
+
+  @spec stats_subscribe() :: :ok
+  def stats_subscribe, do: stub()
+
+  @spec stats_take_events() :: {[map()], non_neg_integer()}
+  def stats_take_events, do: stub()
+
+  @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}
+  def request_times(_request), do: stub()
+
+  @spec count_timeout(request(), boolean()) :: :ok
+  def count_timeout(_request, _waiting), do: stub()
+
   defp stub, do: :erlang.nif_error(:nif_not_loaded)
 end

@@ -17,7 +17,7 @@ rustler::atoms! {
     full, not_an_integer, not_found, granted,
     overloaded, waiting, lost, done, cancelled, not_running,
     // life of a context
-    py_context, started, ended, abandoned, failed,
+    py_context, started, ended, abandoned, failed, recovered, py_events,
     // keys
     id, mode, worker, owngil, queued, running, stuck, thread_ident, max_queue,
     calls, errors, timeouts, interrupts, orphans,

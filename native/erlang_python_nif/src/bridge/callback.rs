@@ -23,6 +23,7 @@ use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
 use super::Call;
 use crate::atoms;
+use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
 use crate::runtime::context::{ObjectHandle, lock};
@@ -204,13 +205,19 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         make_tuple(env, &[atoms::callback().to_term(env), id.encode(env), parts[0], parts[1]]).as_c_arg()
     };
     let answer = match (call.runtime, &call.request) {
-        (Some(runtime), Some(request)) => on_context(call, runtime, request, id, &mut env, content)?,
+        (Some(runtime), Some(request)) => {
+            Counters::bump(&call.context.0.stats.counters.callbacks);
+            on_context(call, runtime, request, id, &mut env, content)?
+        }
         // The context itself would wait, and with it everybody: preload code, a destructor.
         (Some(_), None) => {
             let text = "a context can call functions only while it runs a request, not in preload code or destructors";
             return Err(failure(call, "error", text, ""));
         }
-        _ => on_thread(call, id, &mut env, content)?,
+        _ => {
+            Counters::bump(&call.context.0.stats.counters.callbacks);
+            on_thread(call, id, &mut env, content)?
+        }
     };
     result(call, answer)
 }
@@ -256,7 +263,7 @@ fn on_context(
         }
     }
     drop(asking);
-    let answer = wait(runtime, request);
+    let answer = request.timing.waiting(|| wait(runtime, request));
     leave_chain(request);
     match (request.life.resume(), answer) {
         (true, Some(answer)) => Ok(answer),
@@ -394,7 +401,10 @@ fn result(call: &Call<'_>, answer: Answer) -> PyResult<Obj> {
         });
     }
     match term.decode::<(rustler::Atom, String, String, String)>() {
-        Ok((_error, kind, text, stacktrace)) => Err(failure(call, &kind, &text, &stacktrace)),
+        Ok((_error, kind, text, stacktrace)) => {
+            Counters::bump(&call.context.0.stats.counters.callback_errors);
+            Err(failure(call, &kind, &text, &stacktrace))
+        }
         Err(_) => Err(failure(call, "error", "the answer to a callback was damaged", "")),
     }
 }

@@ -4,11 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use num_bigint::{BigInt, Sign};
 use pyo3::ffi;
-use rustler::Term;
 use rustler::sys::ErlNifTerm;
+use rustler::types::map::MapIterator;
+use rustler::types::tuple::get_tuple;
+use rustler::{Binary, Term, TermType};
 
 use super::{Call, expect_args};
-use crate::core::state::{State, StateError, Value, integer};
+use crate::core::state::{State, StateError, Value, Weigh, integer};
 use crate::runtime::python::{Obj, PyResult, Raised};
 use crate::runtime::request::OwnedTermEnv;
 
@@ -16,6 +18,13 @@ use crate::runtime::request::OwnedTermEnv;
 pub struct Stored {
     env: OwnedTermEnv,
     term: ErlNifTerm,
+    bytes: usize,
+}
+
+impl Weigh for Stored {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 // SAFETY: a stored term is never changed, and only copied from, which several threads may do at once.
@@ -23,13 +32,49 @@ unsafe impl Sync for Stored {}
 
 impl Stored {
     pub fn new(env: OwnedTermEnv, term: ErlNifTerm) -> Self {
-        Stored { env, term }
+        // SAFETY: the term lives in this environment.
+        let bytes = weigh(unsafe { Term::new(env.env(), term) });
+        Stored { env, term, bytes }
     }
 
     pub fn term(&self) -> Term<'_> {
         // SAFETY: the term lives in this environment.
         unsafe { Term::new(self.env.env(), self.term) }
     }
+}
+
+/// Bytes that a term takes in the BEAM, about; parts that are shared count each time.
+fn weigh(term: Term<'_>) -> usize {
+    const WORD: usize = size_of::<usize>();
+    // Not recursive: a term may be nested deeper than any stack.
+    let mut pending = vec![term];
+    let mut bytes = 0;
+    while let Some(term) = pending.pop() {
+        bytes += match term.get_type() {
+            TermType::Atom => WORD,
+            TermType::Integer if term.decode::<i64>().is_ok() => WORD,
+            TermType::Binary => 4 * WORD + term.decode::<Binary>().map_or(0, |binary| binary.len()),
+            TermType::Tuple => {
+                let items = get_tuple(term).unwrap_or_default();
+                pending.extend(&items);
+                WORD * (items.len() + 1)
+            }
+            TermType::Map => {
+                let pairs =
+                    MapIterator::new(term).into_iter().flatten().map(|(key, value)| pending.extend([key, value]));
+                WORD * (pairs.count() * 2 + 3)
+            }
+            TermType::List => match term.list_get_cell() {
+                Ok((head, tail)) => {
+                    pending.extend([tail, head]);
+                    2 * WORD
+                }
+                Err(_) => 0,
+            },
+            _ => 4 * WORD,
+        };
+    }
+    bytes
 }
 
 pub static STATE: LazyLock<State<Stored>> = LazyLock::new(State::default);

@@ -180,8 +180,7 @@ impl Converter<'_> {
     pub fn handle_term<'a>(&mut self, object: Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
         let class = type_name(&object).unwrap_or_else(|_| "?".into());
         let shared = &self.context.0;
-        let handle =
-            ResourceArc::new(ObjectHandle { interp: shared.interp.clone(), object: object.into_ptr() as usize });
+        let handle = ResourceArc::new(ObjectHandle::new(shared.interp.clone(), object.into_ptr() as usize));
         let fields = [
             (atoms::r#ref(), handle.encode(env)),
             (atoms::r#type(), class.encode(env)),

@@ -1,15 +1,63 @@
-//! Event counters of one context, read by `Py.info/1` from any thread.
+//! Event counters of one context, read from any thread.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Each counter is written by few threads and read by many; no counter orders any other memory.
-#[derive(Default)]
-pub struct Counters {
-    pub calls: AtomicU64,
-    pub errors: AtomicU64,
-    pub timeouts: AtomicU64,
-    pub interrupts: AtomicU64,
-    pub orphans: AtomicU64,
+use serde::Serialize;
+
+/// The counters, and their values at a moment.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// No counter orders any other memory.
+        #[derive(Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: AtomicU64),+
+        }
+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Counts {
+            $(pub $name: u64),+
+        }
+
+        impl Counts {
+            pub const ZERO: Counts = Counts { $($name: 0),+ };
+        }
+
+        impl Counters {
+            pub fn counts(&self) -> Counts {
+                Counts { $($name: self.$name.load(Relaxed)),+ }
+            }
+        }
+
+        impl AddAssign for Counts {
+            fn add_assign(&mut self, other: Counts) {
+                $(self.$name += other.$name;)+
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests that ran. Written by the context's thread only.
+    calls,
+    /// Those of them that gave no value.
+    errors,
+    /// Requests ended because their time was over.
+    timeouts,
+    /// Interrupts of Python code.
+    interrupts,
+    /// Requests whose caller died.
+    orphans,
+    /// Requests refused at once.
+    rejected,
+    /// Requests that waited for a permit in vain.
+    expired,
+    /// Calls from Python to functions of the BEAM.
+    callbacks,
+    /// Those of them that failed.
+    callback_errors,
+    /// Times the context was found stuck.
+    stuck_count,
 }
 
 impl Counters {
@@ -17,14 +65,15 @@ impl Counters {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// `(name, value)` of every counter.
-    pub fn snapshot(&self) -> [(&'static str, u64); 5] {
-        [
-            ("calls", self.calls.load(Relaxed)),
-            ("errors", self.errors.load(Relaxed)),
-            ("timeouts", self.timeouts.load(Relaxed)),
-            ("interrupts", self.interrupts.load(Relaxed)),
-            ("orphans", self.orphans.load(Relaxed)),
-        ]
+    /// Like `bump`, for a counter that only one thread writes: no locked instruction.
+    #[inline]
+    pub fn bump_own(counter: &AtomicU64) {
+        add_own(counter, 1);
     }
+}
+
+/// Adds to a counter that only the calling thread writes.
+#[inline]
+pub fn add_own(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
 }

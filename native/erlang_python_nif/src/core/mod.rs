@@ -5,3 +5,4 @@ pub mod lifecycle;
 pub mod permits;
 pub mod queue;
 pub mod state;
+pub mod stats;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use num_bigint::BigInt;
@@ -29,6 +29,21 @@ impl<T> Clone for Value<T> {
     }
 }
 
+/// A value that knows about how many bytes it takes.
+pub trait Weigh {
+    fn bytes(&self) -> usize;
+}
+
+impl<T: Weigh> Weigh for Value<T> {
+    fn bytes(&self) -> usize {
+        match self {
+            Value::Int(_) => size_of::<i64>(),
+            Value::Big(big) => big.bits() as usize / 8 + 1,
+            Value::Other(other) => other.bytes(),
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub enum StateError {
     /// The bound on entries is reached.
@@ -44,6 +59,8 @@ pub struct State<T> {
     hasher: RandomState,
     len: AtomicUsize,
     max: AtomicUsize,
+    /// Of keys and values.
+    bytes: AtomicI64,
 }
 
 impl<T> Default for State<T> {
@@ -53,34 +70,39 @@ impl<T> Default for State<T> {
             hasher: RandomState::new(),
             len: AtomicUsize::new(0),
             max: AtomicUsize::new(usize::MAX),
+            bytes: AtomicI64::new(0),
         }
     }
 }
 
-impl<T> State<T> {
+impl<T: Weigh> State<T> {
     pub fn get(&self, key: &[u8]) -> Option<Value<T>> {
         self.shard(key).get(key).cloned()
     }
 
     /// Stores a value. The old one is dropped after the lock is released: that may take long.
     pub fn put(&self, key: &[u8], value: Value<T>) -> Result<(), StateError> {
+        let bytes = value.bytes();
         let mut shard = self.shard(key);
         if let Some(slot) = shard.get_mut(key) {
             let old = std::mem::replace(slot, value);
             drop(shard);
+            self.grow(bytes, old.bytes());
             drop(old);
             return Ok(());
         }
         self.reserve()?;
         shard.insert(key.into(), value);
+        self.grow(key.len() + bytes, 0);
         Ok(())
     }
 
     /// Whether there was an entry.
     pub fn delete(&self, key: &[u8]) -> bool {
         let old = self.shard(key).remove(key);
-        if old.is_some() {
+        if let Some(old) = &old {
             self.len.fetch_sub(1, SeqCst);
+            self.grow(0, key.len() + old.bytes());
         }
         old.is_some()
     }
@@ -106,8 +128,14 @@ impl<T> State<T> {
             }
         };
         match shard.entry(key.into()) {
-            Entry::Occupied(mut slot) => drop(slot.insert(new.clone())),
-            Entry::Vacant(slot) => drop(slot.insert(new.clone())),
+            Entry::Occupied(mut slot) => {
+                let old = slot.insert(new.clone());
+                self.grow(new.bytes(), old.bytes());
+            }
+            Entry::Vacant(slot) => {
+                slot.insert(new.clone());
+                self.grow(key.len() + new.bytes(), 0);
+            }
         }
         Ok(new)
     }
@@ -121,11 +149,22 @@ impl<T> State<T> {
         for shard in &self.shards {
             let old = std::mem::take(&mut *lock(shard));
             self.len.fetch_sub(old.len(), SeqCst);
+            self.grow(0, old.iter().map(|(key, value)| key.len() + value.bytes()).sum());
         }
     }
 
     pub fn len(&self) -> usize {
         self.len.load(SeqCst)
+    }
+
+    /// Bytes of keys and values, about.
+    pub fn bytes(&self) -> usize {
+        // Below 0 for a moment, when what is deleted was not counted yet.
+        usize::try_from(self.bytes.load(Relaxed)).unwrap_or(0)
+    }
+
+    fn grow(&self, by: usize, less: usize) {
+        self.bytes.fetch_add(by as i64 - less as i64, Relaxed);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -171,6 +210,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    impl Weigh for String {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+    }
+
     fn int(value: Option<Value<String>>) -> Option<i64> {
         match value {
             Some(Value::Int(int)) => Some(int),
@@ -197,6 +242,24 @@ mod tests {
         assert!(matches!(sum, Value::Big(big) if *big == BigInt::from(i64::MAX) + 1));
         let back = state.incr(b"n", &BigInt::from(-1)).unwrap();
         assert_eq!(int(Some(back)), Some(i64::MAX));
+    }
+
+    #[test]
+    fn bytes_follow_what_is_stored() {
+        let state = State::default();
+        state.put(b"key", Value::Other(Arc::new("four".to_owned()))).unwrap();
+        assert_eq!(state.bytes(), 7);
+        state.put(b"key", Value::Other(Arc::new("seven77".to_owned()))).unwrap();
+        assert_eq!(state.bytes(), 10);
+        state.incr(b"n", &BigInt::from(1)).unwrap();
+        state.incr(b"n", &BigInt::from(1)).unwrap();
+        assert_eq!(state.bytes(), 10 + 1 + 8);
+        state.incr(b"n", &(BigInt::from(1) << 160)).unwrap();
+        assert_eq!(state.bytes(), 10 + 1 + 21);
+        assert!(state.delete(b"key"));
+        assert_eq!(state.bytes(), 22);
+        state.clear();
+        assert_eq!(state.bytes(), 0);
     }
 
     #[test]

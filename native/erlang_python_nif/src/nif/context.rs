@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustler::{Encoder, Env, LocalPid, NifMap, ResourceArc, Term};
 
+use super::serial::to_term;
 use crate::atoms;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
 use crate::runtime::interpreter::Mode;
@@ -59,11 +60,8 @@ fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
         Mode::Worker => atoms::worker(),
         Mode::OwnGil => atoms::owngil(),
     };
-    let put = |map: Term<'_>, key: &str, value: u64| {
-        let key = rustler::Atom::from_str(env, key).expect("short names");
-        map.in_env(env).map_put(key, value).expect("a map")
-    };
-    let map = [
+    let counts = to_term(env, &shared.stats.counters.counts()).expect("numbers");
+    [
         (atoms::id(), shared.id.encode(env)),
         (atoms::mode(), mode.encode(env)),
         (atoms::queued(), shared.queue.len().encode(env)),
@@ -74,8 +72,7 @@ fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
         (atoms::thread_ident(), shared.thread_ident.load(SeqCst).encode(env)),
     ]
     .into_iter()
-    .fold(rustler::types::map::map_new(env), |map, (key, value)| map.map_put(key, value).expect("a map"));
-    shared.counters.snapshot().into_iter().fold(map, |map, (key, value)| put(map, key, value))
+    .fold(counts, |map, (key, value)| map.map_put(key, value).expect("a map"))
 }
 
 /// Interrupts what runs now: whether there was anything.

@@ -4,5 +4,7 @@ mod callback;
 mod context;
 mod limits;
 mod request;
+mod serial;
 mod state;
+mod stats;
 mod system;

@@ -7,6 +7,7 @@ use rustler::{Encoder, Env, LocalPid, Term};
 
 use crate::atoms;
 use crate::bridge::callback;
+use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
@@ -49,6 +50,7 @@ fn submit<'a>(
     if parent.is_some() {
         shared.enter_nested();
     } else if !shared.enter() {
+        Counters::bump(&shared.stats.counters.rejected);
         return overloaded(env, shared.load(), shared.settings.max_queue);
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
@@ -75,7 +77,10 @@ fn submit<'a>(
                 watchdog::send(watchdog::Command::Refuse(request.clone()));
             }
         }
-        Acquired::Refused => return overloaded(env, PERMITS.used(), PERMITS.max()),
+        Acquired::Refused => {
+            Counters::bump(&shared.stats.counters.rejected);
+            return overloaded(env, PERMITS.used(), PERMITS.max());
+        }
     }
     request.encode(env)
 }

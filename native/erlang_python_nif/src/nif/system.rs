@@ -4,7 +4,7 @@ use rustler::{Encoder, Env, NifMap, Term};
 
 use crate::atoms;
 use crate::runtime::host::{self, HostConfig};
-use crate::runtime::{capabilities, watchdog};
+use crate::runtime::{capabilities, os, watchdog};
 
 #[derive(NifMap)]
 struct StartOptions {
@@ -16,6 +16,7 @@ struct StartOptions {
 #[rustler::nif(schedule = "DirtyIo")]
 fn start_runtime(env: Env<'_>, options: StartOptions) -> Term<'_> {
     let config = HostConfig { executable: options.executable, package: options.package };
+    os::start();
     match watchdog::start().and_then(|()| host::start(config)) {
         Ok(host) => {
             let info = rustler::types::map::map_new(env)

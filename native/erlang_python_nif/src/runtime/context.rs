@@ -10,8 +10,8 @@ use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 use super::interpreter::Mode;
 use super::request::{OwnedTermEnv, RequestRef};
 use super::watchdog;
-use crate::core::counters::Counters;
 use crate::core::queue::Queue;
+use crate::core::stats::{ContextStats, InterpStats, Registry};
 
 /// Handles of objects that Elixir forgot, waiting for a thread of their interpreter to release them.
 ///
@@ -40,6 +40,9 @@ pub struct Interp {
     pub id: u64,
     pub bin: ReleaseBin,
     pub ended: AtomicBool,
+    pub stats: InterpStats,
+    /// Its garbage collector reports to us.
+    pub watched: AtomicBool,
 }
 
 impl Interp {
@@ -56,6 +59,9 @@ impl Interp {
         }
     }
 }
+
+/// What the contexts of this VM tell about themselves.
+pub static CONTEXTS: Registry = Registry::new();
 
 /// Settings of one context.
 pub struct Settings {
@@ -76,7 +82,7 @@ pub struct Shared {
     pub settings: Settings,
     pub interp: Arc<Interp>,
     pub queue: Queue<RequestRef>,
-    pub counters: Counters,
+    pub stats: Arc<ContextStats>,
     /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
@@ -103,7 +109,7 @@ impl Shared {
             interp: Interp::for_mode(settings.mode),
             settings,
             queue: Queue::default(),
-            counters: Counters::default(),
+            stats: CONTEXTS.add(),
             load: AtomicUsize::new(0),
             stack: Mutex::default(),
             turn: AtomicU64::new(0),
@@ -183,6 +189,12 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        CONTEXTS.retire(&self.stats);
+    }
+}
+
 /// Locks, also after a panic elsewhere: what these mutexes guard is consistent between any two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -218,9 +230,21 @@ pub struct ObjectHandle {
 #[rustler::resource_impl]
 impl Resource for ObjectHandle {}
 
+/// Handles that Elixir has not forgotten.
+pub static HANDLES: AtomicUsize = AtomicUsize::new(0);
+
+impl ObjectHandle {
+    /// Takes over a reference that a thread of `interp` owns.
+    pub fn new(interp: Arc<Interp>, object: usize) -> Self {
+        HANDLES.fetch_add(1, Ordering::Relaxed);
+        ObjectHandle { interp, object }
+    }
+}
+
 impl Drop for ObjectHandle {
     /// Runs on schedulers: only submits.
     fn drop(&mut self) {
+        HANDLES.fetch_sub(1, Ordering::Relaxed);
         if !self.interp.ended.load(Ordering::Acquire) {
             self.interp.bin.add(self.object);
             watchdog::nudge();

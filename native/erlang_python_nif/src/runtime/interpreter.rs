@@ -5,11 +5,13 @@ use std::marker::PhantomData;
 use std::ptr;
 
 use pyo3::ffi;
+use serde::Serialize;
 
 use super::host::host;
 use super::symbols::{InterpreterConfig, symbols};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     Worker,
     OwnGil,

@@ -75,7 +75,7 @@ fn hit(context: &Arc<Shared>, request: &RequestRef) {
         if request.callback.interrupt() {
             // No bytecode runs: the waiting thread raises the exception when it sees the mark.
             request.interrupted.store(true, SeqCst);
-            Counters::bump(&context.counters.interrupts);
+            Counters::bump(&context.stats.counters.interrupts);
             context.queue.wake();
             return;
         }
@@ -83,7 +83,7 @@ fn hit(context: &Arc<Shared>, request: &RequestRef) {
         // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
         unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
         request.interrupted.store(true, SeqCst);
-        Counters::bump(&context.counters.interrupts);
+        Counters::bump(&context.stats.counters.interrupts);
     }
 }
 

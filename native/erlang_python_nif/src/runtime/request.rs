@@ -12,6 +12,7 @@ use super::holder::HolderRef;
 use crate::bridge::callback::CallbackSlot;
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
+use crate::core::stats::Timing;
 
 pub type RequestRef = ResourceArc<Request>;
 
@@ -125,6 +126,8 @@ impl Flags {
     pub const ASYNC: u32 = 16;
     /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
     pub const ROUTED: u32 = 32;
+    /// Its caller will ask how long it waited and ran.
+    pub const TIMED: u32 = 64;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
@@ -151,6 +154,7 @@ pub struct Request {
     /// The request whose callback made this one, which rides on its permit.
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
+    pub timing: Timing,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
     env: AtomicPtr<ErlNifEnv>,
@@ -186,6 +190,7 @@ impl Request {
             caller,
             client,
             flags,
+            timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
             left: AtomicBool::new(false),
             unwanted: AtomicBool::new(false),

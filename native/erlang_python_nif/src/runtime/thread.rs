@@ -15,6 +15,7 @@ use super::context::{ContextRef, Shared, lock};
 use super::execute::{self, Namespaces};
 use super::interpreter::{Attached, Ended};
 use super::interrupt;
+use super::observe::{self, Sampler};
 use super::request::{Flags, OwnedTermEnv, RequestRef};
 use super::watchdog;
 use crate::atoms;
@@ -23,6 +24,7 @@ use crate::convert::Converter;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
+use crate::core::stats::now;
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests.
@@ -82,6 +84,7 @@ pub struct Runtime {
     namespaces: Namespaces,
     /// Where replies are built; taken while one is.
     reply: RefCell<Option<OwnedTermEnv>>,
+    sampler: Sampler,
     /// A panic has left this interpreter in an unknown state: no further request runs.
     poisoned: RefCell<Option<String>>,
 }
@@ -132,11 +135,14 @@ impl Runtime {
         let settings = &context.0.settings;
         let caches = Caches::new(settings).map_err(|raised| execute::describe_briefly(&raised))?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
+        observe::watch_collections(&context.0.interp).map_err(|raised| execute::describe_briefly(&raised))?;
+        let sampler = Sampler::new().map_err(|raised| execute::describe_briefly(&raised))?;
         Ok(Runtime {
             context,
             caches,
             namespaces: Namespaces::default(),
             reply: RefCell::new(Some(OwnedTermEnv::new())),
+            sampler,
             poisoned: RefCell::new(None),
         })
     }
@@ -149,6 +155,7 @@ impl Runtime {
         shared.starting.store(false, SeqCst);
         interrupt::clear_start(shared);
         preloaded.map_err(|raised| execute::describe_briefly(&raised))?;
+        shared.stats.ready.store(true, SeqCst);
         let id = self.shared().id;
         self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
         Ok(())
@@ -172,6 +179,7 @@ impl Runtime {
         while !shared.queue.is_closed() {
             self.drain(&shared, &mut spin);
             self.tidy();
+            self.sampler.run(&shared);
             attached.detach(|| shared.queue.wait(&mut spin));
             watchdog::nudge();
         }
@@ -215,14 +223,23 @@ impl Runtime {
         }
         // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
         // many would hide how long the one below runs.
+        let started = now();
         if level == 1 {
             shared.turn.fetch_add(1, SeqCst);
+            shared.stats.busy.begin(started);
         }
-        Counters::bump(&shared.counters.calls);
+        request.timing.start(started);
+        Counters::bump_own(&shared.stats.counters.calls);
         let mut env = self.reply.take().unwrap_or_else(OwnedTermEnv::new);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, &env)));
         lock(&shared.stack).pop();
         interrupt::clear_late(shared, request);
+        let ended = now();
+        request.timing.end(ended);
+        shared.stats.latency.record(ended - started);
+        if level == 1 {
+            shared.stats.busy.end(ended);
+        }
         match outcome {
             Ok(reply) => self.deliver(request, reply, &mut env),
             Err(panic) => self.poison(request, panic_text(&*panic)),
@@ -270,7 +287,7 @@ impl Runtime {
 
     fn deliver(&self, request: &RequestRef, reply: Reply, env: &mut OwnedTermEnv) {
         if !reply.ok {
-            Counters::bump(&self.shared().counters.errors);
+            Counters::bump_own(&self.shared().stats.counters.errors);
         }
         // Before the reply: its receiver may count permits, or make the next call.
         request.retire();

@@ -20,6 +20,7 @@ use super::request::{Claim, OwnedTermEnv, PERMITS, Request, RequestRef};
 use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
+use crate::core::stats::now;
 
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without any activity after which the watchdog sleeps until it is nudged.
@@ -161,6 +162,7 @@ impl Watchdog {
         for (context, watched) in self.contexts.values_mut() {
             context.queue.for_each(|request| pending.push(request.clone()));
             look_at_running(context, watched, env);
+            context.stats.roll(now());
             if !lock(&context.dead_namespaces).is_empty() || !context.interp.bin.is_empty() {
                 context.queue.wake();
             }
@@ -187,15 +189,17 @@ fn overdue(request: &Request) -> bool {
 
 /// Ends a request whose caller is gone or whose deadline has passed.
 fn expire(request: &RequestRef, env: &OwnedTermEnv) {
-    let counters = &request.context.counters;
+    let counters = &request.context.stats.counters;
     if request.caller_alive(env) {
         // One that never got a permit was in the way of nobody's code but the limit's.
         let ended = request.fail_with(|phase, env| match phase {
             Phase::Waiting => (atoms::overloaded(), PERMITS.used(), PERMITS.max()).encode(env),
             _ => atoms::timeout().to_term(env),
         });
-        if ended.is_some() {
-            Counters::bump(&counters.timeouts);
+        match ended {
+            Some(Phase::Waiting) => Counters::bump(&counters.expired),
+            Some(_) => Counters::bump(&counters.timeouts),
+            None => {}
         }
     } else if request.abandon().is_some() {
         Counters::bump(&counters.orphans);
@@ -213,11 +217,11 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
     let turn = context.turn.load(SeqCst);
     if turn != watched.turn {
         *watched = Watched { turn, ..Watched::default() };
-        context.stuck.store(false, SeqCst);
+        set_stuck(context, false);
         return;
     }
     let Some(request) = stack.last().cloned() else {
-        context.stuck.store(false, SeqCst);
+        set_stuck(context, false);
         return;
     };
     let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
@@ -230,7 +234,19 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
         // Nested requests come and go within a turn.
         watched.unheeded = 0;
     }
-    context.stuck.store(watched.unheeded >= STUCK_TICKS, SeqCst);
+    set_stuck(context, watched.unheeded >= STUCK_TICKS);
+}
+
+/// The owner is told of changes.
+fn set_stuck(context: &Shared, stuck: bool) {
+    if context.stuck.swap(stuck, SeqCst) == stuck {
+        return;
+    }
+    if stuck {
+        Counters::bump(&context.stats.counters.stuck_count);
+    }
+    let how = if stuck { atoms::stuck() } else { atoms::recovered() };
+    context.notify_owner(|env| (atoms::py_context(), context.id, how).encode(env));
 }
 
 /// Fails everything a context still owes and tells its thread to end.

@@ -1,0 +1,47 @@
+//! What is worth watching.
+
+use rustler::{Encoder, Env, Term};
+
+use super::serial::to_term;
+use crate::atoms;
+use crate::core::counters::Counters;
+use crate::core::stats::now;
+use crate::runtime::context::ContextRef;
+use crate::runtime::request::RequestRef;
+use crate::runtime::{observe, snapshot};
+
+/// A map, see `Py.Stats`. It reads files of the operating system.
+#[rustler::nif(schedule = "DirtyIo")]
+fn stats_snapshot(env: Env<'_>, contexts: Vec<ContextRef>) -> Term<'_> {
+    to_term(env, &snapshot::take(&contexts)).expect("structs, numbers and text")
+}
+
+/// The calling process is told `py_events` when there are events, until another process asks for that.
+#[rustler::nif]
+fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
+    observe::subscribe(env.pid());
+    atoms::ok()
+}
+
+/// Runs of garbage collectors: `{events, dropped}`. Whoever gets no event will be told of the next one.
+#[rustler::nif]
+fn stats_take_events(env: Env<'_>) -> Term<'_> {
+    let (events, dropped) = observe::take();
+    let events = to_term(env, &events).expect("structs of numbers");
+    (events, dropped).encode(env)
+}
+
+/// `{id of its context, nanoseconds in the queue, nanoseconds in Python}` of a request that was asked to be timed.
+#[rustler::nif]
+fn request_times(request: RequestRef) -> (u64, u64, u64) {
+    let (queued, ran) = request.timing.times(now());
+    (request.context.id, queued, ran)
+}
+
+/// A caller has given up on a request because its time was over; `waiting`: it had not got a permit.
+#[rustler::nif]
+fn count_timeout(request: RequestRef, waiting: bool) -> rustler::Atom {
+    let counters = &request.context.stats.counters;
+    Counters::bump(if waiting { &counters.expired } else { &counters.timeouts });
+    atoms::ok()
+}

@@ -1,0 +1,206 @@
+//! What only Python knows about its memory, brought to where it can be read without Python.
+//!
+//! Each interpreter's garbage collector calls `collection`, which counts, and leaves an event for a process of the BEAM.
+//! The thread of a context takes a sample of the rest when it has run out of work, at most about once a second.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::os::raw::c_int;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
+
+use pyo3::ffi;
+use rustler::LocalPid;
+
+use super::context::{Interp, Shared, lock};
+use super::python::{Obj, PyResult, import};
+use super::request::OwnedTermEnv;
+use crate::atoms;
+use crate::core::stats::{GcRun, Generation, Outbox, Sample, now};
+
+/// Asks Python about the memory of its interpreter.
+pub struct Sampler {
+    function: Obj,
+    /// `calls` of the context at the last sample: an idle context takes none.
+    calls: Cell<u64>,
+}
+
+impl Sampler {
+    pub fn new() -> PyResult<Sampler> {
+        let function = import(&Obj::str("erlang._stats")?)?.attr("sample")?;
+        Ok(Sampler { function, calls: Cell::new(0) })
+    }
+
+    /// Takes a sample if work has run since the last one and it is time.
+    pub fn run(&self, shared: &Shared) {
+        let stats = &shared.interp.stats;
+        let calls = shared.stats.counters.calls.load(std::sync::atomic::Ordering::Relaxed);
+        if calls == self.calls.get() {
+            return;
+        }
+        let started = now();
+        if !stats.claim_sample(started) {
+            return;
+        }
+        self.calls.set(calls);
+        // A program may have broken its own `gc` module: then there is no sample.
+        if let Some(sample) = self.function.call(&[]).ok().and_then(|numbers| read(&numbers)) {
+            let cost = now() - started;
+            stats.put_sample(sample, cost);
+        }
+    }
+}
+
+/// `(allocated blocks, counts, then collections, collected, uncollectable of each generation)`: see `erlang/_stats.py`.
+fn read(numbers: &Obj) -> Option<Sample> {
+    let parts = numbers.tuple_items();
+    let numbers = |part: &Obj| -> Option<Vec<u64>> {
+        part.tuple_items().iter().map(|number| number.as_i64().ok().and_then(|number| number.try_into().ok())).collect()
+    };
+    let [blocks, counts, generations] = &parts[..] else { return None };
+    let generations = numbers(generations)?;
+    Some(Sample {
+        at: now(),
+        allocated_blocks: blocks.as_i64().ok().and_then(|blocks| blocks.try_into().ok()).filter(|blocks| *blocks > 0),
+        counts: numbers(counts)?,
+        generations: generations
+            .chunks_exact(3)
+            .map(|g| Generation { collections: g[0], collected: g[1], uncollectable: g[2] })
+            .collect(),
+    })
+}
+
+const CAPSULE: &CStr = c"erlang_python.interpreter";
+
+struct Method(ffi::PyMethodDef);
+
+// SAFETY: CPython only reads method definitions.
+unsafe impl Sync for Method {}
+
+static COLLECTION: Method = Method(ffi::PyMethodDef {
+    ml_name: c"collection".as_ptr(),
+    ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: collection },
+    ml_flags: ffi::METH_FASTCALL as c_int,
+    ml_doc: std::ptr::null(),
+});
+
+/// Has the garbage collector of the interpreter this thread is attached to report, once for each interpreter.
+pub fn watch_collections(interp: &Arc<Interp>) -> PyResult<()> {
+    if interp.watched.swap(true, SeqCst) {
+        return Ok(());
+    }
+    // SAFETY: attached. The capsule owns a count of the `Arc`, which `forget_interp` gives back; the function owns the
+    // capsule.
+    let function = unsafe {
+        let interp = Arc::into_raw(interp.clone()).cast_mut().cast();
+        let capsule = Obj::checked(ffi::PyCapsule_New(interp, CAPSULE.as_ptr(), Some(forget_interp)))?;
+        let method = std::ptr::from_ref(&COLLECTION.0).cast_mut();
+        Obj::checked(ffi::PyCFunction_NewEx(method, capsule.as_ptr(), std::ptr::null_mut()))?
+    };
+    let callbacks = import(&Obj::str("gc")?)?.attr("callbacks")?;
+    callbacks.attr("append")?.call(&[&function]).map(drop)
+}
+
+/// # Safety
+/// Called by Python with the capsule of `watch_collections`, once.
+unsafe extern "C" fn forget_interp(capsule: *mut ffi::PyObject) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let interp = ffi::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<Interp>();
+        if !interp.is_null() {
+            drop(Arc::from_raw(interp));
+        }
+    }
+}
+
+thread_local! {
+    /// When the collection that runs on this thread began. They are not nested.
+    static BEGAN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// `collection(phase, info)`, called by Python's garbage collector. Fails never: there is nobody to tell.
+///
+/// # Safety
+/// Called by Python: attached, with the capsule and `count` live arguments.
+unsafe extern "C" fn collection(
+    capsule: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: promised by the caller; the interpreter lives as long as the capsule. Comparing text with ASCII raises
+    // nothing.
+    unsafe {
+        if count == 2 && ffi::PyUnicode_Check(*args) != 0 {
+            if ffi::PyUnicode_CompareWithASCIIString(*args, c"start".as_ptr()) == 0 {
+                BEGAN.set(now());
+            } else if ffi::PyCapsule_IsValid(capsule, CAPSULE.as_ptr()) != 0 {
+                let interp = &*ffi::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<Interp>();
+                collected(interp, *args.add(1));
+            }
+        }
+        let none = ffi::Py_None();
+        ffi::Py_IncRef(none);
+        none
+    }
+}
+
+/// # Safety
+/// Attached; `info` is a live object.
+unsafe fn collected(interp: &Interp, info: *mut ffi::PyObject) {
+    let began = BEGAN.replace(0);
+    // SAFETY: promised by the caller.
+    let number = |key: &CStr| unsafe { number(info, key) };
+    let (Some(generation), true) = (number(c"generation"), began > 0) else { return };
+    let run = GcRun {
+        interpreter: interp.id,
+        generation,
+        duration: now() - began,
+        collected: number(c"collected").unwrap_or(0),
+        uncollectable: number(c"uncollectable").unwrap_or(0),
+    };
+    interp.stats.collected(&run);
+    report(run);
+}
+
+/// # Safety
+/// Attached; `info` is a live object.
+unsafe fn number(info: *mut ffi::PyObject, key: &CStr) -> Option<u64> {
+    // SAFETY: promised by the caller; the item is borrowed and used at once.
+    unsafe {
+        if ffi::PyDict_Check(info) == 0 {
+            return None;
+        }
+        let item = ffi::PyDict_GetItemString(info, key.as_ptr());
+        if item.is_null() || ffi::PyLong_Check(item) == 0 {
+            return None;
+        }
+        let number = ffi::PyLong_AsLongLong(item);
+        if !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+        }
+        number.try_into().ok()
+    }
+}
+
+static EVENTS: Outbox<GcRun> = Outbox::new();
+/// The process that is told of events.
+static SUBSCRIBER: Mutex<Option<LocalPid>> = Mutex::new(None);
+
+pub fn subscribe(pid: LocalPid) {
+    let mut subscriber = lock(&SUBSCRIBER);
+    EVENTS.reset();
+    *subscriber = Some(pid);
+}
+
+pub fn take() -> (Vec<GcRun>, u64) {
+    EVENTS.take()
+}
+
+/// Not from scheduler threads: Python runs on none.
+fn report(run: GcRun) {
+    let Some(subscriber) = *lock(&SUBSCRIBER) else { return };
+    if EVENTS.push(run) {
+        OwnedTermEnv::new().send(&subscriber, |env| atoms::py_events().to_term(env));
+    }
+}

@@ -1,0 +1,178 @@
+//! Everything worth watching, at one moment, without touching Python.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use serde::Serialize;
+
+use super::context::{CONTEXTS, ContextRef, HANDLES, Interp, Shared};
+use super::interpreter::Mode;
+use super::os::{self, Os};
+use super::request::PERMITS;
+use crate::bridge::state::STATE;
+use crate::core::counters::Counts;
+use crate::core::lifecycle::Phase;
+use crate::core::stats::{Generation, Latency, Sample, micros, millis, now};
+
+#[derive(Serialize)]
+pub struct Snapshot {
+    permits: Permits,
+    totals: Counts,
+    contexts: Vec<Context>,
+    interpreters: Vec<Interpreter>,
+    state: State,
+    handles: usize,
+    os: Os,
+}
+
+#[derive(Serialize)]
+struct Permits {
+    current: usize,
+    max: usize,
+    waiting: usize,
+}
+
+#[derive(Serialize)]
+struct State {
+    entries: usize,
+    bytes: usize,
+    max_entries: Option<usize>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum ContextState {
+    Starting,
+    Idle,
+    Running,
+    Waiting,
+    Stuck,
+    Dead,
+}
+
+#[derive(Serialize)]
+struct Context {
+    id: u64,
+    mode: Mode,
+    state: ContextState,
+    uptime_ms: u64,
+    running_ms: Option<u64>,
+    queue_length: usize,
+    load: usize,
+    max_queue: usize,
+    counts: Counts,
+    busy_ms: u64,
+    busy_share: f64,
+    latency: Latency,
+    interpreter: u64,
+}
+
+#[derive(Serialize)]
+struct Interpreter {
+    id: u64,
+    mode: Mode,
+    contexts: Vec<u64>,
+    gc_runs: u64,
+    gc_collected: u64,
+    gc_time_us: f64,
+    gc_max_us: f64,
+    sample: Option<Sampled>,
+}
+
+#[derive(Serialize)]
+struct Sampled {
+    age_ms: u64,
+    gc: Vec<Generation>,
+    gc_count: Vec<u64>,
+    allocated_blocks: Option<u64>,
+}
+
+/// Of this VM, and of these contexts in particular.
+pub fn take(contexts: &[ContextRef]) -> Snapshot {
+    let now = now();
+    Snapshot {
+        permits: Permits { current: PERMITS.used(), max: PERMITS.max(), waiting: PERMITS.waiting() },
+        totals: CONTEXTS.totals(),
+        contexts: contexts.iter().map(|context| of_context(&context.0, now)).collect(),
+        interpreters: interpreters(contexts, now),
+        state: State {
+            entries: STATE.len(),
+            bytes: STATE.bytes(),
+            max_entries: Some(STATE.max()).filter(|max| *max != usize::MAX),
+        },
+        handles: HANDLES.load(Relaxed),
+        os: os::read(),
+    }
+}
+
+fn of_context(shared: &Shared, now: u64) -> Context {
+    let stats = &shared.stats;
+    Context {
+        id: shared.id,
+        mode: shared.settings.mode,
+        state: state(shared),
+        uptime_ms: millis(now.saturating_sub(stats.created)),
+        running_ms: stats.busy.running(now).map(millis),
+        queue_length: shared.queue.len(),
+        load: shared.load(),
+        max_queue: shared.settings.max_queue,
+        counts: stats.counters.counts(),
+        busy_ms: millis(stats.busy.total(now)),
+        busy_share: stats.busy_share(now),
+        latency: stats.latency.latency(),
+        interpreter: shared.interp.id,
+    }
+}
+
+fn state(shared: &Shared) -> ContextState {
+    if shared.queue.is_closed() {
+        return ContextState::Dead;
+    }
+    if !shared.stats.ready.load(SeqCst) {
+        return ContextState::Starting;
+    }
+    if shared.stuck.load(SeqCst) {
+        return ContextState::Stuck;
+    }
+    match shared.running() {
+        None => ContextState::Idle,
+        Some(request) if request.life.phase() == Phase::Serving => ContextState::Waiting,
+        Some(_) => ContextState::Running,
+    }
+}
+
+/// Those of living contexts, each once, in the order of their ids.
+fn interpreters(contexts: &[ContextRef], now: u64) -> Vec<Interpreter> {
+    let mut found: Vec<(Arc<Interp>, Mode, Vec<u64>)> = Vec::new();
+    for context in contexts.iter().map(|context| &context.0).filter(|context| !context.queue.is_closed()) {
+        match found.iter_mut().find(|(interp, ..)| Arc::ptr_eq(interp, &context.interp)) {
+            Some((.., ids)) => ids.push(context.id),
+            None => found.push((context.interp.clone(), context.settings.mode, vec![context.id])),
+        }
+    }
+    found.sort_by_key(|(interp, ..)| interp.id);
+    found.into_iter().map(|(interp, mode, ids)| of_interpreter(&interp, mode, ids, now)).collect()
+}
+
+fn of_interpreter(interp: &Interp, mode: Mode, contexts: Vec<u64>, now: u64) -> Interpreter {
+    let gc = *super::context::lock(&interp.stats.gc);
+    Interpreter {
+        id: interp.id,
+        mode,
+        contexts,
+        gc_runs: gc.runs,
+        gc_collected: gc.collected,
+        gc_time_us: micros(gc.time),
+        gc_max_us: micros(gc.max),
+        sample: interp.stats.sample().map(|sample| of_sample(sample, now)),
+    }
+}
+
+fn of_sample(sample: Sample, now: u64) -> Sampled {
+    Sampled {
+        age_ms: millis(now.saturating_sub(sample.at)),
+        gc: sample.generations,
+        gc_count: sample.counts,
+        allocated_blocks: sample.allocated_blocks,
+    }
+}
