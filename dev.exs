@@ -3,7 +3,7 @@
 #     script/dashboard                   http://127.0.0.1:4000/dashboard/python
 #     PORT=4001 script/dashboard
 #
-# With Hex: mix run --no-halt dev.exs
+# With Hex: mix run --no-start --no-halt -r dev.exs -e "Dev.main()"
 
 defmodule Dev.Web.Router do
   use Phoenix.Router
@@ -183,6 +183,16 @@ end
 defmodule Dev do
   @moduledoc false
 
+  # With Hex all applications are started by their names, too: the project's own is configured first.
+  @doc "Serves until the VM ends."
+  def main do
+    # Failures are on the page: they are the load's purpose.
+    Logger.configure(level: :critical)
+    {:ok, _pid} = start(port: String.to_integer(System.get_env("PORT", "4000")))
+    IO.puts("The page of Python: http://127.0.0.1:#{port()}/dashboard/python")
+  end
+
+  @doc "Starts everything: `:port` (0 for a free one), `:load` (default: true)."
   def start(options \\ []) do
     for application <- [
           :phoenix_live_view,

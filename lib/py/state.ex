@@ -71,7 +71,7 @@ defmodule Py.State do
   @doc false
   # Keys with about how many bytes each takes with its value, in no order; reads no values.
   @spec sizes() :: [{String.t(), non_neg_integer()}]
-  def sizes, do: Enum.map(keys(), &{&1, :erlang.external_size(get(&1))})
+  def sizes, do: Native.state_sizes()
 
   @doc "Deletes all entries."
   @spec clear() :: :ok

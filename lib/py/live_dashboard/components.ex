@@ -43,11 +43,14 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         .py-legend { display: flex; flex-wrap: wrap; gap: .15rem .9rem; margin-top: .6rem; font-size: .85rem; }
         .py-dot { display: inline-block; width: .65rem; height: .65rem; border-radius: 2px; margin-right: .35rem; }
         .py-text { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; max-height: 8rem; overflow-y: auto; }
-        .py-state { color: #fff; font-weight: normal; }
         .tabular .dash-table td { font-variant-numeric: tabular-nums; vertical-align: middle; }
         .py-failures td { vertical-align: top; }
         .py-nowrap { white-space: nowrap; }
-        .py-key { max-width: 22rem; overflow-wrap: anywhere; }
+        #py-contexts-table td, #py-interpreters-table td { white-space: nowrap; }
+        #py-interpreters-table .py-note { white-space: normal; min-width: 10rem; }
+        .py-key { width: max-content; max-width: 22rem; overflow-wrap: anywhere; font-size: .85rem; }
+        #py-problems:not(:empty) { margin-bottom: 1.5rem; }
+        #py-problems .alert { margin-bottom: .5rem; }
       </style>
       """
     end
@@ -170,7 +173,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     def share(assigns) do
       ~H"""
       <div class="py-bar-cell">
-        <.bar parts={[{@share, load_color(@share)}]} /><span><%= Format.percent(@share) %></span>
+        <.bar parts={[{@share, :blue}]} /><span><%= Format.percent(@share) %></span>
       </div>
       """
     end
@@ -261,7 +264,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
               </thead>
               <tbody>
                 <tr :for={failure <- @failures}>
-                  <td class="py-nowrap"><%= Format.clock(failure.at) %></td>
+                  <td class="py-nowrap"><%= Format.time(failure.at) %></td>
                   <td><span class={"badge badge-#{kind_badge(failure.kind)}"}><%= failure.kind %></span></td>
                   <td><%= failure.type %></td>
                   <td class="py-nowrap"><%= failure.place || "–" %></td>

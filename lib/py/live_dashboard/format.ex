@@ -3,6 +3,8 @@ defmodule Py.LiveDashboard.Format do
   # Numbers and texts as the dashboard page shows them. All functions are total: what is not known is a dash.
 
   @unknown "–"
+  # Before a unit: a number stays with it.
+  @space "\u00A0"
   @ellipsis "…"
 
   # Control characters, and those that turn the direction of what follows. Tabs and line ends stay.
@@ -27,47 +29,56 @@ defmodule Py.LiveDashboard.Format do
   def rate(nil), do: @unknown
   def rate(rate) when rate >= 10, do: count(round(rate))
   def rate(rate) when rate == 0, do: "0"
-  def rate(rate) when rate < 0.01, do: "< 0.01"
+  def rate(rate) when rate < 0.01, do: "<#{@space}0.01"
   def rate(rate), do: rate |> significant(2) |> decimal()
 
   @doc "A share of 1.0 in percent."
   @spec percent(number() | nil) :: String.t()
   def percent(nil), do: @unknown
-  def percent(share) when share > 0 and share < 0.01, do: "< 1 %"
-  def percent(share), do: "#{round(share * 100)} %"
+  def percent(share) when share > 0 and share < 0.01, do: "<#{@space}1#{@space}%"
+  def percent(share), do: "#{round(share * 100)}#{@space}%"
 
   @doc "Bytes in the unit that leaves one to three digits before the point."
   @spec bytes(non_neg_integer() | nil) :: String.t()
   def bytes(nil), do: @unknown
-  def bytes(bytes) when bytes < 1024, do: "#{bytes} B"
+  def bytes(bytes) when bytes < 1024, do: "#{bytes}#{@space}B"
   def bytes(bytes), do: bytes(bytes / 1024, ["KB", "MB", "GB", "TB"])
 
   defp bytes(amount, [_unit | [_ | _] = larger]) when amount >= 1024,
     do: bytes(amount / 1024, larger)
 
-  defp bytes(amount, [unit | _larger]), do: "#{decimal(Float.round(amount, 1))} #{unit}"
+  defp bytes(amount, [unit | _larger]), do: "#{decimal(Float.round(amount, 1))}#{@space}#{unit}"
 
   @doc "A short time, given in microseconds."
   @spec microseconds(number() | nil) :: String.t()
   def microseconds(nil), do: @unknown
-  def microseconds(us) when us == 0, do: "0 µs"
-  def microseconds(us) when us < 1_000, do: "#{decimal(significant(us, 3))} µs"
-  def microseconds(us) when us < 1_000_000, do: "#{decimal(significant(us / 1_000, 3))} ms"
-  def microseconds(us), do: "#{decimal(significant(us / 1_000_000, 3))} s"
+  def microseconds(us) when us == 0, do: "0#{@space}µs"
+  def microseconds(us) when us < 1_000, do: "#{decimal(significant(us, 3))}#{@space}µs"
+
+  def microseconds(us) when us < 1_000_000,
+    do: "#{decimal(significant(us / 1_000, 3))}#{@space}ms"
+
+  def microseconds(us), do: "#{decimal(significant(us / 1_000_000, 3))}#{@space}s"
 
   @doc "A long time, given in milliseconds: its two largest units."
   @spec duration(non_neg_integer() | nil) :: String.t()
   def duration(nil), do: @unknown
-  def duration(ms) when ms < 1_000, do: "#{ms} ms"
-  def duration(ms) when ms < 10_000, do: "#{decimal(Float.round(ms / 1_000, 1))} s"
+  def duration(ms) when ms < 1_000, do: "#{ms}#{@space}ms"
+  def duration(ms) when ms < 10_000, do: "#{decimal(Float.round(ms / 1_000, 1))}#{@space}s"
 
   def duration(ms) do
     case :calendar.seconds_to_daystime(div(ms, 1_000)) do
-      {0, {0, 0, s}} -> "#{s} s"
-      {0, {0, m, s}} -> "#{m} min #{s} s"
-      {0, {h, m, _s}} -> "#{h} h #{m} min"
-      {d, {h, _m, _s}} -> "#{d} d #{h} h"
+      {0, {0, 0, s}} -> "#{s}#{@space}s"
+      {0, {0, m, s}} -> "#{m}#{@space}min#{@space}#{s}#{@space}s"
+      {0, {h, m, _s}} -> "#{h}#{@space}h#{@space}#{m}#{@space}min"
+      {d, {h, _m, _s}} -> "#{d}#{@space}d#{@space}#{h}#{@space}h"
     end
+  end
+
+  @doc "The date and time (UTC) of milliseconds since 1970."
+  @spec time(integer()) :: String.t()
+  def time(unix_ms) do
+    unix_ms |> DateTime.from_unix!(:millisecond) |> Calendar.strftime("%Y-%m-%d %H:%M:%S")
   end
 
   @doc "The time of day (UTC) of milliseconds since 1970."

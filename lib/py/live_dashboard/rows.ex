@@ -12,37 +12,47 @@ defmodule Py.LiveDashboard.Rows do
           search: String.t() | nil
         }
 
-  # What the page reads of each part of a snapshot.
-  @parts %{
-    python: ~w(version executable library own_gil free_threaded)a,
-    permits: ~w(current max waiting)a,
-    totals:
-      ~w(calls errors timeouts interrupts orphans rejected expired callbacks callback_errors cast_failures
-         contexts_started contexts_crashed contexts_stuck contexts_abandoned)a,
-    state: ~w(entries bytes max_entries)a,
-    os: ~w(memory_bytes cpu_time_ms cpu_share cpus)a
-  }
+  any = fn keys -> Map.new(keys, &{&1, :any}) end
 
-  @lists %{
-    contexts:
-      ~w(id pid pool index name mode state uptime_ms running_ms queue_length load max_queue calls errors timeouts
-         interrupts orphans rejected callbacks callback_errors busy_ms busy_share latency restarts interpreter)a,
-    interpreters: ~w(id mode contexts gc_runs gc_collected gc_time_us gc_max_us sample)a,
-    callbacks: ~w(name calls errors time_us)a,
-    failures: ~w(at kind type context message)a
-  }
-
-  @values ~w(at uptime_ms mode handles)a
+  # What the page reads of a snapshot.
+  @shape Map.merge(any.(~w(at uptime_ms mode handles)a), %{
+           python: any.(~w(version executable library own_gil free_threaded)a),
+           permits: any.(~w(current max waiting)a),
+           totals:
+             any.(
+               ~w(calls errors timeouts interrupts orphans rejected expired callbacks callback_errors
+                     cast_failures contexts_started contexts_crashed contexts_stuck contexts_abandoned)a
+             ),
+           state: any.(~w(entries bytes max_entries)a),
+           os: any.(~w(memory_bytes cpu_time_ms cpu_share cpus)a),
+           contexts: [
+             ~w(id pid pool index name mode state uptime_ms running_ms queue_length load max_queue calls errors
+                timeouts interrupts orphans rejected callbacks callback_errors busy_ms busy_share restarts
+                interpreter)a
+             |> any.()
+             |> Map.put(:latency, any.(~w(p50_us p99_us max_us)a))
+           ],
+           interpreters: [
+             ~w(id mode contexts gc_runs gc_collected gc_time_us gc_max_us)a
+             |> any.()
+             |> Map.put(:sample, {:maybe, any.(~w(age_ms gc allocated_blocks)a)})
+           ],
+           callbacks: [any.(~w(name calls errors time_us)a)],
+           failures: [any.(~w(at kind type context message)a)]
+         })
 
   @doc "Whether a snapshot, of another node's erlang_python perhaps, has all that the page reads."
   @spec understood?(term()) :: boolean()
-  def understood?(snapshot) do
-    keys?(snapshot, @values ++ Map.keys(@parts) ++ Map.keys(@lists)) and
-      Enum.all?(@parts, fn {part, keys} -> keys?(snapshot[part], keys) end) and
-      Enum.all?(@lists, fn {list, keys} -> Enum.all?(snapshot[list], &keys?(&1, keys)) end)
-  end
+  def understood?(snapshot), do: fits?(snapshot, @shape)
 
-  defp keys?(map, keys), do: is_map(map) and Enum.all?(keys, &is_map_key(map, &1))
+  defp fits?(_value, :any), do: true
+  defp fits?(value, {:maybe, shape}), do: value == nil or fits?(value, shape)
+  defp fits?(list, [shape]), do: is_list(list) and Enum.all?(list, &fits?(&1, shape))
+
+  defp fits?(map, shape) do
+    is_map(map) and
+      Enum.all?(shape, fn {key, inner} -> is_map_key(map, key) and fits?(map[key], inner) end)
+  end
 
   @doc "Rows of the table of contexts, and how many there are in all."
   @spec contexts(Py.Stats.snapshot(), params()) :: {[map()], non_neg_integer()}

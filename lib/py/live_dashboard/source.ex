@@ -88,9 +88,14 @@ defmodule Py.LiveDashboard.Source do
 
   defp not_running(node, reason) do
     if running?(node),
-      do: "#{node} failed: #{Format.preview(reason, 300)}",
+      do: "#{node} failed: #{explain(reason)}",
       else: "erlang_python is on #{node} but is not running there."
   end
+
+  defp explain(exception) when is_exception(exception),
+    do: exception |> Exception.message() |> Format.text(300)
+
+  defp explain(reason), do: Format.preview(reason, 300)
 
   defp running?(node) do
     case fetch(node, :application, :which_applications, [], @snapshot_timeout) do

@@ -123,7 +123,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         {"Mode of the default pool", mode(snapshot.mode)},
         {"Own-GIL contexts", if(python.own_gil, do: "possible", else: "not with this Python")},
         {"Free-threaded build", if(python.free_threaded, do: "yes", else: "no")},
-        {"Application running for", Format.duration(snapshot.uptime_ms)},
+        {"Application up for", Format.duration(snapshot.uptime_ms)},
         {"Processor time used", Format.duration(snapshot.os.cpu_time_ms)},
         {"Handles alive", Format.count(snapshot.handles)}
       ]
@@ -131,15 +131,15 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     defp totals_facts(totals) do
       [
-        {"Calls, of them with an error", of(totals.calls, totals.errors)},
+        {"Calls / errors", of(totals.calls, totals.errors)},
         {"Timeouts", Format.count(totals.timeouts)},
         {"Interrupts", Format.count(totals.interrupts)},
         {"Requests whose caller died", Format.count(totals.orphans)},
-        {"Refused at once, waited in vain", of(totals.rejected, totals.expired)},
-        {"Callbacks, of them failed", of(totals.callbacks, totals.callback_errors)},
+        {"Refused at once / waited in vain", of(totals.rejected, totals.expired)},
+        {"Callbacks / failed", of(totals.callbacks, totals.callback_errors)},
         {"Casts that failed", Format.count(totals.cast_failures)},
-        {"Contexts started, crashed", of(totals.contexts_started, totals.contexts_crashed)},
-        {"Contexts stuck, threads abandoned",
+        {"Contexts started / crashed", of(totals.contexts_started, totals.contexts_crashed)},
+        {"Contexts stuck / threads abandoned",
          of(totals.contexts_stuck, totals.contexts_abandoned)}
       ]
     end
@@ -257,23 +257,20 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         {"Mode", mode(context.mode)},
         {"Pool", place(context)},
         {"Interpreter", if(context.interpreter == 0, do: "main", else: context.interpreter)},
-        {"Running for", Format.duration(context.uptime_ms)},
-        {"Filled anew", times(context.restarts)}
+        {"Up for", Format.duration(context.uptime_ms)},
+        {"Restarts of its place", Format.count(context.restarts)}
       ]
     end
 
     defp place(%{index: nil}), do: "none"
     defp place(%{pool: pool, index: index}), do: Format.text("#{pool}, place #{index}", 80)
 
-    defp times(1), do: "once"
-    defp times(number), do: "#{Format.count(number)} times"
-
     defp work(context) do
       [
         {"Calls", Format.count(context.calls)},
         {"Request running for", Format.duration(context.running_ms)},
         {"Waiting for the thread", Format.count(context.queue_length)},
-        {"All on it, of at most", of(context.load, context.max_queue)},
+        {"All on it / at most", of(context.load, context.max_queue)},
         {"Busy",
          "#{Format.percent(context.busy_share)}, #{Format.duration(context.busy_ms)} in all"},
         {"p50 / p99 / longest",
@@ -288,7 +285,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         {"Interrupts", Format.count(context.interrupts)},
         {"Callers that died", Format.count(context.orphans)},
         {"Refused, its queue was full", Format.count(context.rejected)},
-        {"Callbacks, of them failed", of(context.callbacks, context.callback_errors)}
+        {"Callbacks / failed", of(context.callbacks, context.callback_errors)}
       ]
     end
 
@@ -304,14 +301,14 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
             format={&Format.bytes/1} hint="Of the operating system process: the BEAM and Python together." />
         </div>
         <div class="col-md-4 mb-4">
-          <.card inner_title="Handles alive" inner_hint="Py.Object structs on this node that keep a Python object alive.">
-            <span id="py-handles"><%= Format.count(@snapshot.handles) %></span>
-          </.card>
+          <.panel title="Alive" hint="Handles are Py.Object structs on this node that keep a Python object alive.">
+            <.facts facts={alive(@snapshot)} />
+          </.panel>
         </div>
         <div class="col-md-4 mb-4">
-          <.card inner_title="Shared state" inner_hint="Bytes of keys and values that Elixir and Python share, about.">
-            <%= Format.bytes(@snapshot.state.bytes) %>
-          </.card>
+          <.panel title="Collector" hint="Of all interpreters together. While the collector runs, its interpreter does nothing else.">
+            <.facts facts={collector(@snapshot.interpreters)} />
+          </.panel>
         </div>
       </div>
       <.live_table
@@ -354,6 +351,31 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         </:col>
       </.live_table>
       """
+    end
+
+    defp alive(%{interpreters: interpreters} = snapshot) do
+      blocks =
+        for %{sample: %{allocated_blocks: blocks}} when blocks != nil <- interpreters, do: blocks
+
+      [
+        {"Handles", Format.count(snapshot.handles)},
+        {"Blocks of Python's allocator",
+         if(blocks == [], do: "–", else: Format.count(Enum.sum(blocks)))},
+        {"Interpreters", Format.count(length(interpreters))}
+      ]
+    end
+
+    defp collector(interpreters) do
+      [
+        {"Runs", interpreters |> Enum.map(& &1.gc_runs) |> Enum.sum() |> Format.count()},
+        {"Time in all",
+         interpreters |> Enum.map(& &1.gc_time_us) |> Enum.sum() |> Format.microseconds()},
+        {"Longest run",
+         interpreters
+         |> Enum.map(& &1.gc_max_us)
+         |> Enum.max(fn -> nil end)
+         |> Format.microseconds()}
+      ]
     end
 
     attr(:snapshot, :map, required: true)
