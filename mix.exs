@@ -42,6 +42,7 @@ defmodule ErlangPython.MixProject do
       {:telemetry, "~> 1.0"},
       {:rustler_precompiled, "~> 0.8"},
       {:rustler, "~> 0.37", optional: true, runtime: false},
+      {:telemetry_metrics, "~> 0.6 or ~> 1.0", optional: true},
       {:phoenix_live_dashboard, "~> 0.8", optional: true},
       {:dialyxir, "~> 1.4", only: :dev, runtime: false},
       {:ex_doc, "~> 0.34", only: :dev, runtime: false},
@@ -89,6 +90,7 @@ defmodule ErlangPython.MixProject do
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
         Sharing: [Py.State, Py.Callback],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
+        Watching: [Py.Stats, Py.Telemetry],
         Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/]
       ]

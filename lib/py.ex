@@ -448,6 +448,10 @@ defmodule Py do
     })
   end
 
+  @doc "Everything worth watching, as one map. See `Py.Stats`."
+  @spec stats() :: Py.Stats.snapshot()
+  defdelegate stats, to: Py.Stats, as: :snapshot
+
   ## Values
 
   @doc """

@@ -9,6 +9,7 @@ defmodule Py.Application do
   def start(_type, _args) do
     Application.delete_env(:erlang_python, :stopping)
     Config.load()
+    Py.Stats.init()
 
     with :ok <- start_python() do
       Native.set_max_permits(Config.get(:max_concurrent))
@@ -22,7 +23,8 @@ defmodule Py.Application do
         Py.Router,
         {DynamicSupervisor, name: Py.Pools},
         Py.Cast,
-        %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}}
+        %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}},
+        Py.Telemetry.Reporter
       ]
 
       Supervisor.start_link(children,

@@ -9,7 +9,7 @@ defmodule Py.Boundary do
   #   4. On a timeout the caller cancels. Either that wins, and no message will ever come, or the reply is certain and
   #      is received: so no late reply is left in a mailbox.
 
-  alias Py.{Context, Native, Options, Router}
+  alias Py.{Context, Native, Options, Router, Telemetry}
 
   @erlang 1
   @return_object 2
@@ -17,6 +17,7 @@ defmodule Py.Boundary do
   @cast 8
   @async 16
   @routed 32
+  @timed 64
 
   @no_deadline -1
 
@@ -26,9 +27,16 @@ defmodule Py.Boundary do
   @doc "Runs an operation and waits for its result."
   @spec run(operation(), Options.t()) :: result()
   def run(operation, options) do
+    case Telemetry.Call.start(operation) do
+      nil -> execute(operation, options)
+      call -> Telemetry.Call.span(call, fn -> execute(operation, %{options | timed: true}) end)
+    end
+  end
+
+  defp execute(operation, options) do
     case route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
-      {:remote, context} -> Py.Remote.run(context, operation, options)
+      {:remote, context} -> Py.Remote.run(context, operation, %{options | timed: false})
       {:error, error} -> failure(error, options)
     end
   end
@@ -41,6 +49,8 @@ defmodule Py.Boundary do
 
     case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) ->
+        if options.timed, do: Telemetry.Call.submitted(request)
+
         receive do
           {^ref, {:ok, _value} = ok} ->
             ok
@@ -84,6 +94,7 @@ defmodule Py.Boundary do
   # `wait` is over: give up if there is no permit yet, else go on until `timeout`.
   defp expire(request, ref, wait, timeout) when wait < timeout do
     if Native.cancel_waiting(request) do
+      Native.count_timeout(request, true)
       {:error, overload()}
     else
       receive do
@@ -105,9 +116,11 @@ defmodule Py.Boundary do
 
       # It never got a permit: the limit is what stood in the way.
       :waiting ->
+        Native.count_timeout(request, true)
         {:error, overload()}
 
       _cancelled ->
+        Native.count_timeout(request, false)
         {:error, {:timeout, timeout}}
     end
   end
@@ -137,7 +150,7 @@ defmodule Py.Boundary do
         run(encoded, context, namespace, options, 0)
 
       {:ok, _encoded} ->
-        failure({:conversion, "a struct that Py.Encoder did not replace", ""}, options)
+        failure({:conversion, "a struct that Py.Encoder did not replace", ""}, options, context)
 
       {:error, error} ->
         failure(error, options)
@@ -148,12 +161,12 @@ defmodule Py.Boundary do
   defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
     case Router.other(context, namespace, options) do
       {:ok, other} -> run(operation, other, namespace, options, tries - 1)
-      :error -> failure(:stopped, options)
+      :error -> failure(:stopped, options, context)
     end
   end
 
-  defp failed(reason, _operation, _context, _namespace, options, _tries),
-    do: failure(reason, options)
+  defp failed(reason, _operation, context, _namespace, options, _tries),
+    do: failure(reason, options, context)
 
   @doc """
   Submits without waiting. Replies go to `caller` as `{ref, result}`, and are for `result/2`.
@@ -188,7 +201,7 @@ defmodule Py.Boundary do
 
     case Native.submit(context, caller, ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) -> {:ok, ref, request}
-      refused -> failure(refused, options)
+      refused -> failure(refused, options, context)
     end
   end
 
@@ -206,10 +219,25 @@ defmodule Py.Boundary do
   # On whose behalf this process works: a call of a Task that a callback started belongs to that callback.
   defp callers, do: Process.get(:"$callers", [])
 
-  @doc "Maps a reply to what users see."
-  @spec result({:ok, term()} | {:error, term()}, Options.t()) :: result()
-  def result({:ok, _value} = ok, _options), do: ok
-  def result({:error, reason}, options), do: failure(reason, options)
+  @doc "Maps the reply to a submitted request to what users see."
+  @spec result({:ok, term()} | {:error, term()}, Options.t(), Native.request() | nil) :: result()
+  def result(reply, options, request \\ nil)
+  def result({:ok, _value} = ok, _options, _request), do: ok
+
+  def result({:error, reason}, options, nil), do: failure(reason, options)
+
+  def result({:error, reason}, options, request) do
+    {context, _queued, _ran} = Native.request_times(request)
+    failure(reason, options, context)
+  end
+
+  @doc "Like `cancel/1`, because the request's time is over."
+  @spec give_up(Native.request()) :: :waiting | :queued | :running | :lost | :done
+  def give_up(request) do
+    phase = Native.cancel(request)
+    if phase not in [:lost, :done], do: Native.count_timeout(request, false)
+    phase
+  end
 
   @doc "Cancels a submitted request: `:lost` when its reply is on its way, `:done` when it has come."
   @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost | :done
@@ -219,12 +247,13 @@ defmodule Py.Boundary do
   defp scope({:default, pid}, flags), do: {pid, flags + @routed}
   defp scope(namespace, flags), do: {namespace, flags}
 
-  defp flags(%{dialect: :elixir, return: :term, wait: wait}) when wait != 0, do: 0
+  defp flags(%{dialect: :elixir, return: :term, wait: wait, timed: false}) when wait != 0, do: 0
 
   defp flags(options) do
     if(options.dialect == :erlang, do: @erlang, else: 0) +
       if(options.return == :object, do: @return_object, else: 0) +
-      if(options.wait == 0, do: @no_wait, else: 0)
+      if(options.wait == 0, do: @no_wait, else: 0) +
+      if(options.timed, do: @timed, else: 0)
   end
 
   ## Where it runs
@@ -271,10 +300,25 @@ defmodule Py.Boundary do
 
   ## What went wrong
 
+  # `context`: the native one, or its id, where one was reached.
+  defp failure(reason, options, context \\ nil)
+
   # From the watchdog, which does not know the timeout that was given.
-  defp failure(:timeout, options), do: failure({:timeout, options.timeout}, options)
-  defp failure(reason, %{dialect: :erlang}), do: {:error, erlang_reason(reason)}
-  defp failure(reason, _options), do: {:error, exception(reason)}
+  defp failure(:timeout, options, context),
+    do: failure({:timeout, options.timeout}, options, context)
+
+  defp failure(reason, options, context) do
+    error =
+      if options.dialect == :erlang, do: erlang_reason(reason), else: exception(reason)
+
+    context = context_id(context)
+    Telemetry.overload(reason, context)
+    Py.Stats.Failures.record(error, context)
+    {:error, error}
+  end
+
+  defp context_id(context) when is_reference(context), do: elem(Native.context_state(context), 0)
+  defp context_id(id), do: id
 
   @doc "The exception struct of a native reason."
   @spec exception(term()) :: Exception.t()
@@ -295,6 +339,7 @@ defmodule Py.Boundary do
   def exception({:timeout, timeout}), do: %Py.TimeoutError{timeout: timeout}
   def exception(:timeout), do: %Py.TimeoutError{}
   def exception(:interrupted), do: %Py.InterruptedError{}
+  def exception({:rejected, _limit, current, max}), do: exception({:overloaded, current, max})
   def exception({:overloaded, current, max}), do: %Py.OverloadedError{current: current, max: max}
   def exception(:stopped), do: %Py.ContextError{reason: :stopped}
   def exception({:stopped, id}), do: %Py.ContextError{reason: :stopped, context: id}
@@ -316,6 +361,7 @@ defmodule Py.Boundary do
   defp erlang_reason({:exception, {:KeyboardInterrupt, _text}}), do: :interrupted
   defp erlang_reason({:exception, {class, text}}), do: {class, text}
   defp erlang_reason({:timeout, _timeout}), do: :timeout
+  defp erlang_reason({:rejected, _limit, current, max}), do: {:overloaded, current, max}
   defp erlang_reason({:overloaded, _current, _max} = reason), do: reason
   defp erlang_reason(reason) when reason in [:timeout, :interrupted], do: reason
 

@@ -13,6 +13,7 @@ defmodule Py.Config do
     preload: nil,
     python: nil,
     spin_us: 50,
+    telemetry: true,
     venv: nil,
     wait: nil
   ]
@@ -28,6 +29,7 @@ defmodule Py.Config do
           preload: String.t() | nil,
           python: String.t() | nil,
           spin_us: non_neg_integer(),
+          telemetry: boolean(),
           venv: Path.t() | nil,
           wait: timeout() | nil
         }
@@ -37,7 +39,8 @@ defmodule Py.Config do
   def load do
     config =
       for {key, default} <- @defaults, into: %{} do
-        {key, check!(key, Application.get_env(:erlang_python, key) || default)}
+        value = Application.get_env(:erlang_python, key)
+        {key, check!(key, if(value == nil, do: default, else: value))}
       end
 
     :persistent_term.put(__MODULE__, config)
@@ -53,6 +56,7 @@ defmodule Py.Config do
   defp check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
   defp check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
   defp check!(:wait, :infinity), do: :infinity
+  defp check!(:telemetry, on) when is_boolean(on), do: on
 
   defp check!(key, value)
        when key in [:max_concurrent, :max_queue, :max_state_entries] and is_integer(value) and
@@ -82,6 +86,7 @@ defmodule Py.Config do
     do: "a positive integer"
 
   defp expected(key) when key in [:num_contexts, :spin_us], do: "a non-negative integer"
+  defp expected(:telemetry), do: "true or false"
   defp expected(:wait), do: "milliseconds or :infinity"
   defp expected(key) when key in [:paths, :imports], do: "a list of strings"
   defp expected(_key), do: "a string"

@@ -59,7 +59,9 @@ defmodule Py.Native do
           integer(),
           [pid()]
         ) ::
-          request() | :stopped | {:overloaded, non_neg_integer(), non_neg_integer()}
+          request()
+          | :stopped
+          | {:rejected, :permits | :queue, non_neg_integer(), non_neg_integer()}
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
@@ -132,7 +134,7 @@ defmodule Py.Native do
   @spec stats_subscribe() :: :ok
   def stats_subscribe, do: stub()
 
-  @spec stats_take_events() :: {[map()], non_neg_integer()}
+  @spec stats_take_events() :: [map()]
   def stats_take_events, do: stub()
 
   @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}

@@ -8,6 +8,7 @@ defmodule Py.Options do
             kwargs: nil,
             locals: nil,
             return: :term,
+            timed: false,
             timeout: 30_000,
             wait: :infinity
 
@@ -18,6 +19,7 @@ defmodule Py.Options do
           kwargs: map() | keyword() | nil,
           locals: map() | nil,
           return: :term | :object | :last,
+          timed: boolean(),
           timeout: timeout(),
           wait: timeout()
         }

@@ -59,6 +59,18 @@ defmodule Py.Router do
   def contexts(pool \\ @default), do: for({pid, _context} <- Tuple.to_list(slots(pool)), do: pid)
 
   @doc false
+  # Of all pools: `{pool, index, pid, native context, how often it was filled anew}`.
+  def places do
+    for pool <- pools(),
+        {{pid, native}, index} <- Enum.with_index(Tuple.to_list(slots(pool)), 1) do
+      {pool, index, pid, native, :ets.lookup_element(__MODULE__, {:starts, pool, index}, 2) - 1}
+    end
+  rescue
+    # The router is being restarted, or that pool was stopped.
+    ArgumentError -> []
+  end
+
+  @doc false
   def native_contexts(pool), do: for({_pid, context} <- Tuple.to_list(slots(pool)), do: context)
 
   @doc "The context that serves the calling process by default."
@@ -413,6 +425,8 @@ defmodule Py.Router do
   def handle_call({:put, pool, index, pid, context}, _from, state) do
     # Nothing to put when the pool is being stopped.
     with {slots, strategy, turn} <- :persistent_term.get({__MODULE__, pool}, nil) do
+      starts = {:starts, pool, index}
+      :ets.update_counter(__MODULE__, starts, 1, {starts, 0})
       publish(pool, {place(slots, index - 1, {pid, context}), strategy, turn})
     end
 
@@ -422,7 +436,7 @@ defmodule Py.Router do
   def handle_call({:stop_pool, pool}, _from, state) do
     case :ets.take(__MODULE__, {:pool, pool}) do
       [{_key, supervisor}] ->
-        :persistent_term.erase({__MODULE__, pool})
+        forget(pool)
         {:reply, {:ok, supervisor}, state}
 
       [] ->
@@ -445,7 +459,7 @@ defmodule Py.Router do
   def handle_info({:DOWN, _monitor, :process, supervisor, _reason}, state) do
     for [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, supervisor}) do
       :ets.delete(__MODULE__, {:pool, pool})
-      :persistent_term.erase({__MODULE__, pool})
+      forget(pool)
     end
 
     {:noreply, state}
@@ -455,6 +469,11 @@ defmodule Py.Router do
 
   @impl true
   def terminate(_reason, _state), do: forget_all()
+
+  defp forget(pool) do
+    :persistent_term.erase({__MODULE__, pool})
+    :ets.match_delete(__MODULE__, {{:starts, pool, :_}, :_})
+  end
 
   defp forget_all do
     for {{__MODULE__, _pool} = key, {_slots, _strategy, _turn}} <- :persistent_term.get(),

@@ -15,7 +15,7 @@ rustler::atoms! {
     exception, conversion, encode, interrupted, timeout, stopped, panicked, wrong_interpreter, bad_request, no_memory,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
     full, not_an_integer, not_found, granted,
-    overloaded, waiting, lost, done, cancelled, not_running,
+    overloaded, rejected, permits, queue, waiting, lost, done, cancelled, not_running,
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events,
     // keys

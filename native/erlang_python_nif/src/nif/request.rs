@@ -18,7 +18,7 @@ use crate::runtime::watchdog;
 /// cancelled first. Where the caller does not cancel it, the watchdog ends it after `deadline_ms`; negative means never.
 /// `callers` are the processes on whose behalf the calling one works (`$callers`).
 ///
-/// Returns the request, or why it was not taken: `stopped`, `{overloaded, current, max}`.
+/// Returns the request, or why it was not taken: `stopped`, `{rejected, permits | queue, current, max}`.
 #[rustler::nif]
 // A tuple of them would have to be built and taken apart on the hot path.
 #[allow(clippy::too_many_arguments)]
@@ -51,7 +51,7 @@ fn submit<'a>(
         shared.enter_nested();
     } else if !shared.enter() {
         Counters::bump(&shared.stats.counters.rejected);
-        return overloaded(env, shared.load(), shared.settings.max_queue);
+        return rejected(env, atoms::queue(), shared.load(), shared.settings.max_queue);
     }
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
     let message = make_tuple(env, &[reference, operation, namespace, callers]);
@@ -79,14 +79,14 @@ fn submit<'a>(
         }
         Acquired::Refused => {
             Counters::bump(&shared.stats.counters.rejected);
-            return overloaded(env, PERMITS.used(), PERMITS.max());
+            return rejected(env, atoms::permits(), PERMITS.used(), PERMITS.max());
         }
     }
     request.encode(env)
 }
 
-fn overloaded(env: Env<'_>, current: usize, max: usize) -> Term<'_> {
-    (atoms::overloaded(), current, max).encode(env)
+fn rejected(env: Env<'_>, limit: rustler::Atom, current: usize, max: usize) -> Term<'_> {
+    (atoms::rejected(), limit, current, max).encode(env)
 }
 
 /// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in

@@ -193,7 +193,7 @@ pub fn subscribe(pid: LocalPid) {
     *subscriber = Some(pid);
 }
 
-pub fn take() -> (Vec<GcRun>, u64) {
+pub fn take() -> Vec<GcRun> {
     EVENTS.take()
 }
 
