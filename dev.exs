@@ -220,10 +220,14 @@ defmodule Dev do
         {Task.Supervisor, name: Dev.Holders},
         %{id: :parsers, start: {__MODULE__, :start_parsers, []}},
         {Py.Context, name: :reports},
+        {:telemetry_poller, measurements: Py.Telemetry.measurements(), period: 1_000},
         Dev.Web.Endpoint
       ] ++ if(Keyword.get(options, :load, true), do: [Dev.Load], else: [])
 
-    {:ok, _pid} = Supervisor.start_link(children, strategy: :one_for_one, name: Dev.Supervisor)
+    {:ok, pid} = Supervisor.start_link(children, strategy: :one_for_one, name: Dev.Supervisor)
+    # It outlives whoever started it, a test for one.
+    Process.unlink(pid)
+    {:ok, pid}
   end
 
   def start_parsers do

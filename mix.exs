@@ -44,6 +44,10 @@ defmodule ErlangPython.MixProject do
       {:rustler, "~> 0.37", optional: true, runtime: false},
       {:telemetry_metrics, "~> 0.6 or ~> 1.0", optional: true},
       {:phoenix_live_dashboard, "~> 0.8", optional: true},
+      # The application of dev.exs, which is tested in a browser.
+      {:plug_cowboy, "~> 2.7", only: [:dev, :test]},
+      {:jason, "~> 1.4", only: [:dev, :test]},
+      {:telemetry_poller, "~> 1.1", only: [:dev, :test]},
       {:dialyxir, "~> 1.4", only: :dev, runtime: false},
       {:ex_doc, "~> 0.34", only: :dev, runtime: false},
       {:proper, "~> 1.4", only: :test}

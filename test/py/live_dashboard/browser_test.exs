@@ -7,7 +7,7 @@ defmodule Py.LiveDashboard.BrowserTest do
 
   alias Py.Test.{Browser, Peer}
 
-  @moduletag :browser
+  @moduletag :in_browser
   @moduletag timeout: 180_000
 
   @pictures "_build/screenshots"
@@ -24,6 +24,7 @@ defmodule Py.LiveDashboard.BrowserTest do
 
   setup_all do
     vm = Peer.start([])
+    {:ok, _started} = Peer.call(vm, :application, :ensure_all_started, [:elixir])
     Peer.call(vm, Code, :require_file, [Path.expand("dev.exs")])
     {:ok, _pid} = Peer.call(vm, Dev, :start, [[port: 0]])
     url = "http://127.0.0.1:#{Peer.call(vm, Dev, :port, [])}/dashboard/python"
@@ -235,8 +236,8 @@ defmodule Py.LiveDashboard.BrowserTest do
     Peer.call(vm, Peer, :start_distribution, [])
     {:ok, peer, node} = Peer.call(vm, Peer, :start_node, [[]])
     # LiveDashboard sends a module of its own there, which needs Elixir.
-    :ok =
-      Peer.call(vm, :erpc, :call, [node, :code, :add_paths, [[:code.lib_dir(:elixir, :ebin)]]])
+    ebin = :elixir |> Application.app_dir("ebin") |> to_charlist()
+    :ok = Peer.call(vm, :erpc, :call, [node, :code, :add_paths, [[ebin]]])
 
     open(browser, url)
     fill(browser, "#node-select", to_string(node))
