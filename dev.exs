@@ -78,6 +78,9 @@ defmodule Dev.Load do
   def work(n):
       return sum(math.isqrt(i) for i in range(n))
 
+  def wait(seconds):
+      time.sleep(seconds)
+
   def garbage(n):
       node = None
       for _ in range(n):
@@ -108,6 +111,9 @@ defmodule Dev.Load do
         {:more_calls, 5, fn -> call(:work, [Enum.random(50..1_000)]) end},
         {:orders, 20,
          fn -> call(:order, [Enum.random(~w(tea coffee milk)), Enum.random(1..9)]) end},
+        {:downloads, 15, fn -> call(:wait, [0.03]) end},
+        {:more_downloads, 20, fn -> call(:wait, [0.05]) end},
+        {:uploads, 25, fn -> call(:wait, [0.08]) end},
         {:parsers, 40, fn -> parse() end},
         {:garbage, 150, fn -> call(:garbage, [20_000]) end},
         {:errors, 300, fn -> call(:fail, [Enum.random(0..3)]) end},

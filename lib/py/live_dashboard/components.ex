@@ -251,6 +251,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     @doc "The latest failures."
     attr(:failures, :list, required: true)
     attr(:id, :string, required: true)
+    attr(:places, :boolean, default: true)
 
     def failures(assigns) do
       ~H"""
@@ -260,14 +261,19 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
           <div class="dash-table-wrapper">
             <table class="table dash-table py-failures" id={@id}>
               <thead>
-                <tr><th>Time (UTC)</th><th>Kind</th><th>Type</th><th>Context</th><th>Message</th></tr>
+                <tr>
+                  <th>Time (UTC)</th><th>Kind</th><th>Type</th><th :if={@places}>Context</th><th>Message</th>
+                </tr>
               </thead>
               <tbody>
                 <tr :for={failure <- @failures}>
                   <td class="py-nowrap"><%= Format.time(failure.at) %></td>
-                  <td><span class={"badge badge-#{kind_badge(failure.kind)}"}><%= failure.kind %></span></td>
+                  <td class="py-nowrap">
+                    <span class={"badge badge-#{kind_badge(failure.kind)}"}><%= failure.kind %></span>
+                    <span :if={failure.times > 1} class="py-note">× <%= failure.times %></span>
+                  </td>
                   <td><%= failure.type %></td>
-                  <td class="py-nowrap"><%= failure.place || "–" %></td>
+                  <td :if={@places}><%= places(failure.places) %></td>
                   <td><div class="py-text text-monospace"><%= failure.message %></div></td>
                 </tr>
               </tbody>
@@ -277,6 +283,10 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       </div>
       """
     end
+
+    defp places([]), do: "–"
+    defp places(places) when length(places) <= 3, do: Enum.join(places, ", ")
+    defp places([first | others]), do: "#{first} and #{length(others)} others"
 
     defp kind_badge(:python), do: "danger"
     defp kind_badge(:timeout), do: "warning"

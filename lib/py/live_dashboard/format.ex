@@ -110,7 +110,12 @@ defmodule Py.LiveDashboard.Format do
   @spec preview(term(), pos_integer()) :: String.t()
   def preview(value, limit \\ 160) do
     value
-    |> inspect(limit: limit, printable_limit: limit, width: :infinity)
+    |> inspect(
+      limit: limit,
+      printable_limit: limit,
+      width: :infinity,
+      custom_options: [sort_maps: true]
+    )
     |> String.replace(~r/\s*\n\s*/, " ")
     |> text(limit)
   end

@@ -60,12 +60,12 @@ defmodule Py.LiveDashboard.Rows do
     snapshot.contexts |> Enum.map(&context/1) |> page(params, [:label, :mode, :state])
   end
 
-  @doc "Everything about one context, with its interpreter and its latest failures; `nil` when it has ended."
+  @doc "Everything about one context, with its latest failures; `nil` when it has ended."
   @spec context(Py.Stats.snapshot(), pos_integer()) :: map() | nil
   def context(snapshot, id) do
     with %{} = context <- Enum.find(snapshot.contexts, &(&1.id == id)) do
-      failures = for failure <- failures(snapshot), failure.context == id, do: failure
-      Map.merge(context(context), %{failures: failures})
+      own = Enum.filter(snapshot.failures, &(&1.context == id))
+      Map.put(context(context), :failures, failures(%{snapshot | failures: own}))
     end
   end
 
@@ -98,7 +98,6 @@ defmodule Py.LiveDashboard.Rows do
     Map.merge(interpreter, %{
       label: if(interpreter.id == 0, do: "main", else: "own-GIL #{interpreter.id}"),
       context_labels: Enum.map(interpreter.contexts, &Map.get(labels, &1, "context #{&1}")),
-      gc_mean_us: mean(interpreter.gc_time_us, interpreter.gc_runs),
       blocks: sample && sample.allocated_blocks,
       uncollectable: sample && sample.gc |> Enum.map(& &1.uncollectable) |> Enum.sum(),
       generations: sample && Enum.map(sample.gc, & &1.collections),
@@ -119,20 +118,31 @@ defmodule Py.LiveDashboard.Rows do
     Map.merge(callback, %{label: label, mean_us: mean(callback.time_us, callback.calls)})
   end
 
-  @doc "The latest failures, newest first, with their texts made printable."
+  @doc """
+  The latest failures, newest first, with their texts made printable. Equal ones that follow each other are one row:
+  `:times` says how many, `:places` where.
+  """
   @spec failures(Py.Stats.snapshot()) :: [map()]
   def failures(snapshot) do
     labels = Map.new(snapshot.contexts, &{&1.id, label(&1)})
 
-    for failure <- snapshot.failures do
-      Map.merge(failure, %{
-        type: Format.text(failure.type, 120),
-        message: Format.text(failure.message, 500),
-        place:
-          failure.context &&
-            Map.get(labels, failure.context, "context #{failure.context} (ended)")
-      })
-    end
+    snapshot.failures
+    |> Enum.chunk_by(&{&1.kind, &1.type, &1.message})
+    |> Enum.map(&failure(&1, labels))
+  end
+
+  defp failure([latest | _earlier] = equal, labels) do
+    ids = for %{context: id} when id != nil <- equal, uniq: true, do: id
+    places = Enum.map(ids, &Map.get(labels, &1, "context #{&1} (ended)"))
+
+    %{
+      at: latest.at,
+      kind: latest.kind,
+      type: Format.text(latest.type, 120),
+      message: Format.text(latest.message, 500),
+      times: length(equal),
+      places: Enum.sort_by(places, &natural/1)
+    }
   end
 
   @doc "Entries of the shared state, of `{key, bytes}`. Their keys are still as they are."

@@ -39,10 +39,10 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         <div class="col-lg-4 mb-4"><.process os={@snapshot.os} history={@history} /></div>
       </div>
       <div class="row">
-        <div class="col-lg-6 mb-4">
+        <div class="col-lg-7 mb-4">
           <.panel title="Python"><.facts id="py-python" facts={python_facts(@snapshot)} /></.panel>
         </div>
-        <div class="col-lg-6 mb-4">
+        <div class="col-lg-5 mb-4">
           <.panel title="Since the VM was started"><.facts id="py-totals" facts={totals_facts(@snapshot.totals)} /></.panel>
         </div>
       </div>
@@ -235,7 +235,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
           </p>
           <div :if={@context.failures != []} class="mt-3">
             <h6>Its latest failures</h6>
-            <.failures id="py-context-failures" failures={Enum.take(@context.failures, 5)} />
+            <.failures id="py-context-failures" failures={Enum.take(@context.failures, 5)} places={false} />
           </div>
         <% end %>
       </div>
@@ -254,7 +254,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     defp identity(context) do
       [
         {"Number", context.id},
-        {"Mode", mode(context.mode)},
+        {"Mode", short_mode(context.mode)},
         {"Pool", place(context)},
         {"Interpreter", if(context.interpreter == 0, do: "main", else: context.interpreter)},
         {"Up for", Format.duration(context.uptime_ms)},
@@ -335,9 +335,6 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         </:col>
         <:col :let={row} field={:gc_time_us} header="Time in all" sortable={:desc} text_align="right">
           <%= Format.microseconds(row.gc_time_us) %>
-        </:col>
-        <:col :let={row} field={:gc_mean_us} header="Mean" sortable={:desc} text_align="right">
-          <%= Format.microseconds(row.gc_mean_us) %>
         </:col>
         <:col :let={row} field={:gc_max_us} header="Longest" sortable={:desc} text_align="right">
           <%= Format.microseconds(row.gc_max_us) %>

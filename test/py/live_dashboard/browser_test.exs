@@ -106,7 +106,7 @@ defmodule Py.LiveDashboard.BrowserTest do
     wait(browser, "document.querySelector('#py-details') != null")
     name = text(browser, "#py-contexts-table tbody tr td")
     assert text(browser, "#py-details h5") =~ name
-    assert value(browser, "Mode") == "worker (main interpreter)"
+    assert value(browser, "Mode") == "worker"
     click(browser, "#py-details a", "Close")
     wait(browser, "document.querySelector('#py-details') == null")
   end
@@ -159,12 +159,6 @@ defmodule Py.LiveDashboard.BrowserTest do
   test "what looks like HTML stays text", %{browser: browser, vm: vm} do
     Peer.call(vm, Py.State, :put, [@script, @script])
 
-    assert {:error, _error} =
-             Peer.call(vm, Py, :exec, [
-               "raise type('<b>Error', (Exception,), {})(text)",
-               [locals: %{text: @script}]
-             ])
-
     tab(browser, "Shared state")
     fill(browser, "#py-state-table input[name=search]", "script")
     eventually(fn -> texts(browser, "#py-state-table tbody td:first-child") == [@script] end)
@@ -172,7 +166,11 @@ defmodule Py.LiveDashboard.BrowserTest do
 
     tab(browser, "Callbacks and failures")
 
+    raise_it = "raise type('<b>Error', (Exception,), {})(text)"
+
+    # The load fails often, too, and only the latest failures are kept: fail until it is seen.
     eventually(fn ->
+      {:error, _error} = Peer.call(vm, Py, :exec, [raise_it, [locals: %{text: @script}]])
       Enum.any?(texts(browser, "#py-failures td:last-child"), &(&1 =~ @script))
     end)
 
@@ -206,26 +204,26 @@ defmodule Py.LiveDashboard.BrowserTest do
     assert text(browser, "#py-contexts") == "7"
   end
 
+  # Under load it may be refused: then once more.
+  defp stick(vm) do
+    code = "import time; time.sleep(3)"
+
+    case Peer.call(vm, Py, :exec, [code, [context: :reports, timeout: 500]]) do
+      {:error, %Py.TimeoutError{}} -> :ok
+      {:error, %Py.OverloadedError{}} -> stick(vm)
+    end
+  end
+
   test "a stuck context is announced, and the page stays live", %{browser: browser, vm: vm} do
-    parent = self()
-
-    spawn_link(fn ->
-      send(
-        parent,
-        Peer.call(vm, Py, :exec, ["import time; time.sleep(3)", [context: :reports, timeout: 10]])
-      )
-    end)
-
-    wait(browser, "document.querySelector('#py-problems').innerText.includes('reports is stuck')")
+    stuck = "document.querySelector('#py-problems').innerText.includes('reports is stuck')"
+    task = Task.async(fn -> stick(vm) end)
+    wait(browser, stuck)
     shown = text(browser, "#py-as-of")
     eventually(fn -> text(browser, "#py-as-of") != shown end)
-    assert_receive {:error, %Py.TimeoutError{}}, 10_000
+    assert Task.await(task, 30_000) == :ok
     tab(browser, "Contexts")
     # The load makes it stuck now and then, too: it is well again in between.
-    wait(
-      browser,
-      "!document.querySelector('#py-problems').innerText.includes('reports is stuck')"
-    )
+    wait(browser, "!#{stuck}")
   end
 
   test "another node is chosen, and says when it has no Python", %{

@@ -130,13 +130,12 @@ defmodule Py.LiveDashboard.RowsTest do
 
       assert {[main, own], 2} = Rows.interpreters(snapshot, @params)
 
-      assert %{label: "main", context_labels: ["models"], gc_mean_us: 2.5, generations: [5, 2, 1]} =
+      assert %{label: "main", context_labels: ["models"], generations: [5, 2, 1]} =
                main
 
       assert %{uncollectable: 8, blocks: 100_000, age_ms: 12} = main
 
-      assert %{label: "own-GIL 7", context_labels: ["context 2", "context 3"], gc_mean_us: nil} =
-               own
+      assert %{label: "own-GIL 7", context_labels: ["context 2", "context 3"]} = own
 
       assert %{generations: nil, blocks: nil, age_ms: nil, uncollectable: nil} = own
     end
@@ -166,11 +165,28 @@ defmodule Py.LiveDashboard.RowsTest do
       ]
 
       assert [
-               %{place: "default 2", message: "<b>�"},
-               %{place: "context 77 (ended)"},
-               %{place: nil}
-             ] =
-               Rows.failures(Snapshot.new(%{failures: failures}))
+               %{places: ["default 2"], message: "<b>�", times: 1},
+               %{places: ["context 77 (ended)"], times: 1},
+               %{places: [], kind: :overloaded}
+             ] = Rows.failures(Snapshot.new(%{failures: failures}))
+    end
+
+    test "equal failures that follow each other are one row" do
+      failures =
+        for {at, context, message} <- [
+              {5, 2, "a"},
+              {4, 1, "a"},
+              {3, 2, "a"},
+              {2, 1, "b"},
+              {1, 1, "a"}
+            ],
+            do: Snapshot.failure(%{at: at, context: context, message: message})
+
+      assert [
+               %{at: 5, message: "a", times: 3, places: ["default 1", "default 2"]},
+               %{at: 2, message: "b", times: 1},
+               %{at: 1, message: "a", times: 1}
+             ] = Rows.failures(Snapshot.new(%{failures: failures}))
     end
   end
 
