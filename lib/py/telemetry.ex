@@ -103,8 +103,7 @@ defmodule Py.Telemetry do
   | `[:erlang_python, :stats, :context]` | `queue_length`, `load`, `busy_share`, `running_time`, `calls`, `errors`, `timeouts` | `id`, `mode`, `pool`, `index`, `name`, `state` |
   | `[:erlang_python, :stats, :interpreter]` | `gc_runs`, `gc_collected`, `gc_time`, `allocated_blocks` where known | `interpreter`, `mode` |
 
-  Of the node: `permits_current`, `permits_max`, `permits_waiting`, `contexts`, `contexts_running` (waiting and stuck ones
-  included), `contexts_stuck`, `queue_length`, `state_entries`, `state_bytes`, `handles`, `memory` in bytes, `cpu_share`, and
+  Of the node: `permits_current`, `permits_max`, `permits_waiting`, `contexts`, `running` and `stuck` of them, `queue_length`, `state_entries`, `state_bytes`, `handles`, `memory` in bytes, `cpu_share`, and
   the counts of `t:Py.Stats.totals/0`.
   """
 
@@ -180,8 +179,8 @@ defmodule Py.Telemetry do
       permits_max: snapshot.permits.max,
       permits_waiting: snapshot.permits.waiting,
       contexts: length(snapshot.contexts),
-      contexts_running: sum([:running, :waiting, :stuck], &Map.get(states, &1, 0)),
-      contexts_stuck: Map.get(states, :stuck, 0),
+      running: sum([:running, :waiting, :stuck], &Map.get(states, &1, 0)),
+      stuck: Map.get(states, :stuck, 0),
       queue_length: sum(snapshot.contexts, & &1.queue_length),
       state_entries: snapshot.state.entries,
       state_bytes: snapshot.state.bytes,
@@ -241,8 +240,8 @@ defmodule Py.Telemetry do
         summary("erlang_python.gc.run.duration", unit: milliseconds, tags: [:generation]),
         last_value("erlang_python.stats.node.permits_current"),
         last_value("erlang_python.stats.node.permits_waiting"),
-        last_value("erlang_python.stats.node.contexts_running"),
-        last_value("erlang_python.stats.node.contexts_stuck"),
+        last_value("erlang_python.stats.node.running"),
+        last_value("erlang_python.stats.node.stuck"),
         last_value("erlang_python.stats.node.queue_length"),
         last_value("erlang_python.stats.node.memory", unit: {:byte, :megabyte}),
         last_value("erlang_python.stats.node.cpu_share"),
