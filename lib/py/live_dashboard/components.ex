@@ -30,7 +30,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         .py-note { font-size: .8rem; color: #8a90a0; font-weight: normal; }
         .py-spark { display: block; width: 100%; height: 2.75rem; margin-top: auto; padding-top: .5rem; }
         .py-bar { display: block; width: 100%; height: 8px; border-radius: 4px; background: #edf0f7; overflow: hidden; }
-        .py-bar-cell { display: flex; align-items: center; min-width: 8rem; }
+        .py-bar-cell { display: flex; align-items: center; min-width: 7rem; }
         .py-bar-cell .py-bar { flex: 1; margin-right: .5rem; }
         .py-bar-cell span { width: 3.2rem; text-align: right; }
         .py-facts { margin-bottom: 0; color: #555b68; font-variant-numeric: tabular-nums; }
@@ -47,6 +47,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         .py-failures td { vertical-align: top; }
         .py-nowrap { white-space: nowrap; }
         #py-contexts-table td, #py-interpreters-table td { white-space: nowrap; }
+        #py-contexts-table td, #py-contexts-table th { padding-left: .6rem; padding-right: .6rem; }
         #py-interpreters-table .py-note { white-space: normal; min-width: 10rem; }
         .py-key { width: max-content; max-width: 22rem; overflow-wrap: anywhere; font-size: .85rem; }
         #py-problems:not(:empty) { margin-bottom: 1.5rem; }

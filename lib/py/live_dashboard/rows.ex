@@ -97,7 +97,10 @@ defmodule Py.LiveDashboard.Rows do
   defp interpreter(%{sample: sample} = interpreter, labels) do
     Map.merge(interpreter, %{
       label: if(interpreter.id == 0, do: "main", else: "own-GIL #{interpreter.id}"),
-      context_labels: Enum.map(interpreter.contexts, &Map.get(labels, &1, "context #{&1}")),
+      context_labels:
+        interpreter.contexts
+        |> Enum.map(&Map.get(labels, &1, "context #{&1}"))
+        |> Enum.sort_by(&natural/1),
       blocks: sample && sample.allocated_blocks,
       uncollectable: sample && sample.gc |> Enum.map(& &1.uncollectable) |> Enum.sum(),
       generations: sample && Enum.map(sample.gc, & &1.collections),

@@ -172,7 +172,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         <:col field={:label} header="Context" sortable={:asc} />
         <:col :let={row} field={:mode} sortable={:asc}><%= short_mode(row.mode) %></:col>
         <:col :let={row} field={:state} sortable={:asc}><.state state={row.state} /></:col>
-        <:col :let={row} field={:running_ms} header="Running for" sortable={:desc} text_align="right">
+        <:col :let={row} field={:running_ms} header="Running" sortable={:desc} text_align="right">
           <%= Format.duration(row.running_ms) %>
         </:col>
         <:col :let={row} field={:load} header="Queued" sortable={:desc} text_align="right">

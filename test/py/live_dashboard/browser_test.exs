@@ -127,7 +127,7 @@ defmodule Py.LiveDashboard.BrowserTest do
 
     click(browser, "#py-contexts-table th a", "Context")
     eventually(fn -> hd(texts(browser, names)) == "reports" end)
-    fill(browser, "#py-contexts-table input[name=search]", "own")
+    fill(browser, "#py-contexts-table input[name=search]", "PARS")
     eventually(fn -> texts(browser, names) == ["parsers 2", "parsers 1"] end)
   end
 
