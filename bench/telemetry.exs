@@ -1,38 +1,49 @@
 # What the events of calls cost:
 #
-#     script/exec mix run bench/telemetry.exs
+#     MIX_ENV=prod script/exec mix run bench/telemetry.exs
 #
-# Rounds of the ways to measure alternate, so that what else the machine does hits all of them; the median of the rounds is
-# printed, and how much the rounds of one way differ (half of them lie in between): the noise.
+# Each round measures every way once, in random order, so that what else the machine does hits all of them. Printed are
+# medians over the rounds: of a call, and of what it took longer than with events off in the same round. The second
+# measurement with events off shows what the machine's noise makes of no difference at all.
 
 defmodule Bench.Telemetry do
-  @rounds 31
-  @calls 5_000
+  @rounds 201
+  @calls 1_000
 
   def run do
     {:ok, context} = Py.Context.start_link()
-    ways = ["events off": &off/1, "no handler": &bare/1, "a handler": &heard/1]
-    for {_name, way} <- ways, do: way.(context)
 
-    times =
-      for _ <- 1..@rounds, {name, way} <- Enum.shuffle(ways), reduce: %{} do
-        times -> Map.update(times, name, [way.(context)], &[way.(context) | &1])
-      end
+    ways = [
+      "events off": &off/1,
+      "events off, again": &off/1,
+      "no handler": &bare/1,
+      "one handler": &heard/1
+    ]
 
-    IO.puts(
-      "Py.call(context, :math, :sqrt, [16]): microseconds, medians of #{@rounds} rounds of #{@calls} calls"
-    )
+    rounds =
+      for _ <- 1..@rounds,
+          do: ways |> Enum.shuffle() |> Map.new(fn {name, way} -> {name, way.(context)} end)
+
+    IO.puts("""
+    Py.call(context, :math, :sqrt, [16]), #{@rounds} rounds of #{@calls} calls, microseconds for one
+
+                          median   longer than events off: median   (half of the rounds)
+    """)
 
     for {name, _way} <- ways do
-      sorted = Enum.sort(times[name])
-      at = fn share -> Enum.at(sorted, trunc(share * (length(sorted) - 1))) end
+      extra = Enum.map(rounds, &(&1[name] - &1[:"events off"]))
 
-      [low, median, high] =
-        for share <- [0.25, 0.5, 0.75], do: :erlang.float_to_binary(at.(share), decimals: 3)
-
-      IO.puts("  #{String.pad_trailing(to_string(name), 12)} #{median}   (#{low} to #{high})")
+      IO.puts(
+        "  #{String.pad_trailing(to_string(name), 18)} #{show(at(Enum.map(rounds, & &1[name]), 0.5))}" <>
+          "   #{show(at(extra, 0.5))}   (#{show(at(extra, 0.25))} to #{show(at(extra, 0.75))})"
+      )
     end
   end
+
+  defp at(numbers, share),
+    do: numbers |> Enum.sort() |> Enum.at(trunc(share * (length(numbers) - 1)))
+
+  defp show(number), do: number |> :erlang.float_to_binary(decimals: 3) |> String.pad_leading(8)
 
   defp off(context) do
     config = :persistent_term.get(Py.Config)
@@ -56,7 +67,7 @@ defmodule Bench.Telemetry do
   defp time(context) do
     # Garbage of the round before, and what changing a persistent term makes everybody collect.
     :erlang.garbage_collect()
-    loop(context, 200)
+    loop(context, 100)
     {time, :ok} = :timer.tc(fn -> loop(context, @calls) end)
     time / @calls
   end

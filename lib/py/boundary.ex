@@ -4,8 +4,9 @@ defmodule Py.Boundary do
   #
   #   1. `route/2` finds the context and the namespace, without leaving the calling process.
   #   2. `Native.submit` copies the operation and queues it, or refuses.
-  #   3. The context's thread sends `{ref, {:ok, value} | {:error, reason}}` straight to the caller.
-  #      Where Python calls a function of ours it sends `{ref, {:callback, id, target, args}}` first: see `serve/3`.
+  #   3. The context's thread tells the caller `{:ok, value} | {:error, reason}`. Where Python calls a function of ours it
+  #      tells `{:callback, id, target, args}` first: see `serve/3`. A caller that may expect the outcome within
+  #      microseconds looks for it and finds it without a message; others get it as `{ref, outcome}`.
   #   4. On a timeout the caller cancels. Either that wins, and no message will ever come, or the reply is certain and
   #      is received: so no late reply is left in a mailbox.
 
@@ -17,7 +18,11 @@ defmodule Py.Boundary do
   @cast 8
   @async 16
   @routed 32
-  @timed 64
+  @look 64
+  @timed 128
+
+  # How often an outcome is looked for after other processes had their turn.
+  @looks 3
 
   @no_deadline -1
 
@@ -42,35 +47,27 @@ defmodule Py.Boundary do
   end
 
   defp run(operation, context, namespace, options, tries) do
-    %{timeout: timeout, wait: wait} = options
     {names, flags} = scope(namespace, flags(options))
-    deadline = deadline(timeout)
+    flags = if options.timeout > 0 and options.wait > 0, do: flags + @look, else: flags
+    deadline = deadline(options.timeout)
     ref = make_ref()
 
     case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
-      request when is_reference(request) ->
-        if options.timed, do: Telemetry.Call.submitted(request)
+      {:ok, _value} = ok ->
+        ok
 
-        receive do
-          {^ref, {:ok, _value} = ok} ->
-            ok
+      {:error, reason} ->
+        failed(reason, operation, context, namespace, options, tries)
 
-          {^ref, {:error, reason}} ->
-            failed(reason, operation, context, namespace, options, tries)
-
-          {^ref, callback} ->
-            request
-            |> serve(ref, callback)
-            |> finish(operation, context, namespace, options, tries)
-        after
-          min(wait, timeout) ->
-            request
-            |> expire(ref, wait, timeout)
-            |> finish(operation, context, namespace, options, tries)
-        end
-
-      refused ->
+      refused when is_atom(refused) or tuple_size(refused) == 4 ->
         failed(refused, operation, context, namespace, options, tries)
+
+      submitted ->
+        if options.timed, do: Telemetry.Call.submitted(request(submitted))
+
+        submitted
+        |> outcome(ref, options)
+        |> finish(operation, context, namespace, options, tries)
     end
   end
 
@@ -80,16 +77,62 @@ defmodule Py.Boundary do
     failed(reason, operation, context, namespace, options, tries)
   end
 
-  # Python calls a function of ours: it runs here, in the process that waits for that Python code. From now on the
-  # watchdog keeps the deadline, because this process may be busy when it comes.
-  defp serve(request, ref, {:callback, id, target, args}) do
-    Native.callback_answer(request, id, Py.Callback.run(target, args))
+  # What was not there at once: look for it between turns of other processes, a few times, then wait for a message.
+  defp outcome({:look, request}, ref, options) do
+    case look(request, @looks) do
+      :away -> outcome(request, ref, options)
+      {:callback, _id, _target, _args} = callback -> serve(request, ref, callback)
+      result -> result
+    end
+  end
 
+  defp outcome({request, {:callback, _id, _target, _args} = callback}, ref, _options),
+    do: serve(request, ref, callback)
+
+  # Of a timed request: it may be asked how long it took.
+  defp outcome({_request, result}, _ref, _options), do: result
+
+  defp outcome(request, ref, %{timeout: timeout, wait: wait}) do
     receive do
       {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
       {^ref, result} -> result
+    after
+      min(wait, timeout) -> expire(request, ref, wait, timeout)
     end
   end
+
+  defp request({:look, request}), do: request
+  defp request({request, _event}), do: request
+  defp request(request), do: request
+
+  defp look(request, tries) do
+    :erlang.yield()
+
+    case Native.look(request, tries == 1) do
+      :look -> look(request, tries - 1)
+      seen -> seen
+    end
+  end
+
+  # Python calls a function of ours: it runs here, in the process that waits for that Python code. From now on the
+  # watchdog keeps the deadline, because this process may be busy when it comes.
+  defp serve(request, ref, {:callback, id, target, args}) do
+    case Native.callback_resume(request, id, Py.Callback.run(target, args)) do
+      :look -> request |> look(@looks) |> served(request, ref)
+      seen -> served(seen, request, ref)
+    end
+  end
+
+  defp served(:away, request, ref) do
+    receive do
+      {^ref, event} -> served(event, request, ref)
+    end
+  end
+
+  defp served({:callback, _id, _target, _args} = callback, request, ref),
+    do: serve(request, ref, callback)
+
+  defp served(result, _request, _ref), do: result
 
   # `wait` is over: give up if there is no permit yet, else go on until `timeout`.
   defp expire(request, ref, wait, timeout) when wait < timeout do

@@ -8,6 +8,8 @@ defmodule Py.Native do
 
   @type context :: reference()
   @type request :: reference()
+  @type callback :: {:callback, non_neg_integer(), term(), tuple()}
+  @type seen :: {:ok, term()} | {:error, term()} | callback()
 
   @doc "Loads the library. libpython must be open: see `Py.Native.Loader`."
   @spec load() :: :ok | {:error, String.t()}
@@ -24,6 +26,13 @@ defmodule Py.Native do
   @spec start_runtime(%{executable: String.t(), package: String.t()}) ::
           {:ok, %{version: String.t(), own_gil: boolean()}} | {:error, String.t()}
   def start_runtime(_options), do: stub()
+
+  @doc "Starts a thread that sends back what it gets: the floor that benchmarks compare calls with."
+  @spec echo_start(non_neg_integer()) :: {:ok, reference()} | {:error, String.t()}
+  def echo_start(_spin_us), do: stub()
+
+  @spec echo(reference(), {reference(), term()}) :: :ok
+  def echo(_thread, _pair), do: stub()
 
   @spec permits() :: {non_neg_integer(), non_neg_integer(), non_neg_integer()}
   def permits, do: stub()
@@ -59,11 +68,18 @@ defmodule Py.Native do
           integer(),
           [pid()]
         ) ::
-          request()
+          {:ok, term()}
+          | {:error, term()}
+          | request()
+          | {:look, request()}
+          | {request(), callback() | {:ok, term()} | {:error, term()}}
           | :stopped
           | {:rejected, :permits | :queue, non_neg_integer(), non_neg_integer()}
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
+
+  @spec look(request(), boolean()) :: seen() | :look | :away
+  def look(_request, _last), do: stub()
 
   @spec cancel(request()) :: :waiting | :queued | :running | :lost | :done
   def cancel(_request), do: stub()
@@ -94,6 +110,9 @@ defmodule Py.Native do
 
   @spec callback_answer(request(), non_neg_integer(), term()) :: boolean()
   def callback_answer(_request, _id, _answer), do: stub()
+
+  @spec callback_resume(request(), non_neg_integer(), term()) :: seen() | :look | :away
+  def callback_resume(_request, _id, _answer), do: stub()
 
   @spec callback_answer_thread(non_neg_integer(), term()) :: boolean()
   def callback_answer_thread(_id, _answer), do: stub()

@@ -14,7 +14,7 @@ rustler::atoms! {
     // replies and failures
     exception, conversion, encode, interrupted, timeout, stopped, panicked, wrong_interpreter, bad_request, no_memory,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
-    full, not_an_integer, not_found, granted,
+    full, not_an_integer, not_found, granted, look, away,
     overloaded, rejected, permits, queue, waiting, lost, done, cancelled, not_running,
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events,

@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{LazyLock, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, RwLock};
 
 use flume::{RecvError, Sender};
 use pyo3::ffi;
@@ -29,8 +29,8 @@ use crate::core::queue::Spin;
 use crate::runtime::context::{ObjectHandle, lock};
 use crate::runtime::interpreter::detach;
 use crate::runtime::python::{Obj, PyResult, Raised};
-use crate::runtime::request::{Flags, OwnedTermEnv, RequestRef, pid_word};
-use crate::runtime::thread::Runtime;
+use crate::runtime::request::{Event, Flags, OwnedTermEnv, RequestHandle, RequestRef, pid_word};
+use crate::runtime::thread::{Runtime, SMALL};
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
 /// level.
@@ -150,7 +150,7 @@ fn leave_chain(request: &RequestRef) {
     let mut left = Vec::new();
     chains.retain(|_, requests| {
         let (gone, kept) =
-            std::mem::take(requests).into_iter().partition(|p: &Parent| p.request.as_c_arg() == request.as_c_arg());
+            std::mem::take(requests).into_iter().partition(|p: &Parent| Arc::ptr_eq(&p.request, request));
         *requests = kept;
         left.push(gone);
         !requests.is_empty()
@@ -199,15 +199,17 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     super::expect_args("call", args, 2..=2)?;
     let mut env = OwnedTermEnv::new();
     let id = NEXT_ID.fetch_add(1, SeqCst);
-    let content = {
+    let (content, small) = {
         let env = env.env();
-        let parts = [call.term(&args[0], env)?, call.term(&args[1], env)?];
-        make_tuple(env, &[atoms::callback().to_term(env), id.encode(env), parts[0], parts[1]]).as_c_arg()
+        let (target, target_size) = call.sized_term(&args[0], env)?;
+        let (args, args_size) = call.sized_term(&args[1], env)?;
+        let content = make_tuple(env, &[atoms::callback().to_term(env), id.encode(env), target, args]);
+        (content.as_c_arg(), target_size + args_size <= SMALL)
     };
     let answer = match (call.runtime, &call.request) {
         (Some(runtime), Some(request)) => {
             Counters::bump(&call.context.0.stats.counters.callbacks);
-            on_context(call, runtime, request, id, &mut env, content)?
+            on_context(call, runtime, request, id, (env, content, small))?
         }
         // The context itself would wait, and with it everybody: preload code, a destructor.
         (Some(_), None) => {
@@ -227,8 +229,7 @@ fn on_context(
     runtime: &Runtime,
     request: &RequestRef,
     id: u64,
-    env: &mut OwnedTermEnv,
-    content: ErlNifTerm,
+    (mut env, content, small): (OwnedTermEnv, ErlNifTerm, bool),
 ) -> PyResult<Answer> {
     if request.depth().max(lock(&runtime.shared().stack).len()) > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
@@ -247,12 +248,10 @@ fn on_context(
     let direct = !request.flags.has(Flags::ASYNC);
     let sent = if direct {
         enter_chain(&request.caller, parent.clone());
-        env.send(&request.caller, |env| {
-            // SAFETY: this thread runs the request; the content was made in this environment.
-            unsafe { (request.message().0.in_env(env), Term::new(env, content)).encode(env) }
-        })
+        // SAFETY: this thread holds `asking`.
+        unsafe { request.tell(Event::Question, env, content, small) }.is_ok()
     } else {
-        dispatch(env, content, Some(&parent))
+        dispatch(&mut env, content, Some(&parent))
     };
     if !sent {
         // The waiting process has died: the watchdog is about to say so. Without a dispatcher, nobody is.
@@ -343,7 +342,10 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>
                 *lock(&request.callback.parent) = parent.cloned();
                 // SAFETY: this thread runs the request.
                 let (.., callers) = unsafe { request.message() };
-                (request.encode(env), callers.in_env(env).list_prepend(request.client.encode(env)))
+                (
+                    RequestHandle(request.clone()).encode(env),
+                    callers.in_env(env).list_prepend(request.client.encode(env)),
+                )
             }
             None => (atoms::nil().to_term(env), Term::list_new_empty(env)),
         };

@@ -42,12 +42,20 @@ impl Call<'_> {
             erlang: self.request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG)),
             abandoned: &|| false,
             steps: 0,
+            size: 0,
         }
     }
 
     /// Converts an argument that goes to the BEAM.
     pub fn term<'a>(&self, object: &Obj, env: Env<'a>) -> PyResult<rustler::Term<'a>> {
-        self.converter().to_term(object.clone(), env, 1).map_err(|error| self.raise(error))
+        self.sized_term(object, env).map(|(term, _size)| term)
+    }
+
+    /// Like `term`; with `Converter::size`.
+    pub fn sized_term<'a>(&self, object: &Obj, env: Env<'a>) -> PyResult<(rustler::Term<'a>, usize)> {
+        let mut converter = self.converter();
+        let term = converter.to_term(object.clone(), env, 1).map_err(|error| self.raise(error))?;
+        Ok((term, converter.size))
     }
 
     /// Converts a value that comes from the BEAM.

@@ -31,7 +31,12 @@ pub struct Converter<'c> {
     pub abandoned: &'c dyn Fn() -> bool,
     /// Elements converted so far; paces `abandoned`.
     pub steps: u32,
+    /// How much was converted to terms: one for each, more for long or precious ones.
+    pub size: usize,
 }
+
+/// Counted for a term that keeps something else alive.
+const PRECIOUS: usize = 1 << 20;
 
 pub enum ConvertError {
     /// This value has no counterpart. `path` leads to it, innermost step first.

@@ -7,7 +7,7 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, ResourceArc, Term};
 
 use super::kind::Kind;
-use super::{ConvertError, ConvertResult, Converter, failed, key_text, struct_term};
+use super::{ConvertError, ConvertResult, Converter, PRECIOUS, failed, key_text, struct_term};
 use crate::atoms;
 use crate::runtime::context::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult};
@@ -15,6 +15,7 @@ use crate::runtime::python::{Obj, PyResult};
 impl Converter<'_> {
     pub fn to_term<'a>(&mut self, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         let class = object.type_ptr();
+        self.size += 1;
         // SAFETY: taking the address of a static type of libpython, which outlives this process's use of it.
         let exact = |kind: *mut ffi::PyTypeObject| class == kind;
         // The common types by address; everything else by the cached kind of its type.
@@ -22,7 +23,7 @@ impl Converter<'_> {
             if exact(&raw mut ffi::PyLong_Type) {
                 self.int_term(&object, env)
             } else if exact(&raw mut ffi::PyUnicode_Type) {
-                str_term(&object, env)
+                self.str_term(&object, env)
             } else if exact(&raw mut ffi::PyFloat_Type) {
                 float_term(&object, env)
             } else if object.is_none() {
@@ -37,7 +38,7 @@ impl Converter<'_> {
             } else if exact(&raw mut ffi::PyTuple_Type) {
                 self.tuple_term(&object, env, depth)
             } else if exact(&raw mut ffi::PyBytes_Type) {
-                Ok(bytes_term(object.as_bytes(), env))
+                Ok(self.bytes_term(object.as_bytes(), env))
             } else {
                 let kind = self.caches.kind(&object)?;
                 self.other_term(kind, object, env, depth)
@@ -47,10 +48,10 @@ impl Converter<'_> {
 
     fn other_term<'a>(&mut self, kind: Kind, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         match kind {
-            Kind::Str => str_term(&object, env),
+            Kind::Str => self.str_term(&object, env),
             Kind::Int => self.int_term(&object, env),
             Kind::Float => float_term(&object, env),
-            Kind::Bytes => Ok(bytes_term(object.as_bytes(), env)),
+            Kind::Bytes => Ok(self.bytes_term(object.as_bytes(), env)),
             Kind::Tuple => self.tuple_term(&object, env, depth),
             Kind::List => self.list_term(&object, env, depth),
             Kind::Set => self.set_term(&object, env, depth),
@@ -59,6 +60,7 @@ impl Converter<'_> {
                 None => Err(ConvertError::value("too many new atoms, or an atom of more than 255 characters")),
             },
             Kind::Opaque => {
+                self.size += PRECIOUS;
                 let damaged = || ConvertError::value("a damaged erlang term");
                 let external = object.getattr(&self.caches.helpers.external).map_err(|_| damaged())?;
                 // SAFETY: attached.
@@ -173,12 +175,32 @@ impl Converter<'_> {
     fn text_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
         // SAFETY: attached.
         let text = unsafe { Obj::checked(ffi::PyObject_Str(object.as_ptr())) };
-        str_term(&text.map_err(|raised| self.refused(raised))?, env)
+        let text = text.map_err(|raised| self.refused(raised))?;
+        self.str_term(&text, env)
+    }
+
+    fn str_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
+        match object.as_utf8() {
+            Ok(text) => Ok(self.bytes_term(text.as_bytes(), env)),
+            Err(_) => Err(surrogates()),
+        }
+    }
+
+    fn bytes_term<'a>(&mut self, bytes: &[u8], env: Env<'a>) -> Term<'a> {
+        let mut term = Default::default();
+        self.size += bytes.len() / 8;
+        // SAFETY: the new binary has room for exactly these bytes.
+        unsafe {
+            let data = enif_make_new_binary(env.as_c_arg(), bytes.len(), &mut term);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+            Term::new(env, term)
+        }
     }
 
     /// `%Py.Object{}`: a handle that keeps the object alive until Elixir forgets it.
     pub fn handle_term<'a>(&mut self, object: Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
         let class = type_name(&object).unwrap_or_else(|_| "?".into());
+        self.size += PRECIOUS;
         let shared = &self.context.0;
         let handle = ResourceArc::new(ObjectHandle::new(shared.interp.clone(), object.into_ptr() as usize));
         let fields = [
@@ -203,27 +225,10 @@ fn type_name(object: &Obj) -> PyResult<String> {
     Ok(if module == "builtins" { name.to_owned() } else { format!("{module}.{name}") })
 }
 
-fn str_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
-    match object.as_utf8() {
-        Ok(text) => Ok(bytes_term(text.as_bytes(), env)),
-        Err(_) => Err(surrogates()),
-    }
-}
-
 fn surrogates() -> ConvertError {
     ConvertError::value(
         "str with lone surrogates, which UTF-8 cannot hold; encode it in Python, with errors='surrogatepass'",
     )
-}
-
-fn bytes_term<'a>(bytes: &[u8], env: Env<'a>) -> Term<'a> {
-    let mut term = Default::default();
-    // SAFETY: the new binary has room for exactly these bytes.
-    unsafe {
-        let data = enif_make_new_binary(env.as_c_arg(), bytes.len(), &mut term);
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
-        Term::new(env, term)
-    }
 }
 
 fn float_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {

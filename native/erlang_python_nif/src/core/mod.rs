@@ -1,8 +1,11 @@
 //! Pure Rust: no BEAM, no Python. Unit-tested with `cargo test --no-default-features`.
 
 pub mod counters;
+pub mod handover;
 pub mod lifecycle;
+pub mod patience;
 pub mod permits;
 pub mod queue;
 pub mod state;
 pub mod stats;
+pub mod words;

@@ -115,6 +115,11 @@ impl<T> Queue<T> {
         self.len.load(Ordering::SeqCst)
     }
 
+    /// Whether the consumer sleeps: waking it takes longer than a short item.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -179,6 +184,10 @@ impl<T> Items<T> {
     }
 }
 
+/// After so long the thread that is waited for may be waiting for this very processor: yield it between looks. Not sooner,
+/// because work that comes during the system call waits for its end.
+const POLITE_AFTER: Duration = Duration::from_micros(5);
+
 /// How long to spin before parking. A spin that was in vain halves the next one, a useful one restores it.
 pub struct Spin {
     max: Duration,
@@ -206,7 +215,7 @@ impl Spin {
         }
         let budget = self.max / (1 << self.misses);
         let start = Instant::now();
-        while start.elapsed() < budget {
+        loop {
             for _ in 0..32 {
                 if ready() {
                     self.misses = 0;
@@ -214,11 +223,15 @@ impl Spin {
                 }
                 std::hint::spin_loop();
             }
-            // The thread we wait for may be waiting for this very processor.
-            std::thread::yield_now();
+            let spent = start.elapsed();
+            if spent >= budget {
+                self.misses += 1;
+                return false;
+            }
+            if spent >= POLITE_AFTER {
+                std::thread::yield_now();
+            }
         }
-        self.misses += 1;
-        false
     }
 }
 

@@ -1,9 +1,9 @@
 //! Functions of the BEAM that Python calls.
 
-use rustler::{Env, Term};
+use rustler::{Env, ResourceArc, Term};
 
 use crate::bridge::callback;
-use crate::runtime::request::RequestRef;
+use crate::runtime::request::RequestHandle;
 
 /// Tells Python that there is, or is no longer, a function of that name.
 #[rustler::nif]
@@ -21,15 +21,15 @@ fn clear_registered() -> rustler::Atom {
 
 /// The calling process runs a function on behalf of `request`.
 #[rustler::nif]
-fn callback_enter(env: Env<'_>, request: RequestRef) -> rustler::Atom {
-    callback::enter(&env.pid(), &request);
+fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>) -> rustler::Atom {
+    callback::enter(&env.pid(), &request.0);
     crate::atoms::ok()
 }
 
 /// Answers a callback of a request: false when nobody waits for it any more.
 #[rustler::nif]
-fn callback_answer(request: RequestRef, id: u64, answer: Term<'_>) -> bool {
-    callback::answer(&request, id, answer)
+fn callback_answer(request: ResourceArc<RequestHandle>, id: u64, answer: Term<'_>) -> bool {
+    callback::answer(&request.0, id, answer)
 }
 
 /// Answers a callback of a thread that Python code started.

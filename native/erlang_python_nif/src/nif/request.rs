@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustler::types::tuple::make_tuple;
-use rustler::{Encoder, Env, LocalPid, Term};
+use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
 use crate::atoms;
 use crate::bridge::callback;
@@ -11,14 +11,25 @@ use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
-use crate::runtime::request::{Claim, Flags, PERMITS, Request, RequestRef};
+use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle};
 use crate::runtime::watchdog;
 
-/// Hands a request to a context. `caller` gets `{reference, {ok, value} | {error, reason}}`, unless the request is
-/// cancelled first. Where the caller does not cancel it, the watchdog ends it after `deadline_ms`; negative means never.
-/// `callers` are the processes on whose behalf the calling one works (`$callers`).
+/// How long `submit` and `callback_resume` look for the outcome, spinning on a scheduler: somewhat longer than a short call
+/// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.
+const SPIN: Duration = Duration::from_micros(3);
+/// The same for `look`.
+const SPIN_AGAIN: Duration = Duration::from_micros(1);
+
+/// Hands a request to a context. Where the caller does not cancel it, the watchdog ends it after `deadline_ms`; negative means
+/// never. `callers` are the processes on whose behalf the calling one works (`$callers`).
 ///
-/// Returns the request, or why it was not taken: `stopped`, `{rejected, permits | queue, current, max}`.
+/// Returns one of
+///   * `{ok, value}`, `{error, reason}`: the outcome was there soon;
+///   * `{Request, {callback, id, target, args}}`: run this function, then `callback_resume`;
+///   * `{Request, {ok, value} | {error, reason}}`: as above, where times are wanted;
+///   * `{look, Request}`: give other processes a turn, then `look`;
+///   * `Request`: `caller` will get `{reference, {ok, value} | {error, reason} | {callback, …}}`, unless it cancels first;
+///   * `stopped`, `{rejected, permits | queue, current, max}`: the request was not taken.
 #[rustler::nif]
 // A tuple of them would have to be built and taken apart on the hot path.
 #[allow(clippy::too_many_arguments)]
@@ -47,42 +58,87 @@ fn submit<'a>(
     if shared.queue.is_closed() {
         return atoms::stopped().to_term(env);
     }
-    if parent.is_some() {
+    let alone = if parent.is_some() {
         shared.enter_nested();
-    } else if !shared.enter() {
-        Counters::bump(&shared.stats.counters.rejected);
-        return rejected(env, atoms::queue(), shared.load(), shared.settings.max_queue);
-    }
+        true
+    } else {
+        match shared.enter() {
+            Some(before) => before == 0,
+            None => {
+                Counters::bump(&shared.stats.counters.rejected);
+                return rejected(env, atoms::queue(), shared.load(), shared.settings.max_queue);
+            }
+        }
+    };
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
     let message = make_tuple(env, &[reference, operation, namespace, callers]);
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
-    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent);
+    let looking = flags.has(Flags::LOOK) && shared.is_quick();
+    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent, looking);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
         Shared::enqueue_nested(request.clone());
-        return request.encode(env);
-    }
-    match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
-        Acquired::Now => {
-            request.permit.hold();
-            request.life.queue();
-            Shared::enqueue(request.clone());
-        }
-        Acquired::Waiting => {
-            watchdog::nudge();
-            // The context may have been stopped after the check above and before the FIFO knew the request.
-            if shared.queue.is_closed() {
-                watchdog::send(watchdog::Command::Refuse(request.clone()));
+    } else {
+        match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
+            Acquired::Now => {
+                request.permit.hold();
+                request.life.queue();
+                Shared::enqueue(request.clone());
+            }
+            Acquired::Waiting => {
+                watchdog::nudge();
+                // The context may have been stopped after the check above and before the FIFO knew the request.
+                if request.context.queue.is_closed() {
+                    watchdog::send(watchdog::Command::Refuse(request.clone()));
+                }
+            }
+            Acquired::Refused => {
+                Counters::bump(&request.context.stats.counters.rejected);
+                return rejected(env, atoms::permits(), PERMITS.used(), PERMITS.max());
             }
         }
-        Acquired::Refused => {
-            Counters::bump(&shared.stats.counters.rejected);
-            return rejected(env, atoms::permits(), PERMITS.used(), PERMITS.max());
-        }
     }
-    request.encode(env)
+    if !looking {
+        return RequestHandle(request).encode(env);
+    }
+    let spin = if alone { SPIN } else { Duration::ZERO };
+    match request.look(env, spin, false) {
+        Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
+        Look::Event(_, event) => (RequestHandle(request), event).encode(env),
+        Look::Nothing => (atoms::look(), RequestHandle(request)).encode(env),
+        Look::Away => RequestHandle(request).encode(env),
+    }
+}
+
+/// Looks for the outcome of a request again: `{ok, value}`, `{error, reason}`, `{callback, …}`, `look` to be asked once more,
+/// or `away`: a message will come. After the `last` look, `look` is no answer.
+#[rustler::nif]
+fn look<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, last: bool) -> Term<'a> {
+    let spin = if request.0.context.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
+    seen(env, request.0.look(env, spin, last))
+}
+
+/// Answers a callback and looks for what follows, as `look` does.
+#[rustler::nif]
+fn callback_resume<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, id: u64, answer: Term<'a>) -> Term<'a> {
+    let request = &request.0;
+    let looking = request.context.is_quick();
+    if looking {
+        // Before the answer: what follows it may be there at once.
+        request.look_on();
+    }
+    callback::answer(request, id, answer);
+    seen(env, request.look(env, if looking { SPIN } else { Duration::ZERO }, false))
+}
+
+fn seen<'a>(env: Env<'a>, look: Look<'a>) -> Term<'a> {
+    match look {
+        Look::Event(_, event) => event,
+        Look::Nothing => atoms::look().to_term(env),
+        Look::Away => atoms::away().to_term(env),
+    }
 }
 
 fn rejected(env: Env<'_>, limit: rustler::Atom, current: usize, max: usize) -> Term<'_> {
@@ -92,14 +148,15 @@ fn rejected(env: Env<'_>, limit: rustler::Atom, current: usize, max: usize) -> T
 /// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in
 /// each case no message will come. `lost` when one is certain: receive it. `done` when it was sent, or cancelled, before.
 #[rustler::nif]
-fn cancel(request: RequestRef) -> rustler::Atom {
+fn cancel(request: ResourceArc<RequestHandle>) -> rustler::Atom {
+    let request = &request.0;
     match request.cancel() {
         None if matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled) => atoms::done(),
         None => atoms::lost(),
         Some(Phase::Waiting) => atoms::waiting(),
         Some(Phase::Queued) => atoms::queued(),
         Some(_) => {
-            watchdog::send(watchdog::Command::Interrupt(request));
+            watchdog::send(watchdog::Command::Interrupt(request.clone()));
             atoms::running()
         }
     }
@@ -107,7 +164,8 @@ fn cancel(request: RequestRef) -> rustler::Atom {
 
 /// Gives up on a request only if it still waits for a permit: whether it did.
 #[rustler::nif]
-fn cancel_waiting(request: RequestRef) -> bool {
+fn cancel_waiting(request: ResourceArc<RequestHandle>) -> bool {
+    let request = &request.0;
     let cancelled = request.life.cancel_waiting();
     if cancelled {
         request.free_env();

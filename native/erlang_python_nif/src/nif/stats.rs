@@ -1,13 +1,13 @@
 //! What is worth watching.
 
-use rustler::{Env, Term};
+use rustler::{Env, ResourceArc, Term};
 
 use super::serial::to_term;
 use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::stats::now;
 use crate::runtime::context::ContextRef;
-use crate::runtime::request::RequestRef;
+use crate::runtime::request::RequestHandle;
 use crate::runtime::{observe, snapshot};
 
 /// A map, see `Py.Stats`. It reads files of the operating system.
@@ -31,15 +31,16 @@ fn stats_take_events(env: Env<'_>) -> Term<'_> {
 
 /// `{id of its context, nanoseconds in the queue, nanoseconds in Python}` of a request that was asked to be timed.
 #[rustler::nif]
-fn request_times(request: RequestRef) -> (u64, u64, u64) {
+fn request_times(request: ResourceArc<RequestHandle>) -> (u64, u64, u64) {
+    let request = &request.0;
     let (queued, ran) = request.timing.times(now());
     (request.context.id, queued, ran)
 }
 
 /// A caller has given up on a request because its time was over; `waiting`: it had not got a permit.
 #[rustler::nif]
-fn count_timeout(request: RequestRef, waiting: bool) -> rustler::Atom {
-    let counters = &request.context.stats.counters;
+fn count_timeout(request: ResourceArc<RequestHandle>, waiting: bool) -> rustler::Atom {
+    let counters = &request.0.context.stats.counters;
     Counters::bump(if waiting { &counters.expired } else { &counters.timeouts });
     atoms::ok()
 }

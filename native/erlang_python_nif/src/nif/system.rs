@@ -1,8 +1,11 @@
-//! Start of the runtime.
+//! Start of the runtime, and the floor that benchmarks compare it with.
 
-use rustler::{Encoder, Env, NifMap, Term};
+use std::time::Duration;
+
+use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
 use crate::atoms;
+use crate::runtime::echo::{self, Echo};
 use crate::runtime::host::{self, HostConfig};
 use crate::runtime::{capabilities, os, watchdog};
 
@@ -26,4 +29,17 @@ fn start_runtime(env: Env<'_>, options: StartOptions) -> Term<'_> {
         }
         Err(reason) => env.error_tuple(reason),
     }
+}
+
+/// Starts a thread that sends back what it gets: see `echo`.
+#[rustler::nif]
+fn echo_start(spin_us: u64) -> Result<ResourceArc<Echo>, String> {
+    echo::start(Duration::from_micros(spin_us))
+}
+
+/// Sends `{reference, {ok, term}}` to the calling process by way of the thread; `pair` is `{reference, term}`.
+#[rustler::nif]
+fn echo(env: Env<'_>, thread: ResourceArc<Echo>, pair: Term<'_>) -> rustler::Atom {
+    echo::submit(&thread, env.pid(), pair);
+    atoms::ok()
 }

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, RandomState};
 use std::rc::Rc;
 
 use pyo3::ffi;
@@ -13,6 +13,7 @@ use super::context::Settings;
 use super::host::host;
 use super::python::{Obj, PyResult, import, raised};
 use crate::convert::kind::Kind;
+use crate::core::words::WordHasher;
 
 /// Bound of each cache below; a full one is emptied, which costs the next uses a refill.
 const MAX_ENTRIES: usize = 1024;
@@ -23,6 +24,28 @@ const MAX_CACHED_SOURCE: usize = 64 * 1024;
 pub struct Name {
     pub whole: Obj,
     pub parts: Vec<Obj>,
+}
+
+/// What source text is compiled for.
+#[derive(Clone, Copy)]
+pub enum Mode {
+    Eval,
+    Exec,
+    /// Statements, of which the last may be an expression whose value is wanted.
+    Last,
+}
+
+impl Mode {
+    const COUNT: usize = 3;
+
+    /// As `compile_source` knows it.
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Eval => "eval",
+            Mode::Exec => "exec",
+            Mode::Last => "last",
+        }
+    }
 }
 
 /// What `compile_source` made of a text: statements, and an expression whose value is the result.
@@ -61,11 +84,11 @@ pub struct Caches {
     /// The context's own namespace.
     pub namespace: Obj,
     pub decimal: bool,
-    atoms: Cache<ErlNifTerm, Obj>,
+    atoms: Cache<ErlNifTerm, Obj, Words>,
     names: Cache<Box<str>, Rc<Name>>,
-    atom_names: Cache<ErlNifTerm, Rc<Name>>,
-    codes: Cache<(&'static str, Box<str>), Code>,
-    kinds: Cache<*mut ffi::PyTypeObject, (Obj, Kind)>,
+    atom_names: Cache<ErlNifTerm, Rc<Name>, Words>,
+    codes: [Cache<Box<str>, Code>; Mode::COUNT],
+    kinds: Cache<*mut ffi::PyTypeObject, (Obj, Kind), Words>,
     thread_ident: i64,
 }
 
@@ -125,7 +148,7 @@ impl Caches {
             atoms: Cache::default(),
             names: Cache::default(),
             atom_names: Cache::default(),
-            codes: Cache::default(),
+            codes: Default::default(),
             kinds: Cache::default(),
             thread_ident: ident,
         })
@@ -134,7 +157,7 @@ impl Caches {
     /// Runs the context's preload code.
     pub fn preload(&self, settings: &Settings) -> PyResult<()> {
         match &settings.preload {
-            Some(preload) => run_code(&self.code("exec", preload)?, &self.namespace).map(drop),
+            Some(preload) => run_code(&self.code(Mode::Exec, preload)?, &self.namespace).map(drop),
             None => Ok(()),
         }
     }
@@ -156,17 +179,16 @@ impl Caches {
         self.names.get_or(text, || Ok((text.into(), Rc::new(Name::new(text)?))))
     }
 
-    /// Compiles `source` for `eval`, `exec` or `last`.
-    pub fn code(&self, mode: &'static str, source: &str) -> PyResult<Code> {
-        let key = (mode, Box::from(source));
+    /// The code object of `source`.
+    pub fn code(&self, mode: Mode, source: &str) -> PyResult<Code> {
         if source.len() > MAX_CACHED_SOURCE {
             return self.compile(mode, source);
         }
-        self.codes.get_or(&key, || Ok((key.clone(), self.compile(mode, source)?)))
+        self.codes[mode as usize].get_or(source, || Ok((source.into(), self.compile(mode, source)?)))
     }
 
-    fn compile(&self, mode: &str, source: &str) -> PyResult<Code> {
-        let pair = self.helpers.compile_source.call(&[&Obj::str(source)?, &Obj::str(mode)?])?.tuple_items();
+    fn compile(&self, mode: Mode, source: &str) -> PyResult<Code> {
+        let pair = self.helpers.compile_source.call(&[&Obj::str(source)?, &Obj::str(mode.name())?])?.tuple_items();
         let mut parts = pair.into_iter().map(|part| (!part.is_none()).then_some(part));
         Ok(Code { body: parts.next().flatten(), value: parts.next().flatten() })
     }
@@ -186,15 +208,17 @@ impl Caches {
 
 /// A bounded map that Python code cannot find borrowed: a callback may run requests, which use the caches, in the midst
 /// of anything that runs Python.
-struct Cache<K, V>(RefCell<HashMap<K, V>>);
+struct Cache<K, V, S = RandomState>(RefCell<HashMap<K, V, S>>);
 
-impl<K, V> Default for Cache<K, V> {
+type Words = BuildHasherDefault<WordHasher>;
+
+impl<K, V, S: Default> Default for Cache<K, V, S> {
     fn default() -> Self {
-        Cache(RefCell::new(HashMap::new()))
+        Cache(RefCell::default())
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+impl<K: Eq + Hash, V: Clone, S: BuildHasher + Default> Cache<K, V, S> {
     /// The value of `key`, or the entry that `make` makes.
     fn get_or<Q>(&self, key: &Q, make: impl FnOnce() -> PyResult<(K, V)>) -> PyResult<V>
     where
@@ -207,7 +231,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         let (key, value) = make()?;
         // Dropped after the borrow has ended: dropping Python objects may run Python code.
         let full = self.0.borrow().len() >= MAX_ENTRIES;
-        let _old = if full { self.0.take() } else { HashMap::new() };
+        let _old = full.then(|| self.0.take());
         let _replaced = self.0.borrow_mut().insert(key, value.clone());
         Ok(value)
     }

@@ -10,6 +10,7 @@ use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 use super::interpreter::Mode;
 use super::request::{OwnedTermEnv, RequestRef};
 use super::watchdog;
+use crate::core::patience::Patience;
 use crate::core::queue::Queue;
 use crate::core::stats::{ContextStats, InterpStats, Registry};
 
@@ -83,6 +84,8 @@ pub struct Shared {
     pub interp: Arc<Interp>,
     pub queue: Queue<RequestRef>,
     pub stats: Arc<ContextStats>,
+    /// Whether callers look for their outcome before they wait for a message.
+    pub patience: Patience,
     /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
@@ -110,6 +113,7 @@ impl Shared {
             settings,
             queue: Queue::default(),
             stats: CONTEXTS.add(),
+            patience: Patience::default(),
             load: AtomicUsize::new(0),
             stack: Mutex::default(),
             turn: AtomicU64::new(0),
@@ -126,13 +130,19 @@ impl Shared {
         self.load.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a request in unless the bound is reached. Undone by `leave`.
-    pub fn enter(&self) -> bool {
-        let entered = self.load.fetch_add(1, Ordering::Relaxed) < self.settings.max_queue;
-        if !entered {
+    /// Counts a request in unless the bound is reached. Undone by `leave`. How many there were before it.
+    pub fn enter(&self) -> Option<usize> {
+        let before = self.load.fetch_add(1, Ordering::Relaxed);
+        if before >= self.settings.max_queue {
             self.leave();
+            return None;
         }
-        entered
+        Some(before)
+    }
+
+    /// Whether the outcome of a short call is likely to be there in a few microseconds.
+    pub fn is_quick(&self) -> bool {
+        !self.settings.spin.is_zero() && !self.queue.is_parked() && self.patience.pays()
     }
 
     pub fn leave(&self) {

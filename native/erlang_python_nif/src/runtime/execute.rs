@@ -1,7 +1,6 @@
 //! What a request asks for: calls, evaluation, statements, namespaces.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use pyo3::ffi;
@@ -10,17 +9,18 @@ use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, LocalPid, Term};
 
-use super::caches::{Name, run_code};
+use super::caches::{Mode, Name, run_code};
 use super::context::ContextRef;
 use super::failure::Failure;
 use super::python::{Obj, PyResult, Raised, import};
 use super::request::pid_word;
 use crate::atoms;
 use crate::convert::{ConvertError, Converter, to_python};
+use crate::core::words::WordMap;
 
 /// Namespaces of processes, made on first need and dropped after the process has ended.
 #[derive(Default)]
-pub struct Namespaces(RefCell<HashMap<ErlNifTerm, Obj>>);
+pub struct Namespaces(RefCell<WordMap<ErlNifTerm, Obj>>);
 
 impl Namespaces {
     pub fn forget(&self, pid: &LocalPid) {
@@ -67,11 +67,11 @@ pub fn run(
         }
         [source, locals] if atoms::exec() == *tag => {
             let scope = scope(converter)?;
-            exec(converter, "exec", *source, *locals, scope)
+            exec(converter, Mode::Exec, *source, *locals, scope)
         }
         [source, locals] if atoms::exec_last() == *tag => {
             let scope = scope(converter)?;
-            exec(converter, "last", *source, *locals, scope)
+            exec(converter, Mode::Last, *source, *locals, scope)
         }
         _ => Err(Failure::BadRequest),
     }
@@ -184,7 +184,7 @@ fn call(converter: &mut Converter<'_>, callable: &Obj, args: Term<'_>, kwargs: T
 
 /// Evaluates in the namespace, or in a copy extended by `locals`: functions made there keep seeing them.
 fn eval(converter: &mut Converter<'_>, source: Term<'_>, locals: Term<'_>, scope: Obj) -> Result<Obj, Failure> {
-    let code = converter.caches.code("eval", text(source)?)?;
+    let code = converter.caches.code(Mode::Eval, text(source)?)?;
     let scope = match locals_dict(converter, locals)? {
         None => scope,
         Some(locals) => {
@@ -199,7 +199,7 @@ fn eval(converter: &mut Converter<'_>, source: Term<'_>, locals: Term<'_>, scope
 /// Runs in the namespace itself; `locals` shadow names of it for as long as the code runs.
 fn exec(
     converter: &mut Converter<'_>,
-    mode: &'static str,
+    mode: Mode,
     source: Term<'_>,
     locals: Term<'_>,
     scope: Obj,

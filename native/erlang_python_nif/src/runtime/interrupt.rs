@@ -71,7 +71,7 @@ fn finished(id: u64) {
 /// the stack's top, and then any exception that came too late, while it holds the same GIL: see `clear_late`.
 fn hit(context: &Arc<Shared>, request: &RequestRef) {
     let stack = lock(&context.stack);
-    if stack.last().is_some_and(|running| running.as_c_arg() == request.as_c_arg()) {
+    if stack.last().is_some_and(|running| Arc::ptr_eq(running, request)) {
         if request.callback.interrupt() {
             // No bytecode runs: the waiting thread raises the exception when it sees the mark.
             request.interrupted.store(true, SeqCst);

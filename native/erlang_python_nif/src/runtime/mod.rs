@@ -2,6 +2,7 @@
 
 pub mod caches;
 pub mod context;
+pub mod echo;
 pub mod execute;
 pub mod failure;
 pub mod holder;

@@ -1,8 +1,9 @@
 //! One request on its way from a BEAM process to a context thread.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_free_env, enif_make_copy, enif_send};
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
@@ -10,11 +11,41 @@ use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 use super::context::Shared;
 use super::holder::HolderRef;
 use crate::bridge::callback::CallbackSlot;
+use crate::core::handover::{Handover, Seen};
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::permits::{PermitSlot, Permits, Waiter};
 use crate::core::stats::Timing;
 
-pub type RequestRef = ResourceArc<Request>;
+pub type RequestRef = Arc<Request>;
+
+/// What Elixir holds of a request whose outcome was not there at once.
+pub struct RequestHandle(pub RequestRef);
+
+#[rustler::resource_impl]
+impl Resource for RequestHandle {}
+
+impl Encoder for RequestHandle {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        ResourceArc::new(RequestHandle(self.0.clone())).encode(env)
+    }
+}
+
+/// What the caller of a request is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// `{callback, id, target, args}`: the request goes on afterwards.
+    Question,
+    /// `{ok, value}` or `{error, reason}`, from the thread that ran the request.
+    Result,
+    /// `{error, reason}`, from elsewhere: its thread may still be at it.
+    Failure,
+}
+
+struct Told {
+    env: OwnedTermEnv,
+    term: ErlNifTerm,
+    event: Event,
+}
 
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
 pub static PERMITS: Permits<Claim> = Permits::new(usize::MAX);
@@ -50,16 +81,36 @@ impl Waiter for Claim {
     }
 }
 
-/// A process-independent environment, freed when dropped.
+/// A process-independent environment, freed or kept for the next use when dropped.
 pub struct OwnedTermEnv(*mut ErlNifEnv);
+
+/// Empty environments that a thread keeps for itself.
+struct Spare(Vec<*mut ErlNifEnv>);
+
+/// A thread has few requests under way at once.
+const MAX_SPARE: usize = 8;
+
+thread_local! {
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare(Vec::new())) };
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        for env in self.0.drain(..) {
+            // SAFETY: nobody else has it.
+            unsafe { enif_free_env(env) }
+        }
+    }
+}
 
 // SAFETY: a process-independent environment may be used by any thread, one at a time; `&mut`/ownership ensures that.
 unsafe impl Send for OwnedTermEnv {}
 
 impl OwnedTermEnv {
     pub fn new() -> Self {
+        let spare = SPARE.with_borrow_mut(|spare| spare.0.pop());
         // SAFETY: no preconditions.
-        OwnedTermEnv(unsafe { enif_alloc_env() })
+        OwnedTermEnv(spare.unwrap_or_else(|| unsafe { enif_alloc_env() }))
     }
 
     fn into_raw(self) -> *mut ErlNifEnv {
@@ -104,8 +155,20 @@ pub fn pid_word(pid: &LocalPid) -> ErlNifTerm {
 
 impl Drop for OwnedTermEnv {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new`, freed once.
-        unsafe { enif_free_env(self.0) }
+        self.clear();
+        // The storage is gone while the thread ends.
+        let kept = SPARE.try_with(|spare| {
+            let spare = &mut spare.borrow_mut().0;
+            let room = spare.len() < MAX_SPARE;
+            if room {
+                spare.push(self.0);
+            }
+            room
+        });
+        if kept != Ok(true) {
+            // SAFETY: allocated in `new`, freed once.
+            unsafe { enif_free_env(self.0) }
+        }
     }
 }
 
@@ -126,8 +189,10 @@ impl Flags {
     pub const ASYNC: u32 = 16;
     /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
     pub const ROUTED: u32 = 32;
+    /// The caller looks for the outcome before it waits for a message.
+    pub const LOOK: u32 = 64;
     /// Its caller will ask how long it waited and ran.
-    pub const TIMED: u32 = 64;
+    pub const TIMED: u32 = 128;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
@@ -154,6 +219,8 @@ pub struct Request {
     /// The request whose callback made this one, which rides on its permit.
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
+    /// Where a caller that looks for the outcome finds it.
+    handover: Handover<Told>,
     pub timing: Timing,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
@@ -168,10 +235,9 @@ unsafe impl Send for Request {}
 // SAFETY: as above.
 unsafe impl Sync for Request {}
 
-#[rustler::resource_impl]
-impl Resource for Request {}
-
 impl Request {
+    /// `looking`: the caller looks for the outcome before it waits for a message.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         context: Arc<Shared>,
         caller: LocalPid,
@@ -180,10 +246,11 @@ impl Request {
         flags: Flags,
         deadline: Option<Instant>,
         parent: Option<RequestRef>,
+        looking: bool,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
         let message = env.copy(message).as_c_arg();
-        ResourceArc::new(Request {
+        Arc::new(Request {
             life: Lifecycle::default(),
             permit: PermitSlot::new(&PERMITS),
             context,
@@ -197,6 +264,7 @@ impl Request {
             interrupted: AtomicBool::new(false),
             parent,
             callback: CallbackSlot::default(),
+            handover: Handover::new(looking),
             env: AtomicPtr::new(env.into_raw()),
             message,
         })
@@ -226,7 +294,7 @@ impl Request {
     pub fn descends_from(&self, other: &RequestRef) -> bool {
         let mut parent = self.parent.as_ref();
         while let Some(request) = parent {
-            if request.as_c_arg() == other.as_c_arg() {
+            if Arc::ptr_eq(request, other) {
                 return true;
             }
             parent = request.parent.as_ref();
@@ -305,11 +373,10 @@ impl Request {
         let phase = self.life.fail()?;
         // A message that asks the caller to run a function goes first: see `CallbackSlot::ask`.
         let asked = self.callback.after_asking(phase);
-        OwnedTermEnv::new().send(&self.caller, |env| {
-            // SAFETY: this thread has just ended the request.
-            let (reference, ..) = unsafe { self.message() };
-            (reference.in_env(env), env.error_tuple(reason(phase, env))).encode(env)
-        });
+        let env = OwnedTermEnv::new();
+        let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
+        // SAFETY: this thread has just ended the request, and waited for a question under way.
+        let _ = unsafe { self.tell(Event::Failure, env, term, true) };
         drop(asked);
         self.life.delivered();
         match phase {
@@ -331,6 +398,111 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.free_env();
         self.retire();
+    }
+}
+
+/// What a caller that looks for the outcome sees.
+pub enum Look<'a> {
+    Event(Event, Term<'a>),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing, and from now on events are sent as messages; or one was sent already.
+    Away,
+}
+
+impl Request {
+    /// Tells the caller: leaves the term where it looks, if `small`, or else sends `{reference, term}`. Gives the environment
+    /// back, emptied, unless the term was left in it: then `reclaim` gets it later. `Err` when the caller is dead. Not from scheduler threads.
+    ///
+    /// # Safety
+    /// The caller of this function has the right to tell: it holds `asking` of a serving request, or has moved the request to
+    /// `Delivering`. So there is one at a time.
+    pub unsafe fn tell(
+        &self,
+        event: Event,
+        env: OwnedTermEnv,
+        term: ErlNifTerm,
+        small: bool,
+    ) -> Result<Option<OwnedTermEnv>, OwnedTermEnv> {
+        let mut told = Told { env, term, event };
+        if small {
+            // SAFETY: promised by the caller.
+            match unsafe { self.handover.give(told) } {
+                Ok(()) => return Ok(None),
+                Err(back) => told = back,
+            }
+        }
+        let Told { mut env, term, .. } = told;
+        let sent = env.send(&self.caller, |env| {
+            // SAFETY: the caller of this function keeps the message from being freed; the term was made in `env`.
+            unsafe { (self.message().0.in_env(env), Term::new(env, term)).encode(env) }
+        });
+        self.handover.sent();
+        if sent { Ok(Some(env)) } else { Err(env) }
+    }
+
+    /// The environment of the last event, once the caller has read it.
+    ///
+    /// # Safety
+    /// As for `tell`.
+    pub unsafe fn reclaim(&self) -> Option<OwnedTermEnv> {
+        // SAFETY: promised by the caller.
+        let mut env = unsafe { self.handover.reclaim() }?.env;
+        env.clear();
+        Some(env)
+    }
+
+    /// The caller looks again, for what follows its answer to a question.
+    pub fn look_on(&self) {
+        self.handover.look();
+    }
+
+    /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
+    /// messages.
+    pub fn look<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Look<'a> {
+        spin_until(spin, || !self.handover.is_open());
+        loop {
+            let taken = self.handover.take(|told| {
+                // SAFETY: the term lives in its environment, which is not changed until it was taken.
+                let term = unsafe { Term::new(told.env.env(), told.term) };
+                (told.event, term.in_env(env))
+            });
+            match taken {
+                Seen::Given((event, term)) => {
+                    self.context.patience.paid();
+                    if event == Event::Result {
+                        self.free_env();
+                    }
+                    return Look::Event(event, term);
+                }
+                Seen::Away => return Look::Away,
+                Seen::Nothing if !last => return Look::Nothing,
+                Seen::Nothing => {}
+            }
+            if self.handover.look_away() {
+                self.context.patience.in_vain();
+                return Look::Away;
+            }
+        }
+    }
+}
+
+/// Spins until `ready`, for at most `budget`.
+fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
+    if budget.is_zero() || ready() {
+        return;
+    }
+    let start = Instant::now();
+    loop {
+        for _ in 0..16 {
+            std::hint::spin_loop();
+            if ready() {
+                return;
+            }
+        }
+        if start.elapsed() > budget {
+            return;
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use rustler::Encoder;
 use rustler::sys::ErlNifTerm;
-use rustler::{Encoder, Term};
 
 use super::caches::Caches;
 use super::context::{ContextRef, Shared, lock};
@@ -16,7 +16,7 @@ use super::execute::{self, Namespaces};
 use super::interpreter::{Attached, Ended};
 use super::interrupt;
 use super::observe::{self, Sampler};
-use super::request::{Flags, OwnedTermEnv, RequestRef};
+use super::request::{Event, Flags, OwnedTermEnv, RequestRef};
 use super::watchdog;
 use crate::atoms;
 use crate::bridge;
@@ -84,6 +84,8 @@ pub struct Runtime {
     namespaces: Namespaces,
     /// Where replies are built; taken while one is.
     reply: RefCell<Option<OwnedTermEnv>>,
+    /// The request whose reply was left in the environment it was built in.
+    left: RefCell<Option<RequestRef>>,
     sampler: Sampler,
     /// A panic has left this interpreter in an unknown state: no further request runs.
     poisoned: RefCell<Option<String>>,
@@ -141,7 +143,8 @@ impl Runtime {
             context,
             caches,
             namespaces: Namespaces::default(),
-            reply: RefCell::new(Some(OwnedTermEnv::new())),
+            reply: RefCell::default(),
+            left: RefCell::default(),
             sampler,
             poisoned: RefCell::new(None),
         })
@@ -170,7 +173,7 @@ impl Runtime {
     }
 
     pub fn converter<'c>(&'c self, erlang: bool, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
-        Converter { caches: &self.caches, context: &self.context, erlang, abandoned, steps: 0 }
+        Converter { caches: &self.caches, context: &self.context, erlang, abandoned, steps: 0, size: 0 }
     }
 
     fn serve(&self, attached: &Attached) {
@@ -230,7 +233,7 @@ impl Runtime {
         }
         request.timing.start(started);
         Counters::bump_own(&shared.stats.counters.calls);
-        let mut env = self.reply.take().unwrap_or_else(OwnedTermEnv::new);
+        let env = self.reply_env();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, &env)));
         lock(&shared.stack).pop();
         interrupt::clear_late(shared, request);
@@ -241,10 +244,17 @@ impl Runtime {
             shared.stats.busy.end(ended);
         }
         match outcome {
-            Ok(reply) => self.deliver(request, reply, &mut env),
+            Ok(reply) => self.deliver(request, reply, env),
             Err(panic) => self.poison(request, panic_text(&*panic)),
         }
-        *self.reply.borrow_mut() = Some(env);
+    }
+
+    /// An empty environment: memory that this thread allocated is cheapest to use, and to free, here.
+    fn reply_env(&self) -> OwnedTermEnv {
+        let left = self.left.take();
+        // SAFETY: the reply of that request was told by this thread, and is all there is to tell.
+        let reclaimed = left.and_then(|request| unsafe { request.reclaim() });
+        self.reply.take().or(reclaimed).unwrap_or_else(OwnedTermEnv::new)
     }
 
     /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
@@ -258,11 +268,11 @@ impl Runtime {
         self.poisoned.replace(Some(text));
     }
 
-    /// Runs the request and builds `{reference, {ok, value} | {error, reason}}` in the reply environment.
+    /// Runs the request and builds `{ok, value} | {error, reason}` in the reply environment.
     fn answer(&self, request: &RequestRef, env: &OwnedTermEnv) -> Reply {
         let env = env.env();
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
-        let (reference, operation, namespace, _callers) = unsafe { request.message() };
+        let (_reference, operation, namespace, _callers) = unsafe { request.message() };
         let abandoned = || request.life.phase() != Phase::Running;
         let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
         let result = execute::run(&mut converter, &self.namespaces, operation, namespace).and_then(|object| {
@@ -275,17 +285,18 @@ impl Runtime {
             }
         });
         let ok = result.is_ok();
-        let content = match result {
+        let small = ok && converter.size <= SMALL;
+        let event = match result {
             Ok(value) => (atoms::ok(), value).encode(env),
             Err(failure) => {
                 let interrupted = request.interrupted.load(SeqCst);
                 env.error_tuple(failure.into_term(&mut converter, env, interrupted))
             }
         };
-        Reply { term: (reference.in_env(env), content).encode(env).as_c_arg(), ok }
+        Reply { event: event.as_c_arg(), ok, small }
     }
 
-    fn deliver(&self, request: &RequestRef, reply: Reply, env: &mut OwnedTermEnv) {
+    fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
         if !reply.ok {
             Counters::bump_own(&self.shared().stats.counters.errors);
         }
@@ -293,15 +304,24 @@ impl Runtime {
         request.retire();
         let wanted = request.life.deliver();
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
-            // SAFETY: the term was built in this environment.
-            env.send(&request.caller, |env| unsafe { Term::new(env, reply.term) });
+            // SAFETY: this thread has moved the request to `Delivering`.
+            let back = unsafe { request.tell(Event::Result, env, reply.event, reply.small) };
             request.life.delivered();
+            match back {
+                Ok(Some(back)) | Err(back) => env = back,
+                // The caller reads the reply, and frees the message, which it allocated.
+                Ok(None) => {
+                    *self.left.borrow_mut() = Some(request.clone());
+                    return;
+                }
+            }
         } else {
             env.clear();
         }
         if wanted || request.life.phase() == Phase::Cancelled {
             request.free_env();
         }
+        *self.reply.borrow_mut() = Some(env);
     }
 
     /// Housekeeping between batches: forgotten handles, namespaces of dead processes.
@@ -316,9 +336,14 @@ impl Runtime {
 }
 
 struct Reply {
-    term: ErlNifTerm,
+    event: ErlNifTerm,
     ok: bool,
+    /// Cheap to copy, and keeps nothing alive.
+    small: bool,
 }
+
+/// `Converter::size` of results that callers copy; larger ones are sent, which copies nothing.
+pub const SMALL: usize = 256;
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {

@@ -1,0 +1,59 @@
+//! Maps keyed by machine words that no stranger chooses: terms of atoms and pids, addresses.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+pub type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
+
+/// One multiplication instead of a keyed hash. Its upper half mixes all bits of the word, its lower half only few, so the
+/// two are folded.
+#[derive(Default)]
+pub struct WordHasher(u64);
+
+impl Hasher for WordHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // 2^64 divided by the golden ratio, made odd.
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::hash::Hash;
+
+    #[test]
+    fn words_with_few_differing_bits_get_different_hashes() {
+        let hash = |word: usize| {
+            let mut hasher = WordHasher::default();
+            word.hash(&mut hasher);
+            hasher.finish()
+        };
+        // What a hash map looks at: the upper seven bits and the lower ones.
+        let spread = |shift: u32| (0..128).map(|n| hash(n << shift) >> 57).collect::<HashSet<_>>().len();
+        assert!([0, 4, 6, 12, 32, 48].into_iter().all(|shift| spread(shift) > 40));
+        assert_eq!((0..10_000).map(|n| hash(n << 6) & 0xffff_ffff).collect::<HashSet<_>>().len(), 10_000);
+    }
+
+    #[test]
+    fn entries_are_found() {
+        let map: WordMap<usize, usize> = (0..1_000).map(|n| (n * 64 + 11, n)).collect();
+        assert!((0..1_000).all(|n| map[&(n * 64 + 11)] == n));
+    }
+}

@@ -1,0 +1,67 @@
+//! The floor of the benchmarks: a term's way through a queue to a thread and back, without Python, permits or contexts.
+//! What any design with threads of its own must pay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustler::{Encoder, LocalPid, Resource, ResourceArc, Term};
+
+use super::request::OwnedTermEnv;
+use crate::atoms;
+use crate::core::queue::{Queue, Spin};
+
+type Echoes = Arc<Queue<(LocalPid, OwnedTermEnv, SentTerm)>>;
+
+/// `{reference, term}` in the environment it is queued with.
+struct SentTerm(rustler::sys::ErlNifTerm);
+
+// SAFETY: a word; it is read only together with the environment it lives in.
+unsafe impl Send for SentTerm {}
+
+/// An echo thread, which ends when Elixir forgets this.
+pub struct Echo(Echoes);
+
+#[rustler::resource_impl]
+impl Resource for Echo {}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Starts a thread that spins for `spin` before it parks, as those of contexts do.
+pub fn start(spin: Duration) -> Result<ResourceArc<Echo>, String> {
+    let queue = Echoes::default();
+    let echoes = queue.clone();
+    let main = move || {
+        let mut spin = Spin::new(spin);
+        while !echoes.is_closed() {
+            echoes.wait(&mut spin);
+            while let Some((caller, env, sent)) = echoes.pop() {
+                reply(&caller, env, &sent);
+            }
+        }
+    };
+    match std::thread::Builder::new().name("py_echo".into()).spawn(main) {
+        Ok(_) => Ok(ResourceArc::new(Echo(queue))),
+        Err(error) => Err(format!("cannot start a thread: {error}")),
+    }
+}
+
+/// `{reference, {ok, term}}`.
+fn reply(caller: &LocalPid, mut env: OwnedTermEnv, sent: &SentTerm) {
+    env.send(caller, |env| {
+        // SAFETY: the term was made in this environment.
+        let sent = unsafe { Term::new(env, sent.0) };
+        let (reference, term): (Term, Term) = sent.decode().expect("`submit` makes a pair");
+        (reference, (atoms::ok(), term)).encode(env)
+    });
+}
+
+pub fn submit(echo: &Echo, caller: LocalPid, pair: Term<'_>) {
+    let env = OwnedTermEnv::new();
+    let sent = SentTerm(env.copy(pair).as_c_arg());
+    // Refused only once the thread ends, which waits for `echo` to be forgotten.
+    let _ = echo.0.push((caller, env, sent));
+}
