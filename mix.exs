@@ -89,12 +89,13 @@ defmodule ErlangPython.MixProject do
       main: "readme",
       source_ref: "main",
       extras: ["README.md", "CHANGELOG.md" | Path.wildcard("guides/**/*.md")],
+      assets: %{"guides/images" => "images"},
       groups_for_extras: [Guides: ~r"guides/"],
       groups_for_modules: [
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
         Sharing: [Py.State, Py.Callback],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
-        Watching: [Py.Stats, Py.Telemetry],
+        Watching: [Py.Stats, Py.Telemetry, Py.LiveDashboard],
         Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/]
       ]

@@ -44,6 +44,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         .py-dot { display: inline-block; width: .65rem; height: .65rem; border-radius: 2px; margin-right: .35rem; }
         .py-text { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; max-height: 8rem; overflow-y: auto; }
         .tabular .dash-table td { font-variant-numeric: tabular-nums; vertical-align: middle; }
+        #main .badge { transition: none; }
         .py-failures td { vertical-align: top; }
         .py-nowrap { white-space: nowrap; }
         #py-contexts-table td, #py-interpreters-table td { white-space: nowrap; }
