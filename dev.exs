@@ -12,6 +12,7 @@ defmodule Dev.Web.Router do
   import Plug.Conn
 
   pipeline :browser do
+    plug(:fetch_query_params)
     plug(:fetch_session)
     plug(:protect_from_forgery)
     plug(:put_policy)

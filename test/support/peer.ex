@@ -35,7 +35,8 @@ defmodule Py.Test.Peer do
       false
     else
       {_output, 0} = System.cmd("epmd", ["-daemon"])
-      {:ok, _pid} = Node.start(:"erlang_python_#{System.pid()}@127.0.0.1", :longnames)
+      name = :"erlang_python_#{System.pid()}@127.0.0.1"
+      {:ok, _pid} = :net_kernel.start(name, %{name_domain: :longnames})
       true
     end
   end

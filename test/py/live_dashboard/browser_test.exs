@@ -226,6 +226,22 @@ defmodule Py.LiveDashboard.BrowserTest do
     wait(browser, "!#{stuck}")
   end
 
+  test "a tab and a context can be linked to", %{browser: browser, url: url} do
+    open(browser, url <> "?nav=contexts&context=2")
+    assert text(browser, "#py-tabs .active") == "Contexts"
+    assert text(browser, "#py-details h5") =~ "default 2"
+    open(browser, url <> "?nav=contexts&context=999999")
+    assert text(browser, "#py-details h5") == "This context has ended"
+    open(browser, url <> "?nav=nothing&context=x")
+    assert text(browser, "#py-tabs .active") == "Overview"
+  end
+
+  test "the metrics page draws the definitions of Py.Telemetry", %{browser: browser, url: url} do
+    open(browser, String.replace_suffix(url, "python", "metrics"))
+    wait(browser, "document.body.innerText.includes('erlang_python.call.stop.duration')")
+    wait(browser, "document.querySelectorAll('.uplot canvas').length > 0")
+  end
+
   test "another node is chosen, and says when it has no Python", %{
     browser: browser,
     vm: vm,
