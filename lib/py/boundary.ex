@@ -22,7 +22,7 @@ defmodule Py.Boundary do
   @timed 128
 
   # How often an outcome is looked for after other processes had their turn.
-  @looks 3
+  @looks 6
 
   @no_deadline -1
 

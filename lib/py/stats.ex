@@ -173,7 +173,9 @@ defmodule Py.Stats do
   * `age_ms` - how old it is; at most about a second older than the last request's end
   * `gc` - Python's `gc.get_stats()`: generations 0, 1 and 2
   * `gc_count` - Python's `gc.get_count()`, one number a generation
-  * `allocated_blocks` - Python's `sys.getallocatedblocks()`; `nil` where this Python cannot tell
+  * `allocated_blocks` - Python's `sys.getallocatedblocks()`, while the main interpreter is the only one; else `nil`. Do not
+    call that function while there are own-GIL contexts: CPython counts the blocks of all interpreters, and crashes when one
+    of them gives memory back meanwhile (seen on 3.14)
   """
   @type sample :: %{
           age_ms: non_neg_integer(),

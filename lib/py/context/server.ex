@@ -17,8 +17,8 @@ defmodule Py.Context.Server do
 
   def start_link(options) do
     options = check!(options)
-    {server_options, options} = Keyword.split(options, [:name])
-    GenServer.start_link(__MODULE__, {options, server_options[:name]}, server_options)
+    server_options = Keyword.take(options, [:name])
+    GenServer.start_link(__MODULE__, options, server_options)
   end
 
   @doc false
@@ -54,12 +54,12 @@ defmodule Py.Context.Server do
   defp check_option!(_other), do: :ok
 
   @impl true
-  def init({options, name}) do
+  def init(options) do
     # Contexts end before their supervisor does: see Py.Application.prep_stop/1.
-    if Application.get_env(:erlang_python, :stopping), do: :ignore, else: start(options, name)
+    if Application.get_env(:erlang_python, :stopping), do: :ignore, else: start(options)
   end
 
-  defp start(options, name) do
+  defp start(options) do
     # For `terminate`: the thread must be told to end.
     Process.flag(:trap_exit, true)
     native_options = native_options(options)
@@ -71,7 +71,7 @@ defmodule Py.Context.Server do
            mode: native_options.mode,
            pool: options[:pool],
            index: options[:pool_index],
-           name: name,
+           name: options[:name],
            started: started
          },
          Directory.starting(native, info),

@@ -85,7 +85,7 @@ defmodule Py.Stats.Failures do
   # Not `Exception.message/1`: that of a Python error has its traceback in it.
   defp message(%Py.Error{message: message}) when is_binary(message), do: message
   defp message(error) when is_exception(error), do: Exception.message(error)
-  defp message({class, text}) when is_list(text) and is_atom(class), do: List.to_string(text)
+  defp message({_class, text}) when is_list(text), do: List.to_string(text)
   defp message(other), do: inspect(other)
 
   defp cut(message) when byte_size(message) <= @max_message, do: :binary.copy(message)

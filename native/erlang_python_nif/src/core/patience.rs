@@ -1,6 +1,8 @@
 //! Whether it pays to look for an answer for a moment before going to sleep until it is sent.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// Learns from how it went: after some looks in vain, only one answer in many is still looked for. Shared by all who
 /// call one context; a lost update does no harm.
@@ -36,6 +38,60 @@ impl Patience {
         let count = self.0.load(Relaxed);
         if count < GIVE_UP {
             self.0.store(count + 1, Relaxed);
+        }
+    }
+}
+
+/// Threads that spin now.
+static SPINNING: AtomicUsize = AtomicUsize::new(0);
+
+/// One processor is left for those that the others wait for.
+static MAX_SPINNING: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1));
+
+/// The calling thread spins while this exists.
+pub struct Spinning;
+
+impl Spinning {
+    pub fn begin() -> Spinning {
+        SPINNING.fetch_add(1, Relaxed);
+        Spinning
+    }
+
+    /// Whether so many spin that they are in the way of those they wait for.
+    pub fn crowded(&self) -> bool {
+        SPINNING.load(Relaxed) > *MAX_SPINNING
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        SPINNING.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Spins until `ready`, for at most `budget`; not at all where too many spin.
+pub fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
+    if budget.is_zero() || ready() {
+        return;
+    }
+    let spinning = Spinning::begin();
+    if !spinning.crowded() {
+        spin(budget, ready);
+    }
+}
+
+fn spin(budget: Duration, ready: impl Fn() -> bool) {
+    let start = Instant::now();
+    loop {
+        for _ in 0..16 {
+            std::hint::spin_loop();
+            if ready() {
+                return;
+            }
+        }
+        if start.elapsed() > budget {
+            return;
         }
     }
 }

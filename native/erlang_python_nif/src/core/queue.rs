@@ -3,6 +3,7 @@
 //! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
 //! the producer's side and a reschedule on the consumer's, several times the price of a short call.
 
+use super::patience::Spinning;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -215,6 +216,7 @@ impl Spin {
         }
         let budget = self.max / (1 << self.misses);
         let start = Instant::now();
+        let spinning = Spinning::begin();
         loop {
             for _ in 0..32 {
                 if ready() {
@@ -228,7 +230,7 @@ impl Spin {
                 self.misses += 1;
                 return false;
             }
-            if spent >= POLITE_AFTER {
+            if spent >= POLITE_AFTER || spinning.crowded() {
                 std::thread::yield_now();
             }
         }

@@ -1,7 +1,9 @@
 //! Requests: the hot path.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use rustler::sys::ErlNifTerm;
 use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
@@ -11,14 +13,14 @@ use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
-use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle};
+use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
 
 /// How long `submit` and `callback_resume` look for the outcome, spinning on a scheduler: somewhat longer than a short call
 /// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.
 const SPIN: Duration = Duration::from_micros(3);
 /// The same for `look`.
-const SPIN_AGAIN: Duration = Duration::from_micros(1);
+const SPIN_AGAIN: Duration = Duration::from_nanos(500);
 
 /// Hands a request to a context. Where the caller does not cancel it, the watchdog ends it after `deadline_ms`; negative means
 /// never. `callers` are the processes on whose behalf the calling one works (`$callers`).
@@ -103,13 +105,25 @@ fn submit<'a>(
     if !looking {
         return RequestHandle(request).encode(env);
     }
-    let spin = if alone { SPIN } else { Duration::ZERO };
+    // Where others call too, they get their turn meanwhile.
+    let spin = if alone && calls_alone(&client) { SPIN } else { Duration::ZERO };
     match request.look(env, spin, false) {
         Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
         Look::Event(_, event) => (RequestHandle(request), event).encode(env),
         Look::Nothing => (atoms::look(), RequestHandle(request)).encode(env),
         Look::Away => RequestHandle(request).encode(env),
     }
+}
+
+thread_local! {
+    /// The process that made the last request on this scheduler.
+    static LAST_CALLER: Cell<Option<ErlNifTerm>> = const { Cell::new(None) };
+}
+
+/// Whether the last request on this scheduler was also made by `caller`: then, most likely, nobody else is waiting to run.
+fn calls_alone(caller: &LocalPid) -> bool {
+    let caller = Some(pid_word(caller));
+    LAST_CALLER.replace(caller) == caller
 }
 
 /// Looks for the outcome of a request again: `{ok, value}`, `{error, reason}`, `{callback, …}`, `look` to be asked once more,

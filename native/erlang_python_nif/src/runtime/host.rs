@@ -57,6 +57,13 @@ pub fn host() -> &'static Host {
 }
 
 impl Host {
+    /// Whether no interpreter but the main one is there. To be asked by a thread that is attached to it: as long as it stays
+    /// so, the answer holds, for only attached threads make interpreters.
+    pub fn is_alone(&self) -> bool {
+        // SAFETY: reading the head of the list needs no more than a running Python; nothing is read through it.
+        symbols().head.is_some_and(|head| unsafe { head() } == self.main.0)
+    }
+
     /// Makes a thread state of the main interpreter for the calling thread.
     pub fn new_thread_state(&self) -> *mut ffi::PyThreadState {
         // SAFETY: the interpreter lives; creating a thread state needs no GIL.

@@ -13,6 +13,7 @@ use super::holder::HolderRef;
 use crate::bridge::callback::CallbackSlot;
 use crate::core::handover::{Handover, Seen};
 use crate::core::lifecycle::{Lifecycle, Phase};
+use crate::core::patience::spin_until;
 use crate::core::permits::{PermitSlot, Permits, Waiter};
 use crate::core::stats::Timing;
 
@@ -483,25 +484,6 @@ impl Request {
                 self.context.patience.in_vain();
                 return Look::Away;
             }
-        }
-    }
-}
-
-/// Spins until `ready`, for at most `budget`.
-fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
-    if budget.is_zero() || ready() {
-        return;
-    }
-    let start = Instant::now();
-    loop {
-        for _ in 0..16 {
-            std::hint::spin_loop();
-            if ready() {
-                return;
-            }
-        }
-        if start.elapsed() > budget {
-            return;
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Symbols {
     pub new_interpreter: Option<NewInterpreter>,
     pub init_config: Option<InitConfig>,
     pub threads: Option<Threads>,
+    /// The interpreter made last.
+    pub head: Option<unsafe extern "C" fn() -> *mut PyInterpreterState>,
 }
 
 static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
@@ -76,6 +78,7 @@ pub fn load() -> Result<&'static Symbols, String> {
             new_interpreter: find(c"Py_NewInterpreterFromConfig"),
             init_config: init_config(),
             threads: threads(),
+            head: find(c"PyInterpreterState_Head"),
         }
     };
     Ok(SYMBOLS.get_or_init(|| symbols))
