@@ -12,14 +12,14 @@ defmodule Dev.Web.Router do
   import Plug.Conn
 
   pipeline :browser do
-    plug(:fetch_query_params)
-    plug(:fetch_session)
-    plug(:protect_from_forgery)
-    plug(:put_policy)
+    plug :fetch_query_params
+    plug :fetch_session
+    plug :protect_from_forgery
+    plug :put_policy
   end
 
   scope "/" do
-    pipe_through(:browser)
+    pipe_through :browser
 
     live_dashboard("/dashboard",
       metrics: Py.Telemetry,
@@ -27,7 +27,7 @@ defmodule Dev.Web.Router do
       csp_nonce_assign_key: :nonce
     )
 
-    get("/", Dev.Web.Home, :index)
+    get "/", Dev.Web.Home, :index
   end
 
   # As strict as an application may be: nothing of another origin, no inline style or script without the nonce.
@@ -57,10 +57,10 @@ defmodule Dev.Web.Endpoint do
 
   @session [store: :cookie, key: "_dev", signing_salt: "dashboard"]
 
-  socket("/live", Phoenix.LiveView.Socket, websocket: [connect_info: [session: @session]])
+  socket "/live", Phoenix.LiveView.Socket, websocket: [connect_info: [session: @session]]
 
-  plug(Plug.Session, @session)
-  plug(Dev.Web.Router)
+  plug Plug.Session, @session
+  plug Dev.Web.Router
 end
 
 defmodule Dev.Load do

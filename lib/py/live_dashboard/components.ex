@@ -20,7 +20,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       gray: "#98a0b3"
     }
 
-    attr(:csp_nonces, :map, required: true)
+    attr :csp_nonces, :map, required: true
 
     def style(assigns) do
       ~H"""
@@ -58,7 +58,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "What an operator should know first."
-    attr(:problems, :list, required: true)
+    attr :problems, :list, required: true
 
     def problems(assigns) do
       ~H"""
@@ -69,14 +69,14 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "A number with its recent history."
-    attr(:id, :string, required: true)
-    attr(:title, :string, required: true)
-    attr(:hint, :string, required: true)
-    attr(:color, :atom, required: true)
-    attr(:history, :any, required: true)
-    attr(:key, :atom, required: true)
-    attr(:format, :any, default: &Format.rate/1)
-    attr(:note, :string, default: nil)
+    attr :id, :string, required: true
+    attr :title, :string, required: true
+    attr :hint, :string, required: true
+    attr :color, :atom, required: true
+    attr :history, :any, required: true
+    attr :key, :atom, required: true
+    attr :format, :any, default: &Format.rate/1
+    attr :note, :string, default: nil
 
     def tile(assigns) do
       values = History.values(assigns.history, assigns.key)
@@ -101,8 +101,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "The recent values, the latest at the right edge. Scaled from 0 to the largest."
-    attr(:values, :list, required: true)
-    attr(:color, :atom, required: true)
+    attr :values, :list, required: true
+    attr :color, :atom, required: true
 
     def spark(assigns) do
       assigns = assign(assigns, line: line(assigns.values), stroke: color(assigns.color))
@@ -144,8 +144,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     defp coordinate(number), do: :erlang.float_to_binary(number * 1.0, decimals: 2)
 
     @doc "Shares of a whole: `{share, color}`."
-    attr(:parts, :list, required: true)
-    attr(:label, :string, default: nil)
+    attr :parts, :list, required: true
+    attr :label, :string, default: nil
 
     def bar(assigns) do
       {parts, _sum} =
@@ -170,7 +170,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "A share in a table: a bar and its number."
-    attr(:share, :float, required: true)
+    attr :share, :float, required: true
 
     def share(assigns) do
       ~H"""
@@ -186,9 +186,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     def load_color(_share), do: :red
 
     @doc "A white card."
-    attr(:title, :string, required: true)
-    attr(:hint, :string, default: nil)
-    slot(:inner_block, required: true)
+    attr :title, :string, required: true
+    attr :hint, :string, default: nil
+    slot :inner_block, required: true
 
     def panel(assigns) do
       ~H"""
@@ -200,8 +200,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "Names and values, one a line: `{name, value}`."
-    attr(:facts, :list, required: true)
-    attr(:id, :string, default: nil)
+    attr :facts, :list, required: true
+    attr :id, :string, default: nil
 
     def facts(assigns) do
       ~H"""
@@ -214,8 +214,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "A coloured dot with a text, to explain a bar."
-    attr(:color, :atom, required: true)
-    slot(:inner_block, required: true)
+    attr :color, :atom, required: true
+    slot :inner_block, required: true
 
     def legend(assigns) do
       ~H"""
@@ -228,7 +228,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     end
 
     @doc "The state of a context."
-    attr(:state, :atom, required: true)
+    attr :state, :atom, required: true
 
     def state(assigns) do
       ~H"""
@@ -251,9 +251,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     def state_color(_dead), do: :orange
 
     @doc "The latest failures."
-    attr(:failures, :list, required: true)
-    attr(:id, :string, required: true)
-    attr(:places, :boolean, default: true)
+    attr :failures, :list, required: true
+    attr :id, :string, required: true
+    attr :places, :boolean, default: true
 
     def failures(assigns) do
       ~H"""

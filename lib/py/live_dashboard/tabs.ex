@@ -10,8 +10,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     alias Py.LiveDashboard.{Format, History, Rows, Source}
 
-    attr(:snapshot, :map, required: true)
-    attr(:history, :any, required: true)
+    attr :snapshot, :map, required: true
+    attr :history, :any, required: true
 
     def overview(assigns) do
       ~H"""
@@ -49,8 +49,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    attr(:permits, :map, required: true)
-    attr(:history, :any, required: true)
+    attr :permits, :map, required: true
+    attr :history, :any, required: true
 
     defp limit(assigns) do
       assigns = assign(assigns, :share, assigns.permits.current / assigns.permits.max)
@@ -73,7 +73,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    attr(:snapshot, :map, required: true)
+    attr :snapshot, :map, required: true
 
     defp contexts_summary(assigns) do
       number = length(assigns.snapshot.contexts)
@@ -96,8 +96,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    attr(:os, :map, required: true)
-    attr(:history, :any, required: true)
+    attr :os, :map, required: true
+    attr :history, :any, required: true
 
     defp process(assigns) do
       ~H"""
@@ -152,9 +152,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     defp short_mode(:worker), do: "worker"
     defp short_mode(:owngil), do: "own-GIL"
 
-    attr(:snapshot, :map, required: true)
-    attr(:page, :any, required: true)
-    attr(:socket, :any, required: true)
+    attr :snapshot, :map, required: true
+    attr :page, :any, required: true
+    attr :socket, :any, required: true
 
     def contexts(assigns) do
       ~H"""
@@ -202,9 +202,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       ]
     end
 
-    attr(:snapshot, :map, required: true)
-    attr(:page, :any, required: true)
-    attr(:socket, :any, required: true)
+    attr :snapshot, :map, required: true
+    attr :page, :any, required: true
+    attr :socket, :any, required: true
 
     defp details(assigns) do
       assigns = assign(assigns, :context, chosen(assigns))
@@ -289,9 +289,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       ]
     end
 
-    attr(:snapshot, :map, required: true)
-    attr(:page, :any, required: true)
-    attr(:history, :any, required: true)
+    attr :snapshot, :map, required: true
+    attr :page, :any, required: true
+    attr :history, :any, required: true
 
     def memory(assigns) do
       ~H"""
@@ -375,9 +375,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       ]
     end
 
-    attr(:snapshot, :map, required: true)
-    attr(:page, :any, required: true)
-    attr(:values?, :boolean, required: true)
+    attr :snapshot, :map, required: true
+    attr :page, :any, required: true
+    attr :values?, :boolean, required: true
 
     def state_entries(assigns) do
       ~H"""
@@ -422,8 +422,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       end
     end
 
-    attr(:snapshot, :map, required: true)
-    attr(:page, :any, required: true)
+    attr :snapshot, :map, required: true
+    attr :page, :any, required: true
 
     def callbacks(assigns) do
       ~H"""

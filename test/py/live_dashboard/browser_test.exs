@@ -109,6 +109,12 @@ defmodule Py.LiveDashboard.BrowserTest do
     assert value(browser, "Mode") == "worker"
     click(browser, "#py-details a", "Close")
     wait(browser, "document.querySelector('#py-details') == null")
+    assert text(browser, "#py-tabs .active") == "Contexts"
+
+    # LiveDashboard's own window about the process that owns it.
+    click(browser, "#py-contexts-table tbody tr")
+    click(browser, "#py-details p a")
+    wait(browser, "document.querySelector('.dash-modal')?.innerText.includes('Py.Context')")
   end
 
   test "contexts are sorted and searched", %{browser: browser} do
