@@ -147,8 +147,10 @@ impl<T: Weigh> State<T> {
 
     /// Keys with about how many bytes each takes, its value included.
     pub fn sizes(&self) -> Vec<(Box<[u8]>, usize)> {
-        let size = |(key, value): (&Box<[u8]>, &Value<T>)| (key.clone(), key.len() + value.bytes());
-        self.shards.iter().flat_map(|shard| lock(shard).iter().map(size).collect::<Vec<_>>()).collect()
+        let sizes = |shard: &Mutex<Shard<T>>| -> Vec<_> {
+            lock(shard).iter().map(|(key, value)| (key.clone(), key.len() + value.bytes())).collect()
+        };
+        self.shards.iter().flat_map(sizes).collect()
     }
 
     pub fn clear(&self) {
