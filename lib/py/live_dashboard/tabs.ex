@@ -316,7 +316,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         dom_id="py-interpreters-table"
         page={@page}
         title="Garbage collection of Python, by interpreter"
-        hint="Runs, times and collected objects are up to date. Blocks and generations were sampled by a thread of the interpreter when it was last idle."
+        hint="Runs, times and collected objects are up to date. The others were sampled by a thread of the interpreter when it was last idle. Blocks of objects are known while the main interpreter is the only one."
         row_fetcher={fn params, _node -> Rows.interpreters(@snapshot, params) end}
         rows_name="interpreters"
         search={false}
@@ -350,16 +350,20 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
+    # Python counts the blocks of all interpreters together, and only the main one is asked.
     defp alive(%{interpreters: interpreters} = snapshot) do
-      blocks =
-        for %{sample: %{allocated_blocks: blocks}} when blocks != nil <- interpreters, do: blocks
-
       [
         {"Handles", Format.count(snapshot.handles)},
-        {"Blocks of Python's allocator",
-         if(blocks == [], do: "–", else: Format.count(Enum.sum(blocks)))},
+        {"Blocks of Python's allocator", Format.count(main_blocks(interpreters))},
         {"Interpreters", Format.count(length(interpreters))}
       ]
+    end
+
+    defp main_blocks(interpreters) do
+      Enum.find_value(interpreters, fn
+        %{id: 0, sample: %{allocated_blocks: blocks}} -> blocks
+        _other -> nil
+      end)
     end
 
     defp collector(interpreters) do
