@@ -48,6 +48,10 @@ defmodule ErlangPython.MixProject do
       {:rustler, "~> 0.37", optional: true, runtime: false},
       {:telemetry_metrics, "~> 0.6 or ~> 1.0", optional: true},
       {:phoenix_live_dashboard, "~> 0.8", optional: true},
+      # The application of dev.exs, which is tested in a browser.
+      {:plug_cowboy, "~> 2.7", only: [:dev, :test]},
+      {:jason, "~> 1.4", only: [:dev, :test]},
+      {:telemetry_poller, "~> 1.1", only: [:dev, :test]},
       {:dialyxir, "~> 1.4", only: :dev, runtime: false},
       {:ex_doc, "~> 0.34", only: :dev, runtime: false},
       {:proper, "~> 1.4", only: :test}
@@ -89,13 +93,14 @@ defmodule ErlangPython.MixProject do
       main: "readme",
       source_ref: "main",
       extras: ["README.md", "CHANGELOG.md" | Path.wildcard("guides/**/*.md")],
+      assets: %{"guides/images" => "images"},
       groups_for_extras: [Guides: ~r"guides/"],
       groups_for_modules: [
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
         Sharing: [Py.State, Py.Callback],
         "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
-        Watching: [Py.Stats, Py.Telemetry],
+        Watching: [Py.Stats, Py.Telemetry, Py.LiveDashboard],
         Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/],
         Erlang: ~r/^py(_|$)/

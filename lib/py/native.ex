@@ -138,6 +138,9 @@ defmodule Py.Native do
   @spec state_keys() :: [binary()]
   def state_keys, do: stub()
 
+  @spec state_sizes() :: [{binary(), non_neg_integer()}]
+  def state_sizes, do: stub()
+
   @spec state_clear() :: :ok
   def state_clear, do: stub()
 

@@ -68,6 +68,11 @@ defmodule Py.State do
   @spec keys() :: [String.t()]
   def keys, do: Native.state_keys()
 
+  @doc false
+  # Keys with about how many bytes each takes with its value, in no order; reads no values.
+  @spec sizes() :: [{String.t(), non_neg_integer()}]
+  def sizes, do: Native.state_sizes()
+
   @doc "Deletes all entries."
   @spec clear() :: :ok
   def clear, do: Native.state_clear()
