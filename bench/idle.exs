@@ -1,0 +1,87 @@
+defmodule Bench.Idle do
+  @moduledoc false
+  # What contexts cost while nobody calls them. Measured in VMs of their own: here, what other suites left behind would
+  # count, and memory that they gave back would not.
+
+  import Bench.Measure
+
+  alias Bench.{Fresh, System}
+
+  @doc "Measures memory and processor time."
+  @spec run(map()) :: [map()]
+  def run(options), do: memory(options) ++ [idle(options)]
+
+  ## Memory
+
+  defp memory(options) do
+    number = if options.quick, do: 4, else: 16
+
+    for mode <- [:worker, :owngil], mode == :worker or Py.info().own_gil do
+      title =
+        "memory of an idle #{if mode == :worker, do: "worker", else: "own-GIL"} context beyond its stack"
+
+      each =
+        Fresh.call([num_contexts: 2, context_mode: mode], __MODULE__, :memory_of, [mode, number])
+
+      beyond = each.resident - each.stacks
+
+      value("idle.memory.#{mode}", title, "bytes", [beyond])
+      |> Map.merge(%{samples: number, stack: each.stacks})
+      |> Map.put(:targets, if(mode == :worker, do: [at_most(100_000, "bytes", beyond)], else: []))
+    end
+  end
+
+  @doc "What each of `number` contexts adds once it has run something."
+  @spec memory_of(:worker | :owngil, pos_integer()) :: map()
+  def memory_of(mode, number) do
+    # The first of a kind loads what the others share.
+    use_context(mode)
+    before = System.memory()
+    for _ <- 1..number, do: use_context(mode)
+    Map.new(System.memory(), fn {kind, bytes} -> {kind, (bytes - before[kind]) / number} end)
+  end
+
+  defp use_context(mode) do
+    {:ok, context} = Py.Context.start_link(mode: mode)
+    {:ok, 4.0} = Py.call(context, :math, :sqrt, [16])
+  end
+
+  ## Processor time
+
+  defp idle(options) do
+    seconds = if options.quick, do: 2, else: 30
+    spent = Fresh.call([num_contexts: 16], __MODULE__, :idle_for, [seconds])
+
+    value("idle.cpu", "processor time of a VM with 16 idle contexts, in each second", "ns/s", [
+      spent.all / seconds
+    ])
+    |> Map.merge(%{seconds: seconds, threads: spent.threads, threads_ns: spent.ours})
+    |> Map.put(:targets, [
+      # No measurable CPU: a hundredth of a percent of a core.
+      at_most(100_000, "ns/s of the contexts' threads", spent.ours / seconds)
+    ])
+  end
+
+  @doc "Processor time, in nanoseconds, of all threads of the VM and of ours, in so many seconds without a call."
+  @spec idle_for(pos_integer()) :: map()
+  def idle_for(seconds) do
+    for context <- Py.Router.contexts(), do: {:ok, 4.0} = Py.call(context, :math, :sqrt, [16])
+    # Until all have stopped spinning.
+    Process.sleep(500)
+    before = System.threads()
+    Process.sleep(seconds * 1_000)
+    spent = for {id, {name, ran}} <- System.threads(), do: {name, ran - was(before, id)}
+    ours = for {"py_" <> _name, ran} <- spent, do: ran
+
+    %{
+      all: spent |> Enum.map(&elem(&1, 1)) |> Enum.sum(),
+      ours: Enum.sum(ours),
+      threads: length(ours)
+    }
+  end
+
+  defp was(threads, id) do
+    {_name, ran} = Map.get(threads, id, {"", 0})
+    ran
+  end
+end
