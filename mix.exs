@@ -16,6 +16,7 @@ defmodule ErlangPython.MixProject do
       description: "CPython inside the BEAM: call Python from Elixir and Erlang, and back",
       source_url: @source_url,
       elixirc_paths: elixirc_paths(Mix.env()),
+      erlc_paths: erlc_paths(Mix.env()),
       erlc_options: [:debug_info, :warnings_as_errors],
       start_permanent: Mix.env() == :prod,
       deps: deps(),
@@ -32,6 +33,9 @@ defmodule ErlangPython.MixProject do
     ]
   end
 
+  defp erlc_paths(:test), do: ["src", "test/erlang"]
+  defp erlc_paths(_env), do: ["src"]
+
   defp elixirc_paths(:test), do: ["lib", "test/support"]
   defp elixirc_paths(_env), do: ["lib"]
 
@@ -42,7 +46,12 @@ defmodule ErlangPython.MixProject do
       {:telemetry, "~> 1.0"},
       {:rustler_precompiled, "~> 0.8"},
       {:rustler, "~> 0.37", optional: true, runtime: false},
+      {:telemetry_metrics, "~> 0.6 or ~> 1.0", optional: true},
       {:phoenix_live_dashboard, "~> 0.8", optional: true},
+      # The application of dev.exs, which is tested in a browser.
+      {:plug_cowboy, "~> 2.7", only: [:dev, :test]},
+      {:jason, "~> 1.4", only: [:dev, :test]},
+      {:telemetry_poller, "~> 1.1", only: [:dev, :test]},
       {:dialyxir, "~> 1.4", only: :dev, runtime: false},
       {:ex_doc, "~> 0.34", only: :dev, runtime: false},
       {:proper, "~> 1.4", only: :test}
@@ -89,9 +98,12 @@ defmodule ErlangPython.MixProject do
       groups_for_modules: [
         Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
         Sharing: [Py.State, Py.Callback],
+        "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
+        Watching: [Py.Stats, Py.Telemetry, Py.LiveDashboard],
         Starting: [Py.Interpreter],
-        Errors: [Py.Error, ~r/^Py\..*Error$/]
+        Errors: [Py.Error, ~r/^Py\..*Error$/],
+        Erlang: ~r/^py(_|$)/
       ]
     ]
   end

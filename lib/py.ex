@@ -16,6 +16,8 @@ defmodule Py do
 
     * `:context` - where to run: a context's pid (of this or a connected node) or name, its number in the default pool, or
       the name of a pool. Default: see `Py.Router`
+    * `:namespace` - the names that code sees on a context given by `:context`: `:context` (default), those of the context, or
+      `:process`, those of the calling process
     * `:env` - a `Py.Env`: run on its context, in its namespace
     * `:timeout` - milliseconds (default 30_000) or `:infinity`. Time in the queue counts. Python code that takes longer is
       interrupted, and the result is `{:error, %Py.TimeoutError{}}`
@@ -71,8 +73,9 @@ defmodule Py do
   @typedoc "The error is an exception struct; with `dialect: :erlang`, what the Erlang API has in its place."
   @type result :: {:ok, term()} | {:error, Exception.t() | term()}
 
-  @common [:context, :env, :timeout, :wait, :dialect]
+  @common [:context, :env, :namespace, :timeout, :wait, :dialect]
   @call_options @common ++ [:kwargs, :return]
+  @memory_options [:context, :timeout, :wait, :dialect]
   @code_options @common ++ [:locals, :return]
 
   ## Calls
@@ -366,7 +369,7 @@ defmodule Py do
   @spec parallel([{name(), name(), [term()]}], keyword()) ::
           {:ok, [result()]} | {:error, Exception.t()}
   def parallel(calls, options \\ []) do
-    options = Options.new(options, (@common -- [:env]) ++ [:return])
+    options = Options.new(options, (@common -- [:env, :namespace]) ++ [:return])
 
     if not is_list(calls) or List.improper?(calls),
       do: raise(ArgumentError, "expected a list of calls, got: #{inspect(calls)}")
@@ -419,6 +422,55 @@ defmodule Py do
   def interrupt(context), do: Py.Context.interrupt(context)
 
   @doc """
+  What Python's garbage collector knows of the interpreter that serves the calling process, or of that of `:context`.
+
+      iex> {:ok, stats} = Py.memory_stats()
+      iex> {length(stats.gc_stats), stats.gc_stats |> hd() |> Map.keys() |> Enum.take(3)}
+      {3, ["collected", "collections", "uncollectable"]}
+
+  Keys: `:gc_stats` (`gc.get_stats()`, one map for each generation), `:gc_count` and `:gc_threshold` (tuples of three), and
+  while `tracemalloc` is tracing `:traced_memory_current` and `:traced_memory_peak` in bytes. All worker contexts share one
+  interpreter. Options: `:context`, `:timeout`, `:wait` and `:dialect` of calls.
+  """
+  @spec memory_stats(keyword()) :: {:ok, map()} | {:error, Exception.t() | term()}
+  def memory_stats(options \\ []) do
+    options = Options.new(options, @memory_options)
+
+    with {:ok, {stats, count, threshold, traced}} <-
+           Boundary.run({:call, "erlang._setup", :memory_stats, [], nil}, options) do
+      stats = %{gc_stats: stats, gc_count: count, gc_threshold: threshold}
+      {:ok, Map.merge(stats, traced_memory(traced))}
+    end
+  end
+
+  defp traced_memory({}), do: %{}
+
+  defp traced_memory({current, peak}),
+    do: %{traced_memory_current: current, traced_memory_peak: peak}
+
+  @doc """
+  Runs Python's garbage collector, on the interpreter that serves the calling process or on that of `:context`; the number of
+  unreachable objects found. Generations are 0 to 2, the last collects all.
+
+      iex> Py.exec!("cycle = []; cycle.append(cycle); del cycle")
+      iex> {:ok, found} = Py.gc()
+      iex> found > 0
+      true
+
+  Options: those of `memory_stats/1`.
+  """
+  @spec gc(0..2, keyword()) :: {:ok, non_neg_integer()} | {:error, Exception.t() | term()}
+  def gc(generation \\ 2, options \\ [])
+
+  def gc(generation, options) when generation in 0..2 do
+    options = Options.new(options, @memory_options)
+    Boundary.run({:call, :gc, :collect, [generation], nil}, options)
+  end
+
+  def gc(generation, _options),
+    do: raise(ArgumentError, "expected a generation from 0 to 2, got: #{inspect(generation)}")
+
+  @doc """
   What this Python is.
 
       iex> info = Py.info()
@@ -426,6 +478,7 @@ defmodule Py do
       true
 
   Keys: `:version`, `:executable`, `:library`, `:prefix`, `:base_prefix`, `:own_gil` (whether own-GIL contexts are possible),
+  `:free_threaded` (whether this Python was built without a GIL; such builds are refused today, so always `false`),
   `:contexts` and `:context_mode` of the default pool, `:max_concurrent`, `:in_use` and `:waiting` of the limit on concurrent work.
   """
   @spec info() :: map()
@@ -436,17 +489,21 @@ defmodule Py do
     {in_use, max, waiting} = Py.Native.permits()
 
     python
-    |> Map.take([:executable, :library, :prefix, :base_prefix])
+    |> Map.take([:executable, :library, :prefix, :base_prefix, :free_threaded])
     |> Map.merge(%{
       version: version,
       own_gil: own_gil,
       contexts: Py.Router.num_contexts(),
-      context_mode: Py.Config.get(:context_mode),
+      context_mode: Py.Router.mode() || Py.Config.get(:context_mode),
       max_concurrent: max,
       in_use: in_use,
       waiting: waiting
     })
   end
+
+  @doc "Everything worth watching, as one map. See `Py.Stats`."
+  @spec stats() :: Py.Stats.snapshot()
+  defdelegate stats, to: Py.Stats, as: :snapshot
 
   ## Values
 

@@ -14,6 +14,7 @@
 #   ERLANG_PYTHON_CACHE   the cache folder (default: ~/.cache/erlang_python)
 #   ERLANG_PYTHON_SUITE   the Debian suite of the root file system (default: forky, then sid)
 #   ERLANG_PYTHON_NO_HEX  1: never ask Hex, take compiled libraries from ERL_LIBS
+#   ERLANG_PYTHON_BROWSER the Chromium or Chrome that tests the dashboard (default: the first one found)
 
 minimum_elixir=1.17
 minimum_otp=26

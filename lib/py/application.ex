@@ -7,8 +7,9 @@ defmodule Py.Application do
 
   @impl true
   def start(_type, _args) do
-    Application.delete_env(:erlang_python, :stopping)
+    stopping(false)
     Config.load()
+    Py.Stats.init()
 
     with :ok <- start_python() do
       Native.set_max_permits(Config.get(:max_concurrent))
@@ -17,12 +18,14 @@ defmodule Py.Application do
       children = [
         {Task.Supervisor, name: Py.Callback.Tasks},
         Py.Callback.Dispatcher,
+        Py.Logging,
         Py.Context.Directory,
         %{id: :pg, start: {:pg, :start_link, [Py.Router.group_scope()]}},
         Py.Router,
         {DynamicSupervisor, name: Py.Pools},
         Py.Cast,
-        %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}}
+        %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}},
+        Py.Telemetry.Reporter
       ]
 
       Supervisor.start_link(children,
@@ -52,7 +55,7 @@ defmodule Py.Application do
   # All contexts at once, so that stopping them one after the other waits for none of them alone.
   @impl true
   def prep_stop(state) do
-    Application.put_env(:erlang_python, :stopping, true)
+    stopping(true)
 
     for pid <- Py.Context.list(), {:ok, native} <- [Py.Context.Directory.fetch(pid)] do
       Native.context_stop(native)
@@ -60,6 +63,12 @@ defmodule Py.Application do
 
     state
   end
+
+  @doc false
+  def stopping?, do: :persistent_term.get({__MODULE__, :stopping}, false)
+
+  # Not in the application environment, which cannot be changed when the whole VM stops.
+  defp stopping(stopping), do: :persistent_term.put({__MODULE__, :stopping}, stopping)
 
   # The interpreter outlives the application: stopping and starting again reuses it.
   defp start_python do

@@ -10,7 +10,7 @@ defmodule Py.Boundary do
   #   4. On a timeout the caller cancels. Either that wins, and no message will ever come, or the reply is certain and
   #      is received: so no late reply is left in a mailbox.
 
-  alias Py.{Context, Native, Options, Router}
+  alias Py.{Context, Native, Options, Router, Telemetry}
 
   @erlang 1
   @return_object 2
@@ -19,6 +19,8 @@ defmodule Py.Boundary do
   @async 16
   @routed 32
   @look 64
+  @timed 128
+  @inherit 256
 
   # How often an outcome is looked for after other processes had their turn.
   @looks 6
@@ -31,9 +33,16 @@ defmodule Py.Boundary do
   @doc "Runs an operation and waits for its result."
   @spec run(operation(), Options.t()) :: result()
   def run(operation, options) do
+    case Telemetry.Call.start(operation) do
+      nil -> execute(operation, options)
+      call -> Telemetry.Call.span(call, fn -> execute(operation, %{options | timed: true}) end)
+    end
+  end
+
+  defp execute(operation, options) do
     case route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
-      {:remote, context} -> Py.Remote.run(context, operation, options)
+      {:remote, context} -> Py.Remote.run(context, operation, %{options | timed: false})
       {:error, error} -> failure(error, options)
     end
   end
@@ -51,10 +60,12 @@ defmodule Py.Boundary do
       {:error, reason} ->
         failed(reason, operation, context, namespace, options, tries)
 
-      refused when is_atom(refused) or tuple_size(refused) == 3 ->
+      refused when is_atom(refused) or tuple_size(refused) == 4 ->
         failed(refused, operation, context, namespace, options, tries)
 
       submitted ->
+        if options.timed, do: Telemetry.Call.submitted(request(submitted))
+
         submitted
         |> outcome(ref, options)
         |> finish(operation, context, namespace, options, tries)
@@ -76,7 +87,11 @@ defmodule Py.Boundary do
     end
   end
 
-  defp outcome({request, callback}, ref, _options), do: serve(request, ref, callback)
+  defp outcome({request, {:callback, _id, _target, _args} = callback}, ref, _options),
+    do: serve(request, ref, callback)
+
+  # Of a timed request: it may be asked how long it took.
+  defp outcome({_request, result}, _ref, _options), do: result
 
   defp outcome(request, ref, %{timeout: timeout, wait: wait}) do
     receive do
@@ -86,6 +101,10 @@ defmodule Py.Boundary do
       min(wait, timeout) -> expire(request, ref, wait, timeout)
     end
   end
+
+  defp request({:look, request}), do: request
+  defp request({request, _event}), do: request
+  defp request(request), do: request
 
   defp look(request, tries) do
     :erlang.yield()
@@ -119,6 +138,7 @@ defmodule Py.Boundary do
   # `wait` is over: give up if there is no permit yet, else go on until `timeout`.
   defp expire(request, ref, wait, timeout) when wait < timeout do
     if Native.cancel_waiting(request) do
+      Native.count_timeout(request, true)
       {:error, overload()}
     else
       receive do
@@ -140,9 +160,11 @@ defmodule Py.Boundary do
 
       # It never got a permit: the limit is what stood in the way.
       :waiting ->
+        Native.count_timeout(request, true)
         {:error, overload()}
 
       _cancelled ->
+        Native.count_timeout(request, false)
         {:error, {:timeout, timeout}}
     end
   end
@@ -172,7 +194,7 @@ defmodule Py.Boundary do
         run(encoded, context, namespace, options, 0)
 
       {:ok, _encoded} ->
-        failure({:conversion, "a struct that Py.Encoder did not replace", ""}, options)
+        failure({:conversion, "a struct that Py.Encoder did not replace", ""}, options, context)
 
       {:error, error} ->
         failure(error, options)
@@ -183,22 +205,22 @@ defmodule Py.Boundary do
   defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
     case Router.other(context, namespace, options) do
       {:ok, other} -> run(operation, other, namespace, options, tries - 1)
-      :error -> failure(:stopped, options)
+      :error -> failure(:stopped, options, context)
     end
   end
 
-  defp failed(reason, _operation, _context, _namespace, options, _tries),
-    do: failure(reason, options)
+  defp failed(reason, _operation, context, _namespace, options, _tries),
+    do: failure(reason, options, context)
 
   @doc """
-  Submits without waiting. Replies go to `caller` as `{ref, result}`, and are for `result/2`.
+  Submits without waiting. Replies go to `receiver` as `{ref, result}`, and are for `result/2`; of a `:cast` only failures.
   """
-  @spec submit(operation(), Options.t(), pid()) ::
+  @spec submit(operation(), Options.t(), pid(), :async | :cast) ::
           {:ok, reference(), Native.request()} | {:error, term()}
-  def submit(operation, options, caller \\ self()) do
-    with {:ok, operation} <- Py.Encoder.Prepare.operation(operation),
+  def submit(operation, options, receiver \\ self(), kind \\ :async) do
+    with {:ok, operation} <- prepare(operation, options),
          {:ok, context, namespace} <- route(operation, options) do
-      submit_to(context, operation, namespace, options, caller)
+      submit_to(context, operation, namespace, options, receiver, kind)
     else
       {:remote, context} -> failure(remote_async(context), options)
       {:error, error} -> failure(error, options)
@@ -209,21 +231,25 @@ defmodule Py.Boundary do
   @spec submit_to(Native.context(), operation(), Options.t()) ::
           {:ok, reference(), Native.request()} | {:error, term()}
   def submit_to(context, operation, options) do
-    case Py.Encoder.Prepare.operation(operation) do
-      {:ok, operation} -> submit_to(context, operation, self(), options, self())
+    case prepare(operation, options) do
+      {:ok, operation} -> submit_to(context, operation, self(), options, self(), :async)
       {:error, error} -> failure(error, options)
     end
   end
 
-  defp submit_to(context, operation, namespace, options, caller) do
+  # Structs are maps in the Erlang dialect.
+  defp prepare(operation, %{dialect: :erlang}), do: {:ok, operation}
+  defp prepare(operation, _options), do: Py.Encoder.Prepare.operation(operation)
+
+  defp submit_to(context, operation, namespace, options, receiver, kind) do
     ref = make_ref()
     deadline = deadline(options.timeout)
     {names, flags} = scope(namespace, flags(options))
-    flags = flags + @async + if(caller == self(), do: 0, else: @cast)
+    flags = flags + @async + if(kind == :cast, do: @cast, else: 0)
 
-    case Native.submit(context, caller, ref, operation, names, flags, deadline, callers()) do
+    case Native.submit(context, receiver, ref, operation, names, flags, deadline, callers()) do
       request when is_reference(request) -> {:ok, ref, request}
-      refused -> failure(refused, options)
+      refused -> failure(refused, options, context)
     end
   end
 
@@ -241,10 +267,25 @@ defmodule Py.Boundary do
   # On whose behalf this process works: a call of a Task that a callback started belongs to that callback.
   defp callers, do: Process.get(:"$callers", [])
 
-  @doc "Maps a reply to what users see."
-  @spec result({:ok, term()} | {:error, term()}, Options.t()) :: result()
-  def result({:ok, _value} = ok, _options), do: ok
-  def result({:error, reason}, options), do: failure(reason, options)
+  @doc "Maps the reply to a submitted request to what users see."
+  @spec result({:ok, term()} | {:error, term()}, Options.t(), Native.request() | nil) :: result()
+  def result(reply, options, request \\ nil)
+  def result({:ok, _value} = ok, _options, _request), do: ok
+
+  def result({:error, reason}, options, nil), do: failure(reason, options)
+
+  def result({:error, reason}, options, request) do
+    {context, _queued, _ran} = Native.request_times(request)
+    failure(reason, options, context)
+  end
+
+  @doc "Like `cancel/1`, because the request's time is over."
+  @spec give_up(Native.request()) :: :waiting | :queued | :running | :lost | :done
+  def give_up(request) do
+    phase = Native.cancel(request)
+    if phase not in [:lost, :done], do: Native.count_timeout(request, false)
+    phase
+  end
 
   @doc "Cancels a submitted request: `:lost` when its reply is on its way, `:done` when it has come."
   @spec cancel(Native.request()) :: :waiting | :queued | :running | :lost | :done
@@ -252,14 +293,16 @@ defmodule Py.Boundary do
 
   # What a callback calls without naming a context runs where the Python code runs that called it: the native side knows.
   defp scope({:default, pid}, flags), do: {pid, flags + @routed}
+  defp scope({:process, pid}, flags), do: {pid, flags + @inherit}
   defp scope(namespace, flags), do: {namespace, flags}
 
-  defp flags(%{dialect: :elixir, return: :term, wait: wait}) when wait != 0, do: 0
+  defp flags(%{dialect: :elixir, return: :term, wait: wait, timed: false}) when wait != 0, do: 0
 
   defp flags(options) do
     if(options.dialect == :erlang, do: @erlang, else: 0) +
       if(options.return == :object, do: @return_object, else: 0) +
-      if(options.wait == 0, do: @no_wait, else: 0)
+      if(options.wait == 0, do: @no_wait, else: 0) +
+      if(options.timed, do: @timed, else: 0)
   end
 
   ## Where it runs
@@ -280,13 +323,16 @@ defmodule Py.Boundary do
   defp route(_operation, %{context: pid}) when is_pid(pid) and node(pid) != node(),
     do: {:remote, pid}
 
-  defp route(_operation, %{context: context}) do
+  defp route(_operation, %{context: context} = options) do
     if is_atom(context) and Router.pool?(context) do
       routed(Router.pick(context))
     else
-      with {:ok, native} <- Context.lookup(context), do: {:ok, native, :context}
+      with {:ok, native} <- Context.lookup(context), do: {:ok, native, explicit(options)}
     end
   end
+
+  defp explicit(%{namespace: :context}), do: :context
+  defp explicit(%{namespace: :process}), do: {:process, self()}
 
   defp routed({:ok, context}), do: {:ok, context, self()}
   defp routed({:default, context}), do: {:ok, context, {:default, self()}}
@@ -306,10 +352,25 @@ defmodule Py.Boundary do
 
   ## What went wrong
 
+  # `context`: the native one, or its id, where one was reached.
+  defp failure(reason, options, context \\ nil)
+
   # From the watchdog, which does not know the timeout that was given.
-  defp failure(:timeout, options), do: failure({:timeout, options.timeout}, options)
-  defp failure(reason, %{dialect: :erlang}), do: {:error, erlang_reason(reason)}
-  defp failure(reason, _options), do: {:error, exception(reason)}
+  defp failure(:timeout, options, context),
+    do: failure({:timeout, options.timeout}, options, context)
+
+  defp failure(reason, options, context) do
+    error =
+      if options.dialect == :erlang, do: erlang_reason(reason), else: exception(reason)
+
+    context = context_id(context)
+    Telemetry.overload(reason, context)
+    Py.Stats.Failures.record(error, context)
+    {:error, error}
+  end
+
+  defp context_id(context) when is_reference(context), do: elem(Native.context_state(context), 0)
+  defp context_id(id), do: id
 
   @doc "The exception struct of a native reason."
   @spec exception(term()) :: Exception.t()
@@ -317,6 +378,15 @@ defmodule Py.Boundary do
 
   def exception({:exception, {description, object}}) when is_tuple(description),
     do: Py.Error.from_description(description, object)
+
+  # In the Erlang dialect, of work that nobody waits for.
+  def exception({:exception, {class, text}}) when is_list(text) do
+    %Py.Error{
+      type: to_string(class),
+      message: List.to_string(text),
+      bases: ["builtins.#{class}"]
+    }
+  end
 
   def exception({:exception, class}) do
     %Py.Error{
@@ -330,6 +400,7 @@ defmodule Py.Boundary do
   def exception({:timeout, timeout}), do: %Py.TimeoutError{timeout: timeout}
   def exception(:timeout), do: %Py.TimeoutError{}
   def exception(:interrupted), do: %Py.InterruptedError{}
+  def exception({:rejected, _limit, current, max}), do: exception({:overloaded, current, max})
   def exception({:overloaded, current, max}), do: %Py.OverloadedError{current: current, max: max}
   def exception(:stopped), do: %Py.ContextError{reason: :stopped}
   def exception({:stopped, id}), do: %Py.ContextError{reason: :stopped, context: id}
@@ -346,17 +417,21 @@ defmodule Py.Boundary do
 
   def exception(:wrong_interpreter), do: %Py.ContextError{reason: :wrong_interpreter}
 
-  # The shapes of the Erlang API.
-  defp erlang_reason({:exception, {:StopIteration, _text}}), do: {:stop_iteration, :none}
-  defp erlang_reason({:exception, {:KeyboardInterrupt, _text}}), do: :interrupted
-  defp erlang_reason({:exception, {class, text}}), do: {class, text}
-  defp erlang_reason({:timeout, _timeout}), do: :timeout
-  defp erlang_reason({:overloaded, _current, _max} = reason), do: reason
-  defp erlang_reason(reason) when reason in [:timeout, :interrupted], do: reason
+  @doc "The reason of a failure as the Erlang API has it."
+  @spec erlang_reason(term()) :: term()
+  def erlang_reason({:exception, {:StopIteration, _text}}), do: {:stop_iteration, :none}
+  def erlang_reason({:exception, {:KeyboardInterrupt, _text}}), do: :interrupted
+  def erlang_reason({:exception, {class, text}}), do: {class, text}
+  def erlang_reason({:timeout, _timeout}), do: :timeout
+  def erlang_reason({:rejected, _limit, current, max}), do: {:overloaded, current, max}
+  def erlang_reason({:overloaded, _current, _max} = reason), do: reason
+  def erlang_reason(reason) when reason in [:timeout, :interrupted], do: reason
 
-  defp erlang_reason(reason) do
+  def erlang_reason(reason) do
     case exception(reason) do
       %Py.ContextError{reason: reason} -> {:context_died, reason}
+      %Py.OverloadedError{current: current, max: max} -> {:overloaded, current, max}
+      %Py.TimeoutError{} -> :timeout
       %Py.ConversionError{} = error -> {:conversion_error, to_charlist(Exception.message(error))}
     end
   end

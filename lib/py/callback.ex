@@ -26,9 +26,13 @@ defmodule Py.Callback do
   A function that fails raises `erlang.CallbackError`, a `RuntimeError`, in Python.
   """
 
-  alias Py.Native
+  alias Py.{Native, Telemetry}
+  alias Py.Stats.{Counters, Failures}
 
-  @typedoc "How a function takes its arguments: spread over its parameters, or as one list, as Erlang's `py` does."
+  @typedoc """
+  How a function takes its arguments: spread over its parameters, or as one list of values in the Erlang dialect, as
+  `py:register_function` does.
+  """
   @type style :: :spread | :list
 
   @doc """
@@ -44,8 +48,8 @@ defmodule Py.Callback do
       raise ArgumentError, "expected a function or {module, function}, got: #{inspect(fun)}"
     end
 
-    :ets.insert(__MODULE__, {name, style, fun})
-    Native.set_registered(name, true)
+    :ets.insert(__MODULE__, {name, style, fun, counters(name)})
+    Native.set_registered(name, style == :list)
   end
 
   @doc "Forgets the function registered under `name`."
@@ -53,7 +57,7 @@ defmodule Py.Callback do
   def unregister(name) do
     name = name!(name)
     :ets.delete(__MODULE__, name)
-    Native.set_registered(name, false)
+    Native.clear_registered_name(name)
   end
 
   @doc """
@@ -65,8 +69,54 @@ defmodule Py.Callback do
   @spec lookup(atom() | String.t()) :: {:ok, {style(), fun() | {module(), atom()}}} | :error
   def lookup(name) do
     case :ets.lookup(__MODULE__, name!(name)) do
-      [{_name, style, fun}] -> {:ok, {style, fun}}
+      [{_name, style, fun, _counters}] -> {:ok, {style, fun}}
       [] -> :error
+    end
+  end
+
+  @doc """
+  Runs the function registered under `name`, as Python would.
+
+      iex> Py.Callback.register("twice", fn n -> 2 * n end)
+      iex> Py.Callback.execute("twice", [4])
+      {:ok, 8}
+      iex> Py.Callback.unregister("twice")
+      iex> Py.Callback.execute("twice", [4])
+      {:error, {:not_found, "twice"}}
+
+  When the function fails: `{:error, {kind, reason, stacktrace}}`, as in `catch kind, reason`.
+  """
+  @spec execute(atom() | String.t(), [term()]) ::
+          {:ok, term()}
+          | {:error, {:not_found, atom() | String.t()}}
+          | {:error, {:error | :exit | :throw, term(), Exception.stacktrace()}}
+  def execute(name, args) when is_list(args) do
+    case lookup(name) do
+      {:ok, {style, fun}} -> attempt(fun, style, args)
+      :error -> {:error, {:not_found, name}}
+    end
+  end
+
+  defp attempt(fun, style, args) do
+    {:ok, apply_fun(fun, style, args)}
+  catch
+    kind, reason -> {:error, {kind, reason, __STACKTRACE__}}
+  end
+
+  # Those of the function registered before, if there is one: calls, errors, and time in native units.
+  defp counters(name) do
+    :ets.lookup_element(__MODULE__, name, 4)
+  rescue
+    ArgumentError -> :counters.new(3, [:write_concurrency])
+  end
+
+  @doc false
+  # What snapshots tell: `{name, calls, errors, time}`.
+  @spec counts() :: [{String.t(), non_neg_integer(), non_neg_integer(), non_neg_integer()}]
+  def counts do
+    for {name, _style, _fun, counters} <- :ets.tab2list(__MODULE__) do
+      [calls, errors, time] = for index <- 1..3, do: :counters.get(counters, index)
+      {name, calls, errors, time}
     end
   end
 
@@ -81,25 +131,78 @@ defmodule Py.Callback do
   @spec run(term(), tuple()) ::
           {:ok, term()} | {:error, String.t(), String.t(), String.t()}
   def run(target, args) do
-    with {:ok, {style, fun}} <- resolve(target),
-         {:ok, value} <- Py.Encoder.Prepare.value(apply_fun(fun, style, Tuple.to_list(args))) do
-      {:ok, value}
-    else
-      :error -> {:error, "error", unregistered(target), ""}
-      {:error, error} -> {:error, "error", Exception.message(error), ""}
+    case resolve(target) do
+      {name, style, fun, counters} -> observed(name, counters, fn -> invoke(style, fun, args) end)
+      :error -> unregistered(target)
+    end
+  end
+
+  defp invoke(style, fun, args) do
+    case prepare(style, apply_fun(fun, style, Tuple.to_list(args))) do
+      {:ok, value} -> {:ok, value}
+      {:error, error} -> {:failed, :error, error, [], Exception.message(error)}
     end
   catch
     kind, reason ->
-      {:error, Atom.to_string(kind), text(kind, reason, __STACKTRACE__),
-       __STACKTRACE__ |> Exception.format_stacktrace() |> cut()}
+      {:failed, kind, reason, __STACKTRACE__, text(kind, reason, __STACKTRACE__)}
+  end
+
+  defp observed(name, counters, invoke) do
+    call = Telemetry.callback_start(name)
+    started = System.monotonic_time()
+    outcome = invoke.()
+    time = System.monotonic_time() - started
+    count(counters, time, match?({:failed, _, _, _, _}, outcome))
+    Telemetry.callback_stop(call, time, outcome)
+    answer(outcome)
+  end
+
+  defp answer({:ok, value}), do: {:ok, value}
+
+  defp answer({:failed, kind, reason, stacktrace, text}) do
+    Failures.record(:callback, type(kind, reason, stacktrace), text, nil)
+    stacktrace = if stacktrace == [], do: "", else: Exception.format_stacktrace(stacktrace)
+    {:error, Atom.to_string(kind), text, cut(stacktrace)}
+  end
+
+  defp type(:error, reason, stacktrace),
+    do: inspect(Exception.normalize(:error, reason, stacktrace).__struct__)
+
+  defp type(kind, _reason, _stacktrace), do: Atom.to_string(kind)
+
+  defp count(nil, time, failed) do
+    Counters.add(:callback_calls)
+    Counters.add(:callback_time, time)
+    if failed, do: Counters.add(:callback_errors)
+  end
+
+  defp count(counters, time, failed) do
+    :counters.add(counters, 1, 1)
+    :counters.add(counters, 3, time)
+    if failed, do: :counters.add(counters, 2, 1)
   end
 
   @doc false
   def timed_out(timeout),
     do: {:error, "exit", "the call that Python runs for has timed out after #{timeout} ms", ""}
 
-  defp resolve(fun) when is_function(fun), do: {:ok, {:spread, fun}}
-  defp resolve(name) when is_binary(name) or is_atom(name), do: lookup(name)
+  # Structs are maps in the Erlang dialect.
+  defp prepare(:list, value), do: {:ok, value}
+  defp prepare(:spread, value), do: Py.Encoder.Prepare.value(value)
+
+  # A function that was passed as an argument has no name and no counters.
+  defp resolve(fun) when is_function(fun), do: {nil, :spread, fun, nil}
+
+  defp resolve(name) when is_binary(name) or is_atom(name) do
+    case :ets.lookup(__MODULE__, to_string(name)) do
+      [entry] -> entry
+      [] -> :error
+    end
+  rescue
+    # The application is stopping.
+    ArgumentError -> :error
+  end
+
   defp resolve(_other), do: :error
 
   defp apply_fun({module, function}, :spread, args), do: apply(module, function, args)
@@ -108,7 +211,11 @@ defmodule Py.Callback do
   defp apply_fun(fun, :list, args), do: fun.(args)
 
   defp unregistered(name) do
-    "no function is registered as #{inspect(name)}; register it with Py.register_function/2"
+    text =
+      "no function is registered as #{inspect(name)}; register it with Py.register_function/2"
+
+    Failures.record(:callback, "not_registered", text, nil)
+    {:error, "error", text, ""}
   end
 
   # A chain of failing callbacks passes its texts up through every level: each is cut, or they would grow without bound.

@@ -12,11 +12,11 @@ defmodule Py.Cast do
   @spec run(Py.Boundary.operation(), Py.Options.t()) :: :ok
   def run(operation, options) do
     with pid when is_pid(pid) <- Process.whereis(__MODULE__),
-         {:ok, _ref, _request} <- Py.Boundary.submit(operation, options, pid) do
+         {:ok, _ref, _request} <- Py.Boundary.submit(operation, options, pid, :cast) do
       :ok
     else
-      nil -> log(%Py.ContextError{reason: :not_found, context: :default})
-      {:error, error} -> log(error)
+      nil -> failed(%Py.ContextError{reason: :not_found, context: :default})
+      {:error, error} -> failed(error)
     end
   end
 
@@ -25,13 +25,17 @@ defmodule Py.Cast do
 
   @impl true
   def handle_info({ref, {:error, reason}}, state) when is_reference(ref) do
-    log(Py.Boundary.exception(reason))
+    {:error, error} = Py.Boundary.result({:error, reason}, %Py.Options{})
+    failed(error)
     {:noreply, state}
   end
 
   def handle_info(_other, state), do: {:noreply, state}
 
-  defp log(error) do
+  defp failed(error) do
+    Py.Stats.Counters.add(:cast_failures)
+    Py.Telemetry.cast(error)
+
     Logger.error(
       "Py.cast failed: " <>
         if(is_exception(error), do: Exception.message(error), else: inspect(error))

@@ -13,13 +13,15 @@ defmodule Py.Config do
     preload: nil,
     python: nil,
     spin_us: 50,
+    telemetry: true,
     venv: nil,
     wait: nil
   ]
 
   @type t :: %{
           context_mode: :worker | :owngil,
-          imports: [String.t()],
+          imports: [{String.t(), :all | String.t()}],
+          logging: {String.t(), String.t() | nil} | nil,
           max_concurrent: pos_integer(),
           max_queue: pos_integer(),
           max_state_entries: pos_integer() | nil,
@@ -28,6 +30,7 @@ defmodule Py.Config do
           preload: String.t() | nil,
           python: String.t() | nil,
           spin_us: non_neg_integer(),
+          telemetry: boolean(),
           venv: Path.t() | nil,
           wait: timeout() | nil
         }
@@ -37,9 +40,12 @@ defmodule Py.Config do
   def load do
     config =
       for {key, default} <- @defaults, into: %{} do
-        {key, check!(key, Application.get_env(:erlang_python, key) || default)}
+        value = Application.get_env(:erlang_python, key)
+        {key, check!(key, if(value == nil, do: default, else: value))}
       end
 
+    # Not of the environment: see Py.Logging.
+    config = Map.put(config, :logging, nil)
     :persistent_term.put(__MODULE__, config)
     config
   end
@@ -48,33 +54,59 @@ defmodule Py.Config do
   @spec get(atom()) :: term()
   def get(key), do: :erlang.map_get(key, :persistent_term.get(__MODULE__))
 
-  defp check!(:num_contexts, nil), do: System.schedulers_online()
-  defp check!(:max_concurrent, nil), do: System.schedulers_online() * 2 + 1
-  defp check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
-  defp check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
-  defp check!(:wait, :infinity), do: :infinity
+  @doc """
+  Changes a setting until the application stops. Raises `ArgumentError` when it is not running.
+  """
+  @spec update(atom(), (term() -> term())) :: :ok
+  def update(key, fun) do
+    :global.trans(
+      {__MODULE__, self()},
+      fn ->
+        config = :persistent_term.get(__MODULE__)
+        :persistent_term.put(__MODULE__, Map.update!(config, key, fun))
+      end,
+      [node()]
+    )
+  end
 
-  defp check!(key, value)
-       when key in [:max_concurrent, :max_queue, :max_state_entries] and is_integer(value) and
-              value > 0,
-       do: value
+  @doc "All settings."
+  @spec keys() :: [atom()]
+  def keys, do: Keyword.keys(@defaults)
 
-  defp check!(key, value)
-       when key in [:num_contexts, :spin_us, :wait] and is_integer(value) and value >= 0,
-       do: value
+  @doc "The value that a setting stands for; raises `ArgumentError` for a wrong one."
+  @spec check!(atom(), term()) :: term()
+  def check!(:num_contexts, nil), do: System.schedulers_online()
+  def check!(:max_concurrent, nil), do: System.schedulers_online() * 2 + 1
+  def check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
+  def check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
+  def check!(:wait, :infinity), do: :infinity
+  def check!(:telemetry, on) when is_boolean(on), do: on
+  def check!(:max_state_entries, :infinity), do: nil
 
-  defp check!(key, value) when key in [:preload, :python, :venv] and is_binary(value), do: value
+  def check!(key, value)
+      when key in [:max_concurrent, :max_queue, :max_state_entries] and is_integer(value) and
+             value > 0,
+      do: value
 
-  defp check!(key, value) when key in [:preload, :python, :venv] and is_list(value),
+  def check!(key, value)
+      when key in [:num_contexts, :spin_us, :wait] and is_integer(value) and value >= 0,
+      do: value
+
+  def check!(key, value) when key in [:preload, :python, :venv] and is_binary(value), do: value
+
+  def check!(key, value) when key in [:preload, :python, :venv] and is_list(value),
     do: List.to_string(value)
 
-  defp check!(key, values) when key in [:paths, :imports] and is_list(values),
-    do: Enum.map(values, &to_string/1)
+  def check!(:paths, values) when is_list(values), do: Enum.map(values, &to_string/1)
+  def check!(:imports, values) when is_list(values), do: Enum.map(values, &import!/1)
 
-  defp check!(key, value) do
+  def check!(key, value) do
     raise ArgumentError,
           "invalid configuration: config :erlang_python, #{key}: #{inspect(value)}; expected #{expected(key)}"
   end
+
+  defp import!({module, function}), do: {to_string(module), to_string(function)}
+  defp import!(module), do: {to_string(module), :all}
 
   defp expected(:context_mode), do: ":worker or :owngil"
 
@@ -82,6 +114,7 @@ defmodule Py.Config do
     do: "a positive integer"
 
   defp expected(key) when key in [:num_contexts, :spin_us], do: "a non-negative integer"
+  defp expected(:telemetry), do: "true or false"
   defp expected(:wait), do: "milliseconds or :infinity"
   defp expected(key) when key in [:paths, :imports], do: "a list of strings"
   defp expected(_key), do: "a string"

@@ -26,10 +26,7 @@ defmodule Py.Context do
 
   ## Telemetry
 
-  The owner process emits `[:erlang_python, :context, :start]`, `[:erlang_python, :context, :stop]` and, when the thread has
-  ended by itself, `[:erlang_python, :context, :crash]`. Measurement: `:system_time`, in native units. Metadata: `:id` and
-  `:mode` of the context, and the `:reason` of the end. An owner that is killed emits nothing; its context's callers get
-  `Py.ContextError`.
+  Starts, stops, crashes and contexts that are stuck are events: see `Py.Telemetry`.
   """
 
   alias Py.Context.{Directory, Server}
@@ -107,7 +104,8 @@ defmodule Py.Context do
 
   Keys: `:id`, `:mode`, `:queued`, `:running`, `:stopped`, `:stuck` (an interrupt has had no effect for half a second: C code
   that does not return), `:max_queue`, `:thread_ident` (of `threading.get_ident()`), and counts since the start: `:calls`,
-  `:errors`, `:timeouts` (of async work; others are counted by their callers), `:interrupts`, `:orphans` (caller died).
+  `:errors`, `:timeouts`, `:interrupts`, `:orphans` (caller died), `:rejected` (refused at once), `:expired` (waited for a
+  permit in vain), `:callbacks`, `:callback_errors`, `:stuck_count`. `Py.Stats` tells more.
   """
   @spec info(t()) :: {:ok, map()} | {:error, Py.ContextError.t()}
   def info(context) do

@@ -16,14 +16,15 @@ defmodule Py.Interpreter do
   """
 
   @enforce_keys [:executable, :version, :library]
-  defstruct [:executable, :version, :library, :prefix, :base_prefix]
+  defstruct [:executable, :version, :library, :prefix, :base_prefix, free_threaded: false]
 
   @type t :: %__MODULE__{
           executable: Path.t(),
           version: {pos_integer(), non_neg_integer()},
           library: Path.t(),
           prefix: Path.t(),
-          base_prefix: Path.t()
+          base_prefix: Path.t(),
+          free_threaded: boolean()
         }
 
   @oldest {3, 11}
@@ -152,9 +153,10 @@ defmodule Py.Interpreter do
           version: {major, minor},
           library: library,
           prefix: prefix,
-          base_prefix: base_prefix
+          base_prefix: base_prefix,
+          free_threaded: free_threaded == "1"
         }
-        |> check(implementation, free_threaded == "1")
+        |> check(implementation)
 
       _other ->
         {:error, "it did not say what it is: #{inspect(output)}"}
@@ -165,7 +167,7 @@ defmodule Py.Interpreter do
     {:error, "it exited with status #{status}: #{String.trim(output)}"}
   end
 
-  defp check(interpreter, implementation, free_threaded?) do
+  defp check(interpreter, implementation) do
     cond do
       implementation != "CPython" ->
         {:error, "#{implementation} cannot be embedded, only CPython can"}
@@ -173,7 +175,7 @@ defmodule Py.Interpreter do
       interpreter.version < @oldest ->
         {:error, "Python #{version(interpreter)} is too old, 3.11 or later is needed"}
 
-      free_threaded? ->
+      interpreter.free_threaded ->
         {:error,
          "a free-threaded build (#{version(interpreter)}t) has another binary interface; use the standard build"}
 

@@ -72,9 +72,9 @@ defmodule Py.Native do
           | {:error, term()}
           | request()
           | {:look, request()}
-          | {request(), callback()}
+          | {request(), callback() | {:ok, term()} | {:error, term()}}
           | :stopped
-          | {:overloaded, non_neg_integer(), non_neg_integer()}
+          | {:rejected, :permits | :queue, non_neg_integer(), non_neg_integer()}
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
@@ -100,7 +100,10 @@ defmodule Py.Native do
   def context_load(_context), do: stub()
 
   @spec set_registered(String.t(), boolean()) :: :ok
-  def set_registered(_name, _registered), do: stub()
+  def set_registered(_name, _erlang), do: stub()
+
+  @spec clear_registered_name(String.t()) :: :ok
+  def clear_registered_name(_name), do: stub()
 
   @spec clear_registered() :: :ok
   def clear_registered, do: stub()
@@ -135,6 +138,9 @@ defmodule Py.Native do
   @spec state_keys() :: [binary()]
   def state_keys, do: stub()
 
+  @spec state_sizes() :: [{binary(), non_neg_integer()}]
+  def state_sizes, do: stub()
+
   @spec state_clear() :: :ok
   def state_clear, do: stub()
 
@@ -150,7 +156,7 @@ defmodule Py.Native do
   @spec stats_subscribe() :: :ok
   def stats_subscribe, do: stub()
 
-  @spec stats_take_events() :: {[map()], non_neg_integer()}
+  @spec stats_take_events() :: [map()]
   def stats_take_events, do: stub()
 
   @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}

@@ -7,7 +7,9 @@ defmodule Py.Options do
             env: nil,
             kwargs: nil,
             locals: nil,
+            namespace: :context,
             return: :term,
+            timed: false,
             timeout: 30_000,
             wait: :infinity
 
@@ -17,7 +19,9 @@ defmodule Py.Options do
           env: Py.Env.t() | nil,
           kwargs: map() | keyword() | nil,
           locals: map() | nil,
+          namespace: :context | :process,
           return: :term | :object | :last,
+          timed: boolean(),
           timeout: timeout(),
           wait: timeout()
         }
@@ -51,8 +55,9 @@ defmodule Py.Options do
 
   defp one_place!(options), do: options
 
-  # `min/2` with an integer timeout works: atoms are greater than numbers.
-  defp default_wait, do: Py.Config.get(:wait) || :infinity
+  @doc "How long to wait for a turn where the caller does not say. `min/2` with a timeout works: atoms are greater."
+  @spec default_wait() :: timeout()
+  def default_wait, do: Py.Config.get(:wait) || :infinity
 
   defp unknown!(key, allowed) do
     raise ArgumentError,
@@ -73,6 +78,7 @@ defmodule Py.Options do
   defp check!(:context, value), do: value
   defp check!(:dialect, value) when value in [:elixir, :erlang], do: value
   defp check!(:env, %Py.Env{} = env), do: env
+  defp check!(:namespace, value) when value in [:context, :process], do: value
   defp check!(:return, value) when value in [:term, :object, :last], do: value
   defp check!(:locals, value) when is_map(value) and not is_struct(value), do: value
   defp check!(:kwargs, value) when is_map(value) and not is_struct(value), do: value
@@ -90,6 +96,8 @@ defmodule Py.Options do
 
   defp expected(:dialect), do: ":elixir or :erlang"
   defp expected(:env), do: "a Py.Env"
+  defp expected(:namespace), do: ":context or :process"
+
   defp expected(:return), do: ":term or :object (Py.exec/2: also :last)"
   defp expected(_key), do: "a map or a keyword list"
 end

@@ -3,7 +3,7 @@ defmodule Py.Parallel do
   # Many calls over the contexts of one pool. Each context has up to two at a time, so that it never waits for us; the next
   # call goes to the context that has finished one.
 
-  alias Py.{Boundary, Native}
+  alias Py.{Boundary, Native, Telemetry}
 
   @per_context 2
 
@@ -24,12 +24,16 @@ defmodule Py.Parallel do
   defp fill([], queue, running, results, _options), do: {running, queue, results}
 
   defp fill([context | places], [{operation, index} | queue], running, results, options) do
-    case Boundary.submit_to(context, operation, options) do
+    call = Telemetry.Call.start(operation)
+
+    case Boundary.submit_to(context, operation, %{options | timed: call != nil}) do
       {:ok, ref, request} ->
-        fill(places, queue, Map.put(running, ref, {index, request, context}), results, options)
+        running = Map.put(running, ref, {index, request, context, call})
+        fill(places, queue, running, results, options)
 
       # Refused: this context takes the next one.
       {:error, _error} = failed ->
+        Telemetry.Call.stop(call, nil, failed)
         fill([context | places], queue, running, Map.put(results, index, failed), options)
     end
   end
@@ -40,8 +44,8 @@ defmodule Py.Parallel do
   defp collect(running, queue, results, options, deadline) do
     receive do
       {ref, reply} when is_map_key(running, ref) ->
-        {{index, _request, context}, running} = Map.pop!(running, ref)
-        results = Map.put(results, index, Boundary.result(reply, options))
+        {{index, request, context, call}, running} = Map.pop!(running, ref)
+        results = Map.put(results, index, result(call, request, reply, options))
         {running, queue, results} = fill([context], queue, running, results, options)
         collect(running, queue, results, options, deadline)
     after
@@ -51,20 +55,24 @@ defmodule Py.Parallel do
 
   # Results that are on their way are taken; the rest is cancelled.
   defp give_up(running, queue, results, options) do
-    timed_out = Boundary.result({:error, {:timeout, options.timeout}}, options)
+    timed_out = {:error, {:timeout, options.timeout}}
 
     results =
-      for {ref, {index, request, _context}} <- running, into: results do
-        case Boundary.cancel(request) do
-          certain when certain in [:lost, :done] ->
-            {index, Boundary.result(receive_reply(ref), options)}
-
-          _cancelled ->
-            {index, timed_out}
-        end
+      for {ref, {index, request, _context, call}} <- running, into: results do
+        certain? = Boundary.give_up(request) in [:lost, :done]
+        reply = if certain?, do: receive_reply(ref), else: timed_out
+        {index, result(call, request, reply, options)}
       end
 
-    for {_operation, index} <- queue, into: results, do: {index, timed_out}
+    for {_operation, index} <- queue,
+        into: results,
+        do: {index, Boundary.result(timed_out, options)}
+  end
+
+  defp result(call, request, reply, options) do
+    result = Boundary.result(reply, options, request)
+    Telemetry.Call.stop(call, request, result)
+    result
   end
 
   defp receive_reply(ref) do

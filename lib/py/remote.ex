@@ -32,7 +32,7 @@ defmodule Py.Remote do
         end
       end)
 
-    result = Py.Boundary.run(operation, %{options | context: context})
+    result = Py.Boundary.run(operation, %{options | context: context, namespace: :context})
     Process.exit(watcher, :kill)
     result
   end

@@ -49,6 +49,15 @@ defmodule Py.Router do
   @spec num_contexts(pool()) :: non_neg_integer()
   def num_contexts(pool \\ @default), do: tuple_size(slots(pool))
 
+  @doc "The mode of a pool, or `nil` when it is not started."
+  @spec mode(pool()) :: :worker | :owngil | nil
+  def mode(pool \\ @default) do
+    case slots(pool) do
+      {} -> nil
+      slots -> slots |> native(0) |> elem(1) |> Native.context_info() |> Map.fetch!(:mode)
+    end
+  end
+
   @doc """
   The pids of the contexts in a pool, in order.
 
@@ -57,6 +66,18 @@ defmodule Py.Router do
   """
   @spec contexts(pool()) :: [pid()]
   def contexts(pool \\ @default), do: for({pid, _context} <- Tuple.to_list(slots(pool)), do: pid)
+
+  @doc false
+  # Of all pools: `{pool, index, pid, native context, how often it was filled anew}`.
+  def places do
+    for pool <- pools(),
+        {{pid, native}, index} <- Enum.with_index(Tuple.to_list(slots(pool)), 1) do
+      {pool, index, pid, native, :ets.lookup_element(__MODULE__, {:starts, pool, index}, 2) - 1}
+    end
+  rescue
+    # The router is being restarted, or that pool was stopped.
+    ArgumentError -> []
+  end
 
   @doc false
   def native_contexts(pool), do: for({_pid, context} <- Tuple.to_list(slots(pool)), do: context)
@@ -84,7 +105,8 @@ defmodule Py.Router do
   @doc """
   Binds the calling process to a context: its calls go there, in its own namespace, until `unbind_context/0`.
 
-  `context` is a number in the default pool, whose replacement is used when it ends, or a pid.
+  `context` is a number in the default pool, whose replacement is used when it ends, or a pid. A context of yours that ends
+  is forgotten: the pool serves the process again.
   """
   @spec bind_context(pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}
   def bind_context(context), do: bind_context(@default, context)
@@ -154,6 +176,29 @@ defmodule Py.Router do
 
     Context.Server.check!(options)
     start(pool, size, strategy, [pg: pg] ++ options)
+  end
+
+  @doc """
+  Like `start_pool/3`, but a pool that is started already is fine when it has that many contexts (`nil`: any number) of that
+  `:mode` (if given): its contexts are returned. Otherwise `{:error, {:already_started, settings}}` with what it has.
+  """
+  @spec ensure_pool(pool(), pos_integer() | nil, keyword()) ::
+          {:ok, [pid()]}
+          | {:error, {:already_started, %{contexts: pos_integer(), mode: :worker | :owngil}}}
+          | {:error, Py.ContextError.t()}
+  def ensure_pool(pool, size, options \\ []) do
+    case start_pool(pool, size || Py.Config.get(:num_contexts), options) do
+      {:error, {:already_started, ^pool}} -> same_pool(pool, size, options[:mode])
+      other -> other
+    end
+  end
+
+  defp same_pool(pool, size, mode) do
+    has = %{contexts: num_contexts(pool), mode: mode(pool)}
+
+    if size in [nil, has.contexts] and mode in [nil, has.mode],
+      do: {:ok, contexts(pool)},
+      else: {:error, {:already_started, has}}
   end
 
   @doc "Stops a pool: pending calls fail with `Py.ContextError`. `{:error, :not_started}` when there is none."
@@ -272,9 +317,16 @@ defmodule Py.Router do
     case own do
       {_how, index} when strategy == :affinity and index < size -> native(slots, index)
       {:bound, index} when index < size -> native(slots, index)
-      pid when is_pid(pid) -> Context.lookup(pid)
+      pid when is_pid(pid) -> bound(pool, pid, slots, strategy, turn)
       _none when size == 0 -> not_found(pool)
       _none -> native(slots, by(strategy, pool, slots, turn))
+    end
+  end
+
+  defp bound(pool, pid, slots, strategy, turn) do
+    with {:error, _ended} <- Context.lookup(pid) do
+      unbind_context(pool)
+      choose(pool, nil, slots, strategy, turn)
     end
   end
 
@@ -311,7 +363,8 @@ defmodule Py.Router do
   # request is about objects of the main interpreter, which all worker contexts share.
   @doc false
   def other(context, namespace, options) do
-    if is_pid(namespace) or is_tuple(namespace) or (options.context == nil and options.env == nil) do
+    if is_pid(namespace) or match?({:default, _pid}, namespace) or
+         (options.context == nil and options.env == nil) do
       pool = pool_of(context) || @default
 
       case Enum.filter(Tuple.to_list(slots(pool)), &alive?(&1, context)) do
@@ -413,6 +466,8 @@ defmodule Py.Router do
   def handle_call({:put, pool, index, pid, context}, _from, state) do
     # Nothing to put when the pool is being stopped.
     with {slots, strategy, turn} <- :persistent_term.get({__MODULE__, pool}, nil) do
+      starts = {:starts, pool, index}
+      :ets.update_counter(__MODULE__, starts, 1, {starts, 0})
       publish(pool, {place(slots, index - 1, {pid, context}), strategy, turn})
     end
 
@@ -422,7 +477,7 @@ defmodule Py.Router do
   def handle_call({:stop_pool, pool}, _from, state) do
     case :ets.take(__MODULE__, {:pool, pool}) do
       [{_key, supervisor}] ->
-        :persistent_term.erase({__MODULE__, pool})
+        forget(pool)
         {:reply, {:ok, supervisor}, state}
 
       [] ->
@@ -445,7 +500,7 @@ defmodule Py.Router do
   def handle_info({:DOWN, _monitor, :process, supervisor, _reason}, state) do
     for [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, supervisor}) do
       :ets.delete(__MODULE__, {:pool, pool})
-      :persistent_term.erase({__MODULE__, pool})
+      forget(pool)
     end
 
     {:noreply, state}
@@ -455,6 +510,11 @@ defmodule Py.Router do
 
   @impl true
   def terminate(_reason, _state), do: forget_all()
+
+  defp forget(pool) do
+    :persistent_term.erase({__MODULE__, pool})
+    :ets.match_delete(__MODULE__, {{:starts, pool, :_}, :_})
+  end
 
   defp forget_all do
     for {{__MODULE__, _pool} = key, {_slots, _strategy, _turn}} <- :persistent_term.get(),

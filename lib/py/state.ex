@@ -68,6 +68,11 @@ defmodule Py.State do
   @spec keys() :: [String.t()]
   def keys, do: Native.state_keys()
 
+  @doc false
+  # Keys with about how many bytes each takes with its value, in no order; reads no values.
+  @spec sizes() :: [{String.t(), non_neg_integer()}]
+  def sizes, do: Native.state_sizes()
+
   @doc "Deletes all entries."
   @spec clear() :: :ok
   def clear, do: Native.state_clear()
@@ -86,19 +91,28 @@ defmodule Py.State do
   def incr(key, by \\ 1)
 
   def incr(key, by) when is_integer(by) do
-    case Native.state_incr(key!(key), by) do
-      sum when is_integer(sum) ->
+    case add(key, by) do
+      {:ok, sum} ->
         sum
 
-      :not_an_integer ->
+      {:error, :not_an_integer} ->
         raise ArgumentError, "the shared value of #{inspect(key)} is not an integer"
 
-      :full ->
+      {:error, :full} ->
         raise ArgumentError, "the shared state is full: delete keys, or raise max_state_entries"
     end
   end
 
   def incr(_key, by), do: raise(ArgumentError, "expected an integer amount, got: #{inspect(by)}")
+
+  @doc false
+  @spec add(key(), integer()) :: {:ok, integer()} | {:error, :not_an_integer | :full}
+  def add(key, by) do
+    case Native.state_incr(key!(key), by) do
+      sum when is_integer(sum) -> {:ok, sum}
+      reason -> {:error, reason}
+    end
+  end
 
   @doc "Subtracts `by` from a counter. See `incr/2`."
   @spec decr(key(), integer()) :: integer()

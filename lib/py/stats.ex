@@ -28,7 +28,7 @@ defmodule Py.Stats do
   * `contexts` - ordered by pool, then index, then id; those that are no part of a pool last
   * `interpreters` - those of living contexts; number 0, the main one, serves all worker contexts
   * `callbacks` - one entry for each registered function, and one named `nil` for all functions that were passed as arguments
-  * `failures` - the latest #{50}, newest first
+  * `failures` - the latest 50, newest first
   * `handles` - `Py.Object`s, on this node, that keep a Python object alive
   """
   @type snapshot :: %{
@@ -173,7 +173,9 @@ defmodule Py.Stats do
   * `age_ms` - how old it is; at most about a second older than the last request's end
   * `gc` - Python's `gc.get_stats()`: generations 0, 1 and 2
   * `gc_count` - Python's `gc.get_count()`, one number a generation
-  * `allocated_blocks` - Python's `sys.getallocatedblocks()`; `nil` where this Python cannot tell
+  * `allocated_blocks` - Python's `sys.getallocatedblocks()`, while the main interpreter is the only one; else `nil`. Do not
+    call that function while there are own-GIL contexts: CPython counts the blocks of all interpreters, and crashes when one
+    of them gives memory back meanwhile (seen on 3.14)
   """
   @type sample :: %{
           age_ms: non_neg_integer(),
@@ -235,7 +237,126 @@ defmodule Py.Stats do
           cpus: pos_integer()
         }
 
-  @doc "Takes a snapshot. Raises `RuntimeError` when the application is not running."
+  alias Py.Stats.{Counters, Failures}
+
+  @doc """
+  Takes a snapshot, in well under a millisecond. Raises `RuntimeError` when the application is not running.
+  """
   @spec snapshot() :: snapshot()
-  def snapshot, do: raise("not built yet")
+  def snapshot do
+    contexts = contexts()
+    native = Py.Native.stats_snapshot(for {_who, native} <- contexts, do: native)
+
+    %{
+      node: node(),
+      at: System.system_time(:millisecond),
+      uptime_ms: uptime!(),
+      mode: Py.Config.get(:context_mode),
+      python: python(),
+      permits: native.permits,
+      totals: totals(native.totals),
+      contexts: contexts |> Enum.zip_with(native.contexts, &context/2) |> Enum.sort_by(&place/1),
+      interpreters: native.interpreters,
+      callbacks: callbacks(),
+      failures: Failures.list(),
+      state: native.state,
+      handles: native.handles,
+      os: native.os
+    }
+  end
+
+  @doc false
+  # When the application starts; tables end with the calling process.
+  def init do
+    Counters.init()
+    Failures.init()
+    :persistent_term.put(__MODULE__, System.monotonic_time(:millisecond))
+  end
+
+  defp uptime! do
+    if :ets.whereis(Failures) == :undefined do
+      raise "the application erlang_python is not running on #{node()}"
+    end
+
+    System.monotonic_time(:millisecond) - :persistent_term.get(__MODULE__)
+  end
+
+  defp python do
+    %{interpreter: python, version: version, own_gil: own_gil} =
+      :persistent_term.get(Py.Interpreter)
+
+    %{
+      version: version,
+      executable: python.executable,
+      library: python.library,
+      own_gil: own_gil,
+      free_threaded: Map.get(python, :free_threaded, false)
+    }
+  end
+
+  defp totals(native) do
+    {stuck, native} = Map.pop!(native, :stuck_count)
+
+    Map.merge(native, %{
+      contexts_stuck: stuck,
+      contexts_started: Counters.get(:contexts_started),
+      contexts_crashed: Counters.get(:contexts_crashed),
+      contexts_abandoned: Counters.get(:contexts_abandoned),
+      cast_failures: Counters.get(:cast_failures)
+    })
+  end
+
+  # Those of living owners, and those in places of pools that wait for a replacement.
+  defp contexts do
+    places = Py.Router.places()
+
+    restarts =
+      Map.new(places, fn {pool, index, _pid, _native, count} -> {{pool, index}, count} end)
+
+    living =
+      for {pid, native, info} <- Py.Context.Directory.all() do
+        {Map.merge(info, %{
+           pid: pid,
+           dead: false,
+           restarts: restarts[{info.pool, info.index}] || 0
+         }), native}
+      end
+
+    taken = MapSet.new(living, fn {who, _native} -> {who.pool, who.index} end)
+
+    dead =
+      for {pool, index, pid, native, count} <- places, {pool, index} not in taken do
+        {%{pid: pid, pool: pool, index: index, name: nil, dead: true, restarts: count}, native}
+      end
+
+    living ++ dead
+  end
+
+  defp context({who, _reference}, native) do
+    {counts, native} = Map.pop!(native, :counts)
+    counts = Map.drop(counts, [:stuck_count, :expired])
+    native = if who.dead, do: %{native | state: :dead, running_ms: nil}, else: native
+
+    native
+    |> Map.merge(counts)
+    |> Map.merge(Map.take(who, [:pid, :pool, :index, :restarts]))
+    |> Map.put(:name, name(who.name))
+  end
+
+  defp name(name) when is_atom(name), do: name
+  defp name(name), do: inspect(name)
+
+  defp place(%{pool: nil, id: id}), do: {1, nil, nil, id}
+  defp place(%{pool: pool, index: index, id: id}), do: {0, pool, index, id}
+
+  defp callbacks do
+    passed =
+      {nil, Counters.get(:callback_calls), Counters.get(:callback_errors),
+       Counters.get(:callback_time)}
+
+    for {name, calls, errors, time} <- Enum.sort(Py.Callback.counts()) ++ [passed] do
+      time = System.convert_time_unit(time, :native, :microsecond)
+      %{name: name, calls: calls, errors: errors, time_us: time}
+    end
+  end
 end

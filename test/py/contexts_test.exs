@@ -153,26 +153,6 @@ defmodule Py.ContextsTest do
     end
   end
 
-  test "telemetry tells of starts and stops" do
-    me = self()
-    events = for name <- [:start, :stop, :crash], do: [:erlang_python, :context, name]
-
-    report = fn event, measurements, metadata, _config ->
-      send(me, {List.last(event), measurements, metadata})
-    end
-
-    :telemetry.attach_many("contexts_test", events, report, nil)
-    on_exit(fn -> :telemetry.detach("contexts_test") end)
-
-    {:ok, context} = Py.Context.start_link(mode: :worker)
-    {:ok, %{id: id}} = Py.Context.info(context)
-    assert_receive {:start, %{system_time: time}, %{id: ^id, mode: :worker}}
-    assert abs(System.system_time() - time) < System.convert_time_unit(60, :second, :native)
-    Py.Context.stop(context)
-    assert_receive {:stop, %{system_time: _}, %{id: ^id, mode: :worker, reason: :normal}}
-    refute_received {:crash, _, %{id: ^id}}
-  end
-
   describe "own-GIL contexts" do
     test "run at the same time" do
       [one, two] = for id <- 1..2, do: start_supervised!({Py.Context, mode: :owngil}, id: id)
@@ -295,6 +275,7 @@ defmodule Py.ContextsTest do
     @tag :capture_log
     test "survives the death of each of its processes" do
       for name <- [
+            Py.Telemetry.Reporter,
             Py.Cast,
             Py.Router,
             Py.Pools,

@@ -7,33 +7,12 @@ defmodule Py.RemoteTest do
   @moduletag timeout: 120_000
 
   setup_all do
-    if not Node.alive?() do
-      {_output, 0} = System.cmd("epmd", ["-daemon"])
-      {:ok, _pid} = Node.start(:"erlang_python_#{System.pid()}@127.0.0.1", :longnames)
-      on_exit(&Node.stop/0)
-    end
-
+    if Py.Test.Peer.start_distribution(), do: on_exit(&Node.stop/0)
     :ok
   end
 
   setup do
-    args = [
-      ~c"-setcookie",
-      Atom.to_charlist(Node.get_cookie()),
-      ~c"-logger",
-      ~c"level",
-      ~c"none",
-      ~c"-pa"
-    ]
-
-    {:ok, peer, node} =
-      :peer.start(%{
-        name: :peer.random_name(),
-        host: ~c"127.0.0.1",
-        longnames: true,
-        args: args ++ :code.get_path()
-      })
-
+    {:ok, peer, node} = Py.Test.Peer.start_node()
     on_exit(fn -> if Process.alive?(peer), do: :peer.stop(peer) end)
     {:ok, _apps} = :erpc.call(node, :application, :ensure_all_started, [:erlang_python], 60_000)
     [pid | _] = :erpc.call(node, Py.Router, :contexts, [])

@@ -202,6 +202,21 @@ defmodule Py.RouterTest do
     end
   end
 
+  describe "ensure_pool" do
+    test "takes a pool as it is asked for, and says what differs" do
+      name = :"ensured_#{System.unique_integer([:positive])}"
+      assert {:ok, [_, _] = pids} = Router.ensure_pool(name, 2, mode: :worker)
+      assert Router.ensure_pool(name, 2, mode: :worker) == {:ok, pids}
+      assert Router.ensure_pool(name, nil) == {:ok, pids}
+      has = %{contexts: 2, mode: :worker}
+      assert Router.ensure_pool(name, 3) == {:error, {:already_started, has}}
+      assert Router.ensure_pool(name, 2, mode: :owngil) == {:error, {:already_started, has}}
+      assert Router.mode(name) == :worker
+      assert Router.stop_pool(name) == :ok
+      assert Router.mode(name) == nil
+    end
+  end
+
   describe "binding" do
     test "sends a process's calls to one context, in its own namespace" do
       pids = Router.contexts()
@@ -232,6 +247,15 @@ defmodule Py.RouterTest do
       assert Router.bind_context(name, 2) == :ok
       assert for(_ <- 1..4, do: reached(pids, context: name)) == [1, 1, 1, 1]
       assert Router.unbind_context(name) == :ok
+    end
+
+    test "to a context of one's own that ends is forgotten" do
+      {:ok, own} = Py.Context.start_link()
+      assert Router.bind_context(own) == :ok
+      assert Py.Context.stop(own) == :ok
+      assert Py.eval("1") == {:ok, 1}
+      assert {:ok, context} = Router.get_context()
+      assert context in Router.contexts()
     end
 
     test "to a number survives the replacement of its context" do

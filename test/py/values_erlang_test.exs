@@ -215,14 +215,14 @@ defmodule Py.ValuesErlangTest do
   end
 
   test "new atoms are bounded: further classes are binaries" do
-    result = Py.Test.AtomBound.run(10_500)
+    result = Py.Test.AtomBound.run(100_000)
     # A few come from elsewhere: modules being loaded.
     assert result.grown in 9_900..10_100
     {atoms, binaries} = Enum.split_while(result.classes, &is_atom/1)
     assert length(atoms) in 9_900..10_000
     assert binaries != [] and Enum.all?(binaries, &is_binary/1)
 
-    assert Enum.map(result.classes, &to_string/1) == for(n <- 1..10_500, do: "Class#{n}")
+    assert Enum.map(result.classes, &to_string/1) == for(n <- 1..100_000, do: "Class#{n}")
 
     # Atoms that exist are still used.
     assert result.known == {:error, {:Class1, ~c"text"}}

@@ -2,8 +2,11 @@ defmodule Py.Test.Peer do
   @moduledoc false
   # Another BEAM, with a Python of its own choice: one VM embeds one Python.
 
-  @doc "Starts a VM with `env` set and this project's code; stopped with the test."
-  def start(env) do
+  @doc "Starts a VM with `env` set, this project's code and further `args`; stopped with the test."
+  def start(env, args \\ []), do: start(env, args, :code.get_path())
+
+  @doc "Like `start/2`, with code of these folders instead."
+  def start(env, args, paths) do
     options = %{
       connection: :standard_io,
       wait_boot: 60_000,
@@ -13,20 +16,47 @@ defmodule Py.Test.Peer do
           do: {to_charlist(key), if(value, do: to_charlist(value), else: false)}
         ),
       # Failing to start is what many of these VMs are for: no reports of it.
-      args: [
-        ~c"-kernel",
-        ~c"logger_level",
-        ~c"none",
-        ~c"-logger",
-        ~c"level",
-        ~c"none",
-        ~c"-pa" | :code.get_path()
-      ]
+      args:
+        args ++
+          [
+            ~c"-kernel",
+            ~c"logger_level",
+            ~c"none",
+            ~c"-logger",
+            ~c"level",
+            ~c"none",
+            ~c"-pa" | paths
+          ]
     }
 
     {:ok, peer, _node} = :peer.start(options)
     ExUnit.Callbacks.on_exit(fn -> if Process.alive?(peer), do: :peer.stop(peer) end)
     peer
+  end
+
+  @doc "Makes this VM a node of Erlang distribution, if it is none. `true` when it did."
+  def start_distribution do
+    if Node.alive?() do
+      false
+    else
+      {_output, 0} = System.cmd("epmd", ["-daemon"])
+      name = :"erlang_python_#{System.pid()}@127.0.0.1"
+      {:ok, _pid} = :net_kernel.start(name, %{name_domain: :longnames})
+      true
+    end
+  end
+
+  @doc "Starts a connected node with code of these folders; until :peer.stop/1, or the end of this VM."
+  def start_node(paths \\ :code.get_path()) do
+    args = [~c"-setcookie", Atom.to_charlist(Node.get_cookie()), ~c"-logger", ~c"level", ~c"none"]
+    args = if paths == [], do: args, else: args ++ [~c"-pa" | paths]
+
+    :peer.start(%{
+      name: :peer.random_name(),
+      host: ~c"127.0.0.1",
+      longnames: true,
+      args: args
+    })
   end
 
   @doc "Starts the application there."

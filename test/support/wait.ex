@@ -39,6 +39,16 @@ defmodule Py.Test.Wait do
     path
   end
 
+  @doc "A pipe for Python code to wait for, which no interrupt ends: `open(path)` returns after `release/1`."
+  def pipe do
+    path = tmp_path("pipe")
+    {_, 0} = System.cmd("mkfifo", [path])
+    path
+  end
+
+  @doc "Ends the wait for a pipe."
+  def release(pipe), do: pipe |> File.open!([:write, :raw]) |> File.close()
+
   @doc "Permits in use and waiting."
   def permits, do: Map.take(Py.info(), [:in_use, :waiting])
 

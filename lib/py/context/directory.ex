@@ -4,11 +4,37 @@ defmodule Py.Context.Directory do
 
   use GenServer
 
+  alias Py.Telemetry
+
+  @typedoc "Who a context is; `index` is its place in its pool; `started`, when its start began, in native units."
+  @type info :: %{
+          id: pos_integer(),
+          mode: :worker | :owngil,
+          pool: Py.Router.pool() | nil,
+          index: pos_integer() | nil,
+          name: GenServer.name() | nil,
+          started: integer()
+        }
+
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
-  @doc "Registers the calling process."
-  @spec register(Py.Native.context()) :: :ok
-  def register(native), do: GenServer.call(__MODULE__, {:register, self(), native})
+  @doc "Makes a context of the calling process known, while it starts and takes no calls yet."
+  @spec starting(Py.Native.context(), info()) :: :ok
+  def starting(native, info), do: GenServer.call(__MODULE__, {:starting, self(), native, info})
+
+  @doc "The context of the calling process has started."
+  @spec register() :: :ok
+  def register, do: GenServer.call(__MODULE__, {:register, self()})
+
+  @doc "Forgets the calling process, at once; one that is killed is forgotten soon."
+  @spec unregister() :: :ok
+  def unregister do
+    :ets.delete(__MODULE__, self())
+    :ok
+  rescue
+    # The application is not running.
+    ArgumentError -> :ok
+  end
 
   @spec fetch(pid()) :: {:ok, Py.Native.context()} | :error
   def fetch(pid) do
@@ -19,27 +45,53 @@ defmodule Py.Context.Directory do
   end
 
   @spec pids() :: [pid()]
-  def pids do
-    for {pid, _native} <- :ets.tab2list(__MODULE__), do: pid
+  def pids, do: for({pid, _native, _info} <- entries(), is_pid(pid), do: pid)
+
+  @doc "All contexts, starting ones included."
+  @spec all() :: [{pid(), Py.Native.context(), info()}]
+  def all do
+    for {key, native, info} <- entries() do
+      pid = if is_pid(key), do: key, else: elem(key, 1)
+      {pid, native, info}
+    end
+  end
+
+  defp entries do
+    :ets.tab2list(__MODULE__)
   rescue
     ArgumentError -> []
   end
 
   @impl true
   def init(nil) do
-    {:ok, :ets.new(__MODULE__, [:named_table, :protected, read_concurrency: true])}
+    {:ok, :ets.new(__MODULE__, [:named_table, :public, read_concurrency: true])}
   end
 
   @impl true
-  def handle_call({:register, pid, native}, _from, table) do
+  def handle_call({:starting, pid, native, info}, _from, table) do
     Process.monitor(pid)
-    :ets.insert(table, {pid, native})
+    :ets.insert(table, {{:starting, pid}, native, info})
+    {:reply, :ok, table}
+  end
+
+  def handle_call({:register, pid}, _from, table) do
+    with [{key, native, info}] <- :ets.lookup(table, {:starting, pid}) do
+      :ets.insert(table, {pid, native, info})
+      :ets.delete(table, key)
+    end
+
     {:reply, :ok, table}
   end
 
   @impl true
-  def handle_info({:DOWN, _monitor, :process, pid, _reason}, table) do
+  def handle_info({:DOWN, _monitor, :process, pid, reason}, table) do
+    # One that is killed cannot tell of it.
+    with :killed <- reason,
+         [{_pid, _native, info}] <- :ets.lookup(table, pid),
+         do: Telemetry.context(:crash, info, %{reason: :killed})
+
     :ets.delete(table, pid)
+    :ets.delete(table, {:starting, pid})
     {:noreply, table}
   end
 end

@@ -7,7 +7,8 @@ defmodule Py.Context.Server do
   require Logger
 
   alias Py.Context.Directory
-  alias Py.{Config, Native}
+  alias Py.Stats.Counters
+  alias Py.{Config, Native, Telemetry}
 
   @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout, :pool, :pool_index, :pg]
 
@@ -16,7 +17,7 @@ defmodule Py.Context.Server do
 
   def start_link(options) do
     options = check!(options)
-    {server_options, options} = Keyword.split(options, [:name])
+    server_options = Keyword.take(options, [:name])
     GenServer.start_link(__MODULE__, options, server_options)
   end
 
@@ -55,21 +56,32 @@ defmodule Py.Context.Server do
   @impl true
   def init(options) do
     # Contexts end before their supervisor does: see Py.Application.prep_stop/1.
-    if Application.get_env(:erlang_python, :stopping), do: :ignore, else: start(options)
+    if Py.Application.stopping?(), do: :ignore, else: start(options)
   end
 
   defp start(options) do
     # For `terminate`: the thread must be told to end.
     Process.flag(:trap_exit, true)
+    native_options = native_options(options)
+    started = System.monotonic_time()
 
-    with {:ok, native, id} <- Native.context_start(native_options(options)),
+    with {:ok, native, id} <- Native.context_start(native_options),
+         info = %{
+           id: id,
+           mode: native_options.mode,
+           pool: options[:pool],
+           index: options[:pool_index],
+           name: options[:name],
+           started: started
+         },
+         Directory.starting(native, info),
          :ok <- await_start(id, Keyword.get(options, :start_timeout, 60_000)) do
-      Directory.register(native)
+      Directory.register()
       join_pool(options[:pool], native, options)
-      event(:start, id, options)
-      {:ok, %{native: native, id: id, options: options, ended: false}}
+      Telemetry.context(:start, info)
+      {:ok, %{native: native, id: id, info: info, ended: false, stuck_since: nil}}
     else
-      {:error, reason} -> {:stop, %Py.ContextError{reason: {:failed, reason}}}
+      {:error, reason} -> {:error, %Py.ContextError{reason: {:failed, reason}}}
     end
   end
 
@@ -92,7 +104,7 @@ defmodule Py.Context.Server do
   end
 
   defp preload(code) do
-    case Enum.map_join(Config.get(:imports), &"import #{&1}\n") <> (code || "") do
+    case Py.Setup.code() <> (code || "") do
       "" -> nil
       code -> code
     end
@@ -110,6 +122,16 @@ defmodule Py.Context.Server do
   end
 
   @impl true
+  def handle_info({:py_context, id, :stuck}, %{id: id} = state) do
+    Telemetry.context(:stuck, state.info)
+    {:noreply, %{state | stuck_since: System.monotonic_time()}}
+  end
+
+  def handle_info({:py_context, id, :recovered}, %{id: id} = state) do
+    Telemetry.context(:recovered, %{state.info | started: state.stuck_since})
+    {:noreply, %{state | stuck_since: nil}}
+  end
+
   def handle_info({:py_context, id, how}, %{id: id} = state) do
     state = %{state | ended: true}
 
@@ -124,26 +146,38 @@ defmodule Py.Context.Server do
   def handle_info(_other, state), do: {:noreply, state}
 
   @impl true
-  def terminate(reason, %{ended: true} = state),
-    do: event(:crash, state.id, state.options, %{reason: reason})
+  def terminate(reason, state) do
+    Directory.unregister()
+    finish(reason, state)
+  end
 
-  def terminate(reason, %{native: native, id: id, options: options}) do
+  defp finish(reason, %{ended: true} = state),
+    do: Telemetry.context(:crash, state.info, %{reason: reason})
+
+  defp finish(reason, %{native: native, id: id} = state) do
     Native.context_stop(native)
+    await_end(id, System.monotonic_time(:millisecond) + @end_timeout)
+    Telemetry.context(:stop, state.info, %{reason: reason})
+  end
 
+  defp await_end(id, deadline) do
     receive do
+      {:py_context, ^id, how} when how in [:stuck, :recovered] -> await_end(id, deadline)
       {:py_context, ^id, how} -> ended(how, id)
     after
-      @end_timeout ->
+      max(deadline - System.monotonic_time(:millisecond), 0) ->
+        Counters.add(:contexts_abandoned)
+
         Logger.warning(
           "Python context #{id} did not end within #{@end_timeout} ms: its code cannot be interrupted. " <>
             "Its thread is left to itself and ends when that code returns."
         )
     end
-
-    event(:stop, id, options, %{reason: reason})
   end
 
   defp ended(:abandoned, id) do
+    Counters.add(:contexts_abandoned)
+
     Logger.warning(
       "Python context #{id} still had Python threads of its own when it was stopped: its interpreter stays in memory. " <>
         "Let code join the threads it starts."
@@ -151,14 +185,4 @@ defmodule Py.Context.Server do
   end
 
   defp ended(_how, _id), do: :ok
-
-  defp event(name, id, options, metadata \\ %{}) do
-    metadata = Map.merge(%{id: id, mode: Keyword.get(options, :mode, :worker)}, metadata)
-
-    :telemetry.execute(
-      [:erlang_python, :context, name],
-      %{system_time: System.system_time()},
-      metadata
-    )
-  end
 end

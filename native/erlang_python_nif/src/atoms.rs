@@ -15,11 +15,11 @@ rustler::atoms! {
     exception, conversion, encode, interrupted, timeout, stopped, panicked, wrong_interpreter, bad_request, no_memory,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
     full, not_an_integer, not_found, granted, look, away,
-    overloaded, waiting, lost, done, cancelled, not_running,
+    overloaded, rejected, permits, queue, waiting, lost, done, cancelled, not_running,
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events,
     // keys
-    id, mode, worker, owngil, queued, running, stuck, thread_ident, max_queue,
+    id, mode, interpreter, worker, owngil, queued, running, stuck, thread_ident, max_queue,
     calls, errors, timeouts, interrupts, orphans,
     version, own_gil, bytes,
     // structs

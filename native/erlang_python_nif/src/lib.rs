@@ -17,4 +17,10 @@ mod nif;
 mod runtime;
 
 #[cfg(feature = "nif")]
-rustler::init!("Elixir.Py.Native");
+rustler::init!("Elixir.Py.Native", load = load);
+
+#[cfg(feature = "nif")]
+fn load(env: rustler::Env, _info: rustler::Term) -> bool {
+    convert::raw::probe(env);
+    true
+}

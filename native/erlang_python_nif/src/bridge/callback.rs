@@ -11,9 +11,9 @@
 //! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
 //! run in a process of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 
 use flume::{RecvError, Sender};
 use pyo3::ffi;
@@ -170,33 +170,51 @@ pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> 
     innermost(caller).or_else(|| callers().iter().find_map(innermost))
 }
 
-/// Names of registered functions: what `erlang.<name>` finds.
-static NAMES: LazyLock<RwLock<HashSet<String>>> = LazyLock::new(RwLock::default);
+/// Names of registered functions: what `erlang.<name>` finds; and whether the Erlang API has registered them.
+static NAMES: LazyLock<RwLock<HashMap<String, bool>>> = LazyLock::new(RwLock::default);
 
-pub fn set_registered(name: String, registered: bool) {
-    let mut names = NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if registered {
-        names.insert(name)
-    } else {
-        names.remove(&name)
-    };
+fn names() -> RwLockWriteGuard<'static, HashMap<String, bool>> {
+    NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub fn set_registered(name: String, erlang: bool) {
+    names().insert(name, erlang);
+}
+
+pub fn clear_registered_name(name: &str) {
+    names().remove(name);
 }
 
 /// The table of functions is a new one.
 pub fn clear_registered() {
-    NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
+    names().clear();
+}
+
+/// Whether the Erlang API has registered the function of that name; `None` when there is none.
+fn registered(name: &Obj) -> PyResult<Option<bool>> {
+    let names = NAMES.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Ok(names.get(name.as_utf8()?).copied())
+}
+
+/// Functions of the Erlang API have values of its dialect, whoever called Python; others those of the request (`None`).
+fn dialect_of(target: &Obj) -> PyResult<Option<bool>> {
+    // SAFETY: attached.
+    match unsafe { ffi::PyUnicode_Check(target.as_ptr()) } {
+        0 => Ok(None),
+        _ => Ok(registered(target)?.filter(|erlang| *erlang)),
+    }
 }
 
 /// `is_registered(name)`.
 pub fn is_registered(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     super::expect_args("is_registered", args, 1..=1)?;
-    let names = NAMES.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-    Ok(Obj::bool(names.contains(args[0].as_utf8()?)))
+    Ok(Obj::bool(registered(&args[0])?.is_some()))
 }
 
 /// `call(target, args)`: `target` is a name or an `erlang.Function`, `args` a tuple.
 pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     super::expect_args("call", args, 2..=2)?;
+    let call = &call.in_dialect(dialect_of(&args[0])?);
     let mut env = OwnedTermEnv::new();
     let id = NEXT_ID.fetch_add(1, SeqCst);
     let (content, small) = {

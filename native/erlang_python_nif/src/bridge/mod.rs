@@ -32,14 +32,27 @@ pub struct Call<'c> {
     caches: &'c Caches,
     /// The request that runs on this thread.
     pub request: Option<RequestRef>,
+    /// Values cross in the Erlang dialect.
+    erlang: bool,
 }
 
-impl Call<'_> {
+impl<'c> Call<'c> {
+    /// The same call, with values in another dialect; `None` keeps it.
+    pub fn in_dialect(&self, erlang: Option<bool>) -> Call<'c> {
+        Call {
+            runtime: self.runtime,
+            context: self.context,
+            caches: self.caches,
+            request: self.request.clone(),
+            erlang: erlang.unwrap_or(self.erlang),
+        }
+    }
+
     pub fn converter(&self) -> Converter<'_> {
         Converter {
             caches: self.caches,
             context: self.context,
-            erlang: self.request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG)),
+            erlang: self.erlang,
             abandoned: &|| false,
             steps: 0,
             size: 0,
@@ -187,7 +200,9 @@ unsafe fn enter(function: Function, args: *mut *mut ffi::PyObject, count: ffi::P
 fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
     let on_context = with_runtime(|runtime| {
         let request = runtime.shared().running();
-        let call = Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request };
+        let erlang = request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG));
+        let call =
+            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, erlang };
         function(&call, args)
     });
     match on_context {
@@ -209,7 +224,7 @@ fn on_other_thread(function: Function, args: &[Obj]) -> PyResult<Obj> {
         });
     };
     let caches = Caches::bare(&context.0.settings)?;
-    function(&Call { runtime: None, context: &context, caches: &caches, request: None }, args)
+    function(&Call { runtime: None, context: &context, caches: &caches, request: None, erlang: false }, args)
 }
 
 /// Raises TypeError unless there are `allowed` arguments.

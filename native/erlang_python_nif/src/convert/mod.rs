@@ -5,6 +5,7 @@
 
 mod bigint;
 pub mod kind;
+pub mod raw;
 mod structs;
 pub mod to_python;
 pub mod to_term;

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pyo3::ffi;
-use rustler::sys::{ErlNifTermType as Type, enif_get_double, enif_get_int64, enif_get_uint64, enif_inspect_binary};
+use rustler::sys::{ErlNifTermType as Type, enif_get_double, enif_get_uint64, enif_inspect_binary};
 use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, ResourceArc, Term};
 
-use super::{ConvertError, ConvertResult, Converter, failed, key_text};
+use super::{ConvertError, ConvertResult, Converter, failed, key_text, raw};
 use crate::atoms;
 use crate::runtime::context::ObjectHandle;
 use crate::runtime::python::Obj;
 
 impl Converter<'_> {
     pub fn to_python(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        if raw::is_small(term) {
+            return self.integer(term);
+        }
         match term.get_erl_type() {
             Type::ERL_NIF_TERM_TYPE_INTEGER => self.integer(term),
             Type::ERL_NIF_TERM_TYPE_ATOM => self.atom(term),
@@ -33,16 +36,13 @@ impl Converter<'_> {
     }
 
     fn integer(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
-        let (env, raw) = (term.get_env().as_c_arg(), term.as_c_arg());
-        let (mut int, mut uint) = (0i64, 0u64);
-        // SAFETY: a live term of a live environment; the results are only read on success.
-        unsafe {
-            if enif_get_int64(env, raw, &mut int) != 0 {
-                return Ok(Obj::int(int)?);
-            }
-            if enif_get_uint64(env, raw, &mut uint) != 0 {
-                return Ok(Obj::uint(uint)?);
-            }
+        if let Some(int) = raw::integer(term) {
+            return Ok(Obj::int(int)?);
+        }
+        let mut uint = 0;
+        // SAFETY: a live term of a live environment; the result is only read on success.
+        if unsafe { enif_get_uint64(term.get_env().as_c_arg(), term.as_c_arg(), &mut uint) } != 0 {
+            return Ok(Obj::uint(uint)?);
         }
         self.big_to_python(term)
     }
@@ -68,9 +68,11 @@ impl Converter<'_> {
         // list is dropped with the rest of its slots null, which CPython allows.
         unsafe {
             let list = Obj::checked(ffi::PyList_New(length as isize))?;
-            for (index, item) in term.into_list_iterator().map_err(|_| ConvertError::value("list"))?.enumerate() {
+            let (mut rest, mut index) = (term, 0);
+            while let Some((item, tail)) = raw::cell(rest) {
                 let item = self.to_python(item, depth + 1).map_err(|error| error.at(|| format!("[{index}]")))?;
-                ffi::PyList_SetItem(list.as_ptr(), index as isize, item.into_ptr());
+                ffi::PyList_SetItem(list.as_ptr(), index, item.into_ptr());
+                (rest, index) = (tail, index + 1);
             }
             Ok(list)
         }
@@ -196,6 +198,9 @@ fn binary(term: Term<'_>) -> ConvertResult<Obj> {
             0 => &[],
             size => std::slice::from_raw_parts(binary.data, size),
         };
+        if bytes.is_ascii() {
+            return Ok(Obj::ascii(bytes)?);
+        }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Obj::str(text)?),
             Err(_) => Ok(Obj::bytes(bytes)?),
@@ -219,15 +224,13 @@ fn key_step(key: Term<'_>) -> String {
 
 /// Elements of a proper list of positional arguments.
 pub fn arguments(converter: &mut Converter<'_>, list: Term<'_>, into: &mut Vec<Obj>) -> ConvertResult<()> {
-    let items = list.into_list_iterator().map_err(|_| failed_arguments())?;
-    for (index, item) in items.enumerate() {
+    let mut rest = list;
+    while let Some((item, tail)) = raw::cell(rest) {
+        let index = into.len();
         into.push(converter.to_python(item, 1).map_err(|error| error.at(|| format!("args[{index}]")))?);
+        rest = tail;
     }
-    Ok(())
-}
-
-fn failed_arguments() -> ConvertError {
-    ConvertError::value("arguments must be a list")
+    if rest.is_empty_list() { Ok(()) } else { Err(ConvertError::value("arguments must be a list")) }
 }
 
 /// Keyword arguments: a map, or a list of pairs, with atom or text keys.

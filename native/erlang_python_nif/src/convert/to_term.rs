@@ -1,5 +1,7 @@
 //! Python objects to BEAM terms.
 
+use std::mem::ManuallyDrop;
+
 use pyo3::ffi;
 use rustler::sys::{enif_make_list_from_array, enif_make_map_from_arrays, enif_make_new_binary};
 use rustler::types::atom::{false_, true_};
@@ -7,42 +9,59 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, ResourceArc, Term};
 
 use super::kind::Kind;
-use super::{ConvertError, ConvertResult, Converter, PRECIOUS, failed, key_text, struct_term};
+use super::{ConvertError, ConvertResult, Converter, PRECIOUS, failed, key_text, raw, struct_term};
 use crate::atoms;
 use crate::runtime::context::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult};
 
 impl Converter<'_> {
     pub fn to_term<'a>(&mut self, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
+        // SAFETY: attached; we own a reference.
+        if let Some(leaf) = unsafe { self.leaf(object.as_ptr(), env) } {
+            return leaf;
+        }
         let class = object.type_ptr();
-        self.size += 1;
-        // SAFETY: taking the address of a static type of libpython, which outlives this process's use of it.
         let exact = |kind: *mut ffi::PyTypeObject| class == kind;
         // The common types by address; everything else by the cached kind of its type.
+        if exact(&raw mut ffi::PyList_Type) {
+            self.list_term(&object, env, depth)
+        } else if exact(&raw mut ffi::PyDict_Type) {
+            self.dict_term(&object, env, depth)
+        } else if exact(&raw mut ffi::PyTuple_Type) {
+            self.tuple_term(&object, env, depth)
+        } else {
+            let kind = self.caches.kind(&object)?;
+            self.other_term(kind, object, env, depth)
+        }
+    }
+
+    /// The term of an object whose conversion runs no Python code, so that a borrowed reference will do: exactly an int, str,
+    /// float, bool, bytes, or None.
+    ///
+    /// # Safety
+    /// Attached; `object` is live.
+    #[inline]
+    unsafe fn leaf<'a>(&mut self, object: *mut ffi::PyObject, env: Env<'a>) -> Option<ConvertResult<Term<'a>>> {
+        self.size += 1;
+        // SAFETY: promised by the caller; the addresses of static types. `object` is not dropped, only borrowed.
         unsafe {
-            if exact(&raw mut ffi::PyLong_Type) {
-                self.int_term(&object, env)
-            } else if exact(&raw mut ffi::PyUnicode_Type) {
-                self.str_term(&object, env)
-            } else if exact(&raw mut ffi::PyFloat_Type) {
-                float_term(&object, env)
-            } else if object.is_none() {
+            let class = ffi::Py_TYPE(object);
+            let borrowed = ManuallyDrop::new(Obj::from_owned(object)?);
+            Some(if class == &raw mut ffi::PyLong_Type {
+                self.int_term(&borrowed, env)
+            } else if class == &raw mut ffi::PyUnicode_Type {
+                self.str_term(&borrowed, env)
+            } else if class == &raw mut ffi::PyFloat_Type {
+                float_term(&borrowed, env)
+            } else if borrowed.is_none() {
                 Ok(if self.erlang { atoms::none() } else { atoms::nil() }.to_term(env))
-            } else if exact(&raw mut ffi::PyBool_Type) {
-                let truth = object.as_ptr() == ffi::Py_True();
-                Ok(if truth { true_() } else { false_() }.to_term(env))
-            } else if exact(&raw mut ffi::PyList_Type) {
-                self.list_term(&object, env, depth)
-            } else if exact(&raw mut ffi::PyDict_Type) {
-                self.dict_term(&object, env, depth)
-            } else if exact(&raw mut ffi::PyTuple_Type) {
-                self.tuple_term(&object, env, depth)
-            } else if exact(&raw mut ffi::PyBytes_Type) {
-                Ok(self.bytes_term(object.as_bytes(), env))
+            } else if class == &raw mut ffi::PyBool_Type {
+                Ok(if object == ffi::Py_True() { true_() } else { false_() }.to_term(env))
+            } else if class == &raw mut ffi::PyBytes_Type {
+                Ok(self.bytes_term(borrowed.as_bytes(), env))
             } else {
-                let kind = self.caches.kind(&object)?;
-                self.other_term(kind, object, env, depth)
-            }
+                return None;
+            })
         }
     }
 
@@ -111,7 +130,8 @@ impl Converter<'_> {
         // SAFETY: attached; an int, so the only failure is overflow, which is reported in `overflow`.
         let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow) };
         match overflow {
-            0 => Ok(value.encode(env)),
+            // SAFETY: made in this environment.
+            0 => Ok(unsafe { Term::new(env, raw::make_integer(env, value)) }),
             sign => self.big_to_term(object, sign < 0, env),
         }
     }
@@ -120,13 +140,17 @@ impl Converter<'_> {
         self.step(depth)?;
         let mut terms = Vec::new();
         // SAFETY: attached; the size is asked again each time because converting an element may run Python code that
-        // changes the list; the borrowed item is made strong at once.
+        // changes the list; unless that is impossible the borrowed item is made strong at once.
         unsafe {
             terms.reserve(ffi::PyList_Size(list.as_ptr()) as usize);
             while (terms.len() as isize) < ffi::PyList_Size(list.as_ptr()) {
                 let index = terms.len();
-                let item = Obj::borrowed(ffi::PyList_GetItem(list.as_ptr(), index as isize));
-                terms.push(self.item_term(item, env, depth, index)?.as_c_arg());
+                let item = ffi::PyList_GetItem(list.as_ptr(), index as isize);
+                let term = match self.leaf(item, env) {
+                    Some(leaf) => leaf.map_err(|error| error.at(|| format!("[{index}]"))),
+                    None => self.item_term(Obj::borrowed(item), env, depth, index),
+                };
+                terms.push(term?.as_c_arg());
             }
         }
         let count = u32::try_from(terms.len()).map_err(|_| ConvertError::value("list of more than 2^32 elements"))?;

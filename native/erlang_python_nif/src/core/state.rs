@@ -145,6 +145,14 @@ impl<T: Weigh> State<T> {
         self.shards.iter().flat_map(|shard| lock(shard).keys().cloned().collect::<Vec<_>>()).collect()
     }
 
+    /// Keys with about how many bytes each takes, its value included.
+    pub fn sizes(&self) -> Vec<(Box<[u8]>, usize)> {
+        let sizes = |shard: &Mutex<Shard<T>>| -> Vec<_> {
+            lock(shard).iter().map(|(key, value)| (key.clone(), key.len() + value.bytes())).collect()
+        };
+        self.shards.iter().flat_map(sizes).collect()
+    }
+
     pub fn clear(&self) {
         for shard in &self.shards {
             let old = std::mem::take(&mut *lock(shard));
@@ -251,6 +259,7 @@ mod tests {
         assert_eq!(state.bytes(), 7);
         state.put(b"key", Value::Other(Arc::new("seven77".to_owned()))).unwrap();
         assert_eq!(state.bytes(), 10);
+        assert_eq!(state.sizes(), vec![(Box::from(*b"key"), 10)]);
         state.incr(b"n", &BigInt::from(1)).unwrap();
         state.incr(b"n", &BigInt::from(1)).unwrap();
         assert_eq!(state.bytes(), 10 + 1 + 8);

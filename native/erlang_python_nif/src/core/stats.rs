@@ -377,7 +377,6 @@ pub struct Outbox<T>(Mutex<Pending<T>>);
 
 struct Pending<T> {
     events: VecDeque<T>,
-    dropped: u64,
     /// The process knows that there is something, and has not yet found the box empty.
     told: bool,
 }
@@ -386,7 +385,7 @@ impl<T> Outbox<T> {
     const MAX: usize = 1_024;
 
     pub const fn new() -> Self {
-        Outbox(Mutex::new(Pending { events: VecDeque::new(), dropped: 0, told: false }))
+        Outbox(Mutex::new(Pending { events: VecDeque::new(), told: false }))
     }
 
     /// Adds an event, in place of the oldest when the box is full: whether the process has to be told.
@@ -394,26 +393,25 @@ impl<T> Outbox<T> {
         let mut inner = lock(&self.0);
         if inner.events.len() == Self::MAX {
             inner.events.pop_front();
-            inner.dropped += 1;
         }
         inner.events.push_back(event);
         !std::mem::replace(&mut inner.told, true)
     }
 
-    /// Takes the events, and the number of those that were dropped. Whoever finds the box empty is told of the next.
-    pub fn take(&self) -> (Vec<T>, u64) {
+    /// Takes the events. Whoever finds the box empty is told of the next.
+    pub fn take(&self) -> Vec<T> {
         let mut inner = lock(&self.0);
         if inner.events.is_empty() {
             inner.told = false;
         }
-        (inner.events.drain(..).collect(), std::mem::take(&mut inner.dropped))
+        inner.events.drain(..).collect()
     }
 
     /// There is a new process, which has been told nothing.
     pub fn reset(&self) {
         let mut inner = lock(&self.0);
         inner.events.clear();
-        (inner.told, inner.dropped) = (false, 0);
+        inner.told = false;
     }
 }
 
@@ -527,12 +525,12 @@ mod tests {
         for n in 1..=Outbox::<usize>::MAX {
             assert!(!outbox.push(n));
         }
-        let (events, dropped) = outbox.take();
-        assert_eq!((events.len(), events[0], dropped), (Outbox::<usize>::MAX, 1, 1));
+        let events = outbox.take();
+        assert_eq!((events.len(), events[0]), (Outbox::<usize>::MAX, 1));
         // Not yet found empty: whoever takes them looks again.
         assert!(!outbox.push(7));
-        assert_eq!(outbox.take(), (vec![7], 0));
-        assert_eq!(outbox.take(), (vec![], 0));
+        assert_eq!(outbox.take(), vec![7]);
+        assert!(outbox.take().is_empty());
         assert!(outbox.push(8));
         outbox.reset();
         assert!(outbox.push(9));

@@ -5,10 +5,17 @@ use rustler::{Env, ResourceArc, Term};
 use crate::bridge::callback;
 use crate::runtime::request::RequestHandle;
 
-/// Tells Python that there is, or is no longer, a function of that name.
+/// Tells Python that there is a function of that name, and whether the Erlang API has registered it.
 #[rustler::nif]
-fn set_registered(name: String, registered: bool) -> rustler::Atom {
-    callback::set_registered(name, registered);
+fn set_registered(name: String, erlang: bool) -> rustler::Atom {
+    callback::set_registered(name, erlang);
+    crate::atoms::ok()
+}
+
+/// Tells Python that there is no function of that name.
+#[rustler::nif]
+fn clear_registered_name(name: String) -> rustler::Atom {
+    callback::clear_registered_name(&name);
     crate::atoms::ok()
 }
 

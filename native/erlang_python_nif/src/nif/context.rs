@@ -64,6 +64,7 @@ fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
     [
         (atoms::id(), shared.id.encode(env)),
         (atoms::mode(), mode.encode(env)),
+        (atoms::interpreter(), shared.interp.id.encode(env)),
         (atoms::queued(), shared.queue.len().encode(env)),
         (atoms::running(), shared.running().is_some().encode(env)),
         (atoms::stopped(), shared.queue.is_closed().encode(env)),

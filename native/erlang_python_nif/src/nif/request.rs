@@ -1,6 +1,7 @@
 //! Requests: the hot path.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustler::sys::ErlNifTerm;
@@ -31,7 +32,7 @@ const SPIN_AGAIN: Duration = Duration::from_nanos(500);
 ///   * `{Request, {ok, value} | {error, reason}}`: as above, where times are wanted;
 ///   * `{look, Request}`: give other processes a turn, then `look`;
 ///   * `Request`: `caller` will get `{reference, {ok, value} | {error, reason} | {callback, …}}`, unless it cancels first;
-///   * `stopped`, `{overloaded, current, max}`: the request was not taken.
+///   * `stopped`, `{rejected, permits | queue, current, max}`: the request was not taken.
 #[rustler::nif]
 // A tuple of them would have to be built and taken apart on the hot path.
 #[allow(clippy::too_many_arguments)]
@@ -55,6 +56,9 @@ fn submit<'a>(
     };
     let (shared, namespace) = match &parent {
         Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
+        Some(parent) if flags.has(Flags::INHERIT) && Arc::ptr_eq(&parent.request.context, &context.0) => {
+            (&context.0, parent.namespace.to_term(env))
+        }
         _ => (&context.0, namespace),
     };
     if shared.queue.is_closed() {
@@ -68,7 +72,7 @@ fn submit<'a>(
             Some(before) => before == 0,
             None => {
                 Counters::bump(&shared.stats.counters.rejected);
-                return overloaded(env, shared.load(), shared.settings.max_queue);
+                return rejected(env, atoms::queue(), shared.load(), shared.settings.max_queue);
             }
         }
     };
@@ -98,7 +102,7 @@ fn submit<'a>(
             }
             Acquired::Refused => {
                 Counters::bump(&request.context.stats.counters.rejected);
-                return overloaded(env, PERMITS.used(), PERMITS.max());
+                return rejected(env, atoms::permits(), PERMITS.used(), PERMITS.max());
             }
         }
     }
@@ -155,8 +159,8 @@ fn seen<'a>(env: Env<'a>, look: Look<'a>) -> Term<'a> {
     }
 }
 
-fn overloaded(env: Env<'_>, current: usize, max: usize) -> Term<'_> {
-    (atoms::overloaded(), current, max).encode(env)
+fn rejected(env: Env<'_>, limit: rustler::Atom, current: usize, max: usize) -> Term<'_> {
+    (atoms::rejected(), limit, current, max).encode(env)
 }
 
 /// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in

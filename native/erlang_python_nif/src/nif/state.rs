@@ -54,12 +54,13 @@ fn state_delete(key: Binary<'_>) -> bool {
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn state_keys(env: Env<'_>) -> Vec<Term<'_>> {
-    let to_term = |key: &[u8]| {
-        let mut binary = NewBinary::new(env, key.len());
-        binary.as_mut_slice().copy_from_slice(key);
-        binary.into()
-    };
-    STATE.keys().iter().map(|key| to_term(key)).collect()
+    STATE.keys().iter().map(|key| key_term(env, key)).collect()
+}
+
+/// `[{key, bytes}]`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn state_sizes(env: Env<'_>) -> Vec<(Term<'_>, usize)> {
+    STATE.sizes().iter().map(|(key, bytes)| (key_term(env, key), *bytes)).collect()
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -78,6 +79,12 @@ fn state_info() -> (usize, Option<usize>) {
 fn state_set_max(max: Option<usize>) -> rustler::Atom {
     STATE.set_max(max.unwrap_or(usize::MAX));
     atoms::ok()
+}
+
+fn key_term<'a>(env: Env<'a>, key: &[u8]) -> Term<'a> {
+    let mut binary = NewBinary::new(env, key.len());
+    binary.as_mut_slice().copy_from_slice(key);
+    binary.into()
 }
 
 fn to_term<'a>(env: Env<'a>, value: Value<Stored>) -> Term<'a> {

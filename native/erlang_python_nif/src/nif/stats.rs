@@ -1,6 +1,6 @@
 //! What is worth watching.
 
-use rustler::{Encoder, Env, ResourceArc, Term};
+use rustler::{Env, ResourceArc, Term};
 
 use super::serial::to_term;
 use crate::atoms;
@@ -23,12 +23,10 @@ fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
     atoms::ok()
 }
 
-/// Runs of garbage collectors: `{events, dropped}`. Whoever gets no event will be told of the next one.
+/// Runs of garbage collectors, as maps. Whoever gets no event will be told of the next one.
 #[rustler::nif]
 fn stats_take_events(env: Env<'_>) -> Term<'_> {
-    let (events, dropped) = observe::take();
-    let events = to_term(env, &events).expect("structs of numbers");
-    (events, dropped).encode(env)
+    to_term(env, &observe::take()).expect("structs of numbers")
 }
 
 /// `{id of its context, nanoseconds in the queue, nanoseconds in Python}` of a request that was asked to be timed.

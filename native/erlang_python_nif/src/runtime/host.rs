@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use pyo3::ffi;
 
+use super::memory;
 use super::python::{Obj, PyResult, Raised};
 use super::symbols::{self, InitConfig, symbols};
 
@@ -57,6 +58,13 @@ pub fn host() -> &'static Host {
 }
 
 impl Host {
+    /// Whether no interpreter but the main one is there. To be asked by a thread that is attached to it: as long as it stays
+    /// so, the answer holds, for only attached threads make interpreters.
+    pub fn is_alone(&self) -> bool {
+        // SAFETY: reading the head of the list needs no more than a running Python; nothing is read through it.
+        symbols().head.is_some_and(|head| unsafe { head() } == self.main.0)
+    }
+
     /// Makes a thread state of the main interpreter for the calling thread.
     pub fn new_thread_state(&self) -> *mut ffi::PyThreadState {
         // SAFETY: the interpreter lives; creating a thread state needs no GIL.
@@ -72,6 +80,9 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
         .stack_size(super::STACK_SIZE)
         .spawn(move || {
             let started = initialize(&config).and_then(|()| describe(config));
+            if started.is_ok() {
+                memory::tune();
+            }
             let alive = started.is_ok();
             if sender.send(started).is_ok() && alive {
                 // SAFETY: this thread is attached since `initialize`; it never comes back.

@@ -9,6 +9,7 @@ pub mod holder;
 pub mod host;
 pub mod interpreter;
 mod interrupt;
+mod memory;
 pub mod observe;
 pub mod os;
 pub mod python;

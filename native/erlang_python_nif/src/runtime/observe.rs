@@ -14,6 +14,7 @@ use pyo3::ffi;
 use rustler::LocalPid;
 
 use super::context::{Interp, Shared, lock};
+use super::host::host;
 use super::python::{Obj, PyResult, import};
 use super::request::OwnedTermEnv;
 use crate::atoms;
@@ -22,6 +23,8 @@ use crate::core::stats::{GcRun, Generation, Outbox, Sample, now};
 /// Asks Python about the memory of its interpreter.
 pub struct Sampler {
     function: Obj,
+    /// `sys.getallocatedblocks`.
+    blocks: Option<Obj>,
     /// `calls` of the context at the last sample: an idle context takes none.
     calls: Cell<u64>,
 }
@@ -29,7 +32,18 @@ pub struct Sampler {
 impl Sampler {
     pub fn new() -> PyResult<Sampler> {
         let function = import(&Obj::str("erlang._stats")?)?.attr("sample")?;
-        Ok(Sampler { function, calls: Cell::new(0) })
+        let blocks = import(&Obj::str("sys")?)?.attr("getallocatedblocks").ok();
+        // SAFETY: a live object. One that a program has put in its place may run bytecode, see `allocated_blocks`.
+        let blocks = blocks.filter(|function| unsafe { ffi::PyCFunction_Check(function.as_ptr()) } != 0);
+        Ok(Sampler { function, blocks, calls: Cell::new(0) })
+    }
+
+    /// Blocks that objects take. CPython counts those of all interpreters, without stopping the ones that have GILs of their
+    /// own, and crashes when one of them frees memory meanwhile: only to be asked while there is no other, and from C, for
+    /// bytecode may let go of the GIL and another interpreter start.
+    fn allocated_blocks(&self) -> Option<u64> {
+        let function = self.blocks.as_ref().filter(|_| host().is_alone())?;
+        function.call(&[]).ok()?.as_i64().ok()?.try_into().ok().filter(|blocks| *blocks > 0)
     }
 
     /// Takes a sample if work has run since the last one and it is time.
@@ -45,24 +59,25 @@ impl Sampler {
         }
         self.calls.set(calls);
         // A program may have broken its own `gc` module: then there is no sample.
-        if let Some(sample) = self.function.call(&[]).ok().and_then(|numbers| read(&numbers)) {
+        if let Some(mut sample) = self.function.call(&[]).ok().and_then(|numbers| read(&numbers)) {
+            sample.allocated_blocks = self.allocated_blocks();
             let cost = now() - started;
             stats.put_sample(sample, cost);
         }
     }
 }
 
-/// `(allocated blocks, counts, then collections, collected, uncollectable of each generation)`: see `erlang/_stats.py`.
+/// `(counts, then collections, collected, uncollectable of each generation)`: see `erlang/_stats.py`.
 fn read(numbers: &Obj) -> Option<Sample> {
     let parts = numbers.tuple_items();
     let numbers = |part: &Obj| -> Option<Vec<u64>> {
         part.tuple_items().iter().map(|number| number.as_i64().ok().and_then(|number| number.try_into().ok())).collect()
     };
-    let [blocks, counts, generations] = &parts[..] else { return None };
+    let [counts, generations] = &parts[..] else { return None };
     let generations = numbers(generations)?;
     Some(Sample {
         at: now(),
-        allocated_blocks: blocks.as_i64().ok().and_then(|blocks| blocks.try_into().ok()).filter(|blocks| *blocks > 0),
+        allocated_blocks: None,
         counts: numbers(counts)?,
         generations: generations
             .chunks_exact(3)
@@ -193,7 +208,7 @@ pub fn subscribe(pid: LocalPid) {
     *subscriber = Some(pid);
 }
 
-pub fn take() -> (Vec<GcRun>, u64) {
+pub fn take() -> Vec<GcRun> {
     EVENTS.take()
 }
 

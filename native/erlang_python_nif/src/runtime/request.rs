@@ -194,6 +194,8 @@ impl Flags {
     pub const LOOK: u32 = 64;
     /// Its caller will ask how long it waited and ran.
     pub const TIMED: u32 = 128;
+    /// Made by a callback of a request on the same context, it uses that request's namespace.
+    pub const INHERIT: u32 = 256;
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0

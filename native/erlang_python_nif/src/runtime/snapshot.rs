@@ -12,6 +12,7 @@ use super::request::PERMITS;
 use crate::bridge::state::STATE;
 use crate::core::counters::Counts;
 use crate::core::lifecycle::Phase;
+use crate::core::permits::Waiter;
 use crate::core::stats::{Generation, Latency, Sample, micros, millis, now};
 
 #[derive(Serialize)]
@@ -91,7 +92,7 @@ struct Sampled {
 pub fn take(contexts: &[ContextRef]) -> Snapshot {
     let now = now();
     Snapshot {
-        permits: Permits { current: PERMITS.used(), max: PERMITS.max(), waiting: PERMITS.waiting() },
+        permits: permits(),
         totals: CONTEXTS.totals(),
         contexts: contexts.iter().map(|context| of_context(&context.0, now)).collect(),
         interpreters: interpreters(contexts, now),
@@ -103,6 +104,13 @@ pub fn take(contexts: &[ContextRef]) -> Snapshot {
         handles: HANDLES.load(Relaxed),
         os: os::read(),
     }
+}
+
+fn permits() -> Permits {
+    // Those that gave up stay in the line until they are swept.
+    let mut waiting = 0;
+    PERMITS.for_each_waiting(|claim| waiting += usize::from(!claim.gone()));
+    Permits { current: PERMITS.used(), max: PERMITS.max(), waiting }
 }
 
 fn of_context(shared: &Shared, now: u64) -> Context {

@@ -49,11 +49,26 @@ pub struct Threads {
     pub next: unsafe extern "C" fn(*mut PyThreadState) -> *mut PyThreadState,
 }
 
+/// `PyObjectArenaAllocator`: where the small-object allocator gets its memory from.
+#[repr(C)]
+pub struct ArenaAllocator {
+    pub context: *mut c_void,
+    pub alloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize),
+}
+
+pub type SetArenaAllocator = unsafe extern "C" fn(*mut ArenaAllocator);
+
 pub struct Symbols {
     pub vectorcall: Vectorcall,
     pub new_interpreter: Option<NewInterpreter>,
     pub init_config: Option<InitConfig>,
     pub threads: Option<Threads>,
+    /// `PyUnicode_New(size, greatest code point)`.
+    pub unicode_new: Option<unsafe extern "C" fn(isize, u32) -> *mut PyObject>,
+    pub set_arena_allocator: Option<SetArenaAllocator>,
+    /// The interpreter made last.
+    pub head: Option<unsafe extern "C" fn() -> *mut PyInterpreterState>,
 }
 
 static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
@@ -76,6 +91,9 @@ pub fn load() -> Result<&'static Symbols, String> {
             new_interpreter: find(c"Py_NewInterpreterFromConfig"),
             init_config: init_config(),
             threads: threads(),
+            unicode_new: find(c"PyUnicode_New"),
+            set_arena_allocator: find(c"PyObject_SetArenaAllocator"),
+            head: find(c"PyInterpreterState_Head"),
         }
     };
     Ok(SYMBOLS.get_or_init(|| symbols))

@@ -1,0 +1,109 @@
+defmodule Py.Logging do
+  @moduledoc """
+  Python's `logging` in Elixir's `Logger`.
+
+      iex> Py.Logging.configure(level: :info)
+      :ok
+      iex> ExUnit.CaptureLog.capture_log(fn ->
+      ...>   Py.exec!("import logging; logging.getLogger('billing').warning('no price for %s', 'tea')")
+      ...>   Py.Logging.flush()
+      ...> end) =~ "no price for tea"
+      true
+
+  Records have the level, message and time that Python gave them, and this metadata: `domain: [:python]`, `py_logger` (the name
+  of Python's logger), `file`, `line` and `py_function`. A traceback (`logging.exception`) is part of the message.
+
+  The handler is added to Python's root logger, so loggers with `propagate = False` keep their records.
+  """
+
+  use GenServer
+
+  @levels [:debug, :info, :warning, :error, :critical]
+
+  @doc """
+  Has all contexts, and those that start later, send their records. Calling it again changes the settings.
+
+    * `:level` - the root logger's level: `:debug` (default), `:info`, `:warning`, `:error` or `:critical`
+    * `:format` - a format of Python's `logging.Formatter`, such as `"%(threadName)s %(message)s"`. Default: the message
+    * `:timeout`, `:dialect` - as for `Py.call/4`
+  """
+  @spec configure(keyword()) :: :ok | {:error, term()}
+  def configure(options \\ []) do
+    {settings, options} = Keyword.split(options, [:level, :format])
+    Py.Options.new(options, [:timeout, :dialect])
+    level = Keyword.get(settings, :level, :debug)
+    format = Keyword.get(settings, :format)
+
+    if level not in @levels,
+      do:
+        raise(
+          ArgumentError,
+          "invalid :level #{inspect(level)}, expected one of #{inspect(@levels)}"
+        )
+
+    if not (is_nil(format) or is_binary(format)),
+      do: raise(ArgumentError, "invalid :format #{inspect(format)}, expected a string")
+
+    arguments = [Atom.to_string(level) | List.wrap(format)]
+
+    with :ok <-
+           Py.Setup.each_interpreter(
+             &Py.call(&1, "erlang._logging", :configure, arguments, options)
+           ) do
+      Py.Config.update(:logging, fn _old -> {Atom.to_string(level), format} end)
+    end
+  end
+
+  @doc "Waits until all records that Python has sent so far are logged."
+  @spec flush() :: :ok
+  def flush, do: GenServer.call(__MODULE__, :flush)
+
+  @doc false
+  # What a context runs when it starts.
+  @spec code() :: String.t()
+  def code do
+    case Py.Config.get(:logging) do
+      nil ->
+        ""
+
+      {level, format} ->
+        arguments = Enum.map_join([level | List.wrap(format)], ", ", &literal/1)
+        "__import__('erlang._logging', fromlist=['configure']).configure(#{arguments})\n"
+    end
+  end
+
+  # A Python string, whatever is in it.
+  defp literal(text) do
+    digits =
+      for <<char::utf8 <- text>>,
+        do: ["\\U", char |> Integer.to_string(16) |> String.pad_leading(8, "0")]
+
+    "'#{digits}'"
+  end
+
+  @doc false
+  def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @impl true
+  def init(nil), do: {:ok, nil}
+
+  @impl true
+  def handle_info({:py_log, level, logger, message, {file, line, function}, time}, state) do
+    metadata = %{
+      domain: [:python],
+      py_logger: logger,
+      py_function: function,
+      file: String.to_charlist(file),
+      line: line,
+      time: time
+    }
+
+    :logger.log(level, message, metadata)
+    {:noreply, state}
+  end
+
+  def handle_info(_other, state), do: {:noreply, state}
+
+  @impl true
+  def handle_call(:flush, _from, state), do: {:reply, :ok, state}
+end

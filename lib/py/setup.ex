@@ -1,0 +1,151 @@
+defmodule Py.Setup do
+  @moduledoc """
+  What every context starts with: directories of modules, imports, and code.
+
+  The configuration says so for the start of the application (`:paths`, `:imports`, `:preload`). The functions here change it
+  until the application stops. Directories and imports also reach the contexts that run already; code that is preloaded does
+  not.
+
+      iex> Py.Setup.add_import("fractions")
+      :ok
+      iex> Py.call!(:sys, "modules.__contains__", ["fractions"])
+      true
+      iex> {:error, error} = Py.Setup.add_import("no_such_module")
+      iex> error.type
+      "ModuleNotFoundError"
+
+  Functions that reach running contexts take `:timeout` (milliseconds for each, default 30_000) and `:dialect`, and return the
+  first error of a context.
+  """
+
+  alias Py.{Config, Context}
+
+  @typedoc "An imported module, and the name in it that was asked for, or all of it."
+  @type import :: {String.t(), :all | String.t()}
+
+  # Dotted names, as in an import statement.
+  @name ~r/\A[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*\z/u
+
+  ## Directories
+
+  @doc "Puts directories in front of `sys.path`, in their order, of all contexts and of those that start later."
+  @spec add_paths([Path.t()], keyword()) :: :ok | {:error, term()}
+  def add_paths(paths, options \\ []) when is_list(paths) do
+    check!(options)
+    paths = paths |> Enum.map(&(&1 |> to_string() |> Path.expand())) |> Enum.uniq()
+    Config.update(:paths, &Enum.uniq(&1 ++ paths))
+    each_interpreter(&Py.call(&1, "erlang._setup", :add_paths, [paths], options))
+  end
+
+  @doc "The directories of the configuration and of `add_paths/2`."
+  @spec paths() :: [Path.t()]
+  def paths, do: Config.get(:paths)
+
+  @doc "Forgets the directories; contexts that run keep them."
+  @spec clear_paths() :: :ok
+  def clear_paths, do: Config.update(:paths, fn _paths -> [] end)
+
+  ## Imports
+
+  @doc """
+  Imports a module in all contexts, and in those that start later. Their code sees its name.
+
+  Where that fails nothing is kept, so that contexts go on to start. `name` is what will be used of the module: it is
+  noted for `imports/0` and looks nothing up.
+  """
+  @spec add_import(Py.name(), :all | Py.name(), keyword()) :: :ok | {:error, term()}
+  def add_import(module, name \\ :all, options \\ []) do
+    check!(options)
+    entry = {module!(module), if(name == :all, do: :all, else: to_string(name))}
+
+    with :ok <- each(Context.list(), &Py.exec(&1, statement(entry), options)) do
+      Config.update(:imports, &Enum.uniq(&1 ++ [entry]))
+    end
+  end
+
+  @doc "The imports of the configuration and of `add_import/3`."
+  @spec imports() :: [import()]
+  def imports, do: Config.get(:imports)
+
+  @doc "Forgets the imports; contexts that run keep them."
+  @spec clear_imports() :: :ok
+  def clear_imports, do: Config.update(:imports, fn _imports -> [] end)
+
+  defp module!(module) do
+    name = to_string(module)
+
+    if not (name =~ @name),
+      do: raise(ArgumentError, "expected the name of a Python module, got: #{inspect(module)}")
+
+    name
+  end
+
+  defp statement({module, _name}), do: "import #{module}"
+
+  ## Code
+
+  @doc """
+  Has contexts that start from now on run `code` first, in place of the configured `:preload`. What it defines is seen by all
+  code they run. May be called before the application starts.
+  """
+  @spec put_preload(String.t()) :: :ok
+  def put_preload(code) when is_binary(code), do: set_preload(code)
+
+  @doc "The code that contexts run when they start, or `nil`."
+  @spec preload() :: String.t() | nil
+  def preload, do: Application.get_env(:erlang_python, :preload)
+
+  @doc "Undoes `put_preload/1`, and the configured `:preload`."
+  @spec delete_preload() :: :ok
+  def delete_preload, do: set_preload(nil)
+
+  # `persistent`: the environment of the application may be loaded later.
+  defp set_preload(code) do
+    Application.put_env(:erlang_python, :preload, code, persistent: true)
+    if running?(), do: Config.update(:preload, fn _code -> code end), else: :ok
+  end
+
+  defp running?, do: Process.whereis(Py.Supervisor) != nil
+
+  @doc false
+  # What a context runs before anything else.
+  @spec code() :: String.t()
+  def code, do: Py.Logging.code() <> Enum.map_join(imports(), &(statement(&1) <> "\n"))
+
+  ## Everywhere
+
+  @doc """
+  Reloads a module wherever it is loaded, as `importlib.reload` does: its names are defined anew, what was imported *from* it
+  stays.
+  """
+  @spec reload(Py.name(), keyword()) :: :ok | {:error, term()}
+  def reload(module, options \\ []) do
+    check!(options)
+    each_interpreter(&Py.call(&1, "erlang._setup", :reload, [to_string(module)], options))
+  end
+
+  # In this process, not in those of `each/2`.
+  defp check!(options), do: Py.Options.new(options, [:timeout, :dialect])
+
+  @doc false
+  # Runs `work` on one context of each interpreter at once; the first error.
+  @spec each_interpreter((pid() -> term())) :: :ok | {:error, term()}
+  def each_interpreter(work), do: Context.list() |> Enum.uniq_by(&interpreter/1) |> each(work)
+
+  defp interpreter(context) do
+    with {:ok, info} <- Context.info(context), do: info.interpreter
+  end
+
+  defp each(contexts, work) do
+    contexts
+    |> Task.async_stream(work, max_concurrency: 16, timeout: :infinity)
+    |> Enum.map(fn {:ok, result} -> result end)
+    |> Enum.find(:ok, &failed?/1)
+  end
+
+  # A context that ends meanwhile has nothing to be set up.
+  defp failed?({:error, %Py.ContextError{}}), do: false
+  defp failed?({:error, {:context_died, _reason}}), do: false
+  defp failed?({:error, _reason}), do: true
+  defp failed?(_ok), do: false
+end

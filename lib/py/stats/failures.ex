@@ -1,0 +1,101 @@
+defmodule Py.Stats.Failures do
+  @moduledoc false
+  # The latest failures, in a table of fixed size that whoever fails writes to.
+
+  @size 50
+  @max_message 500
+
+  @type kind ::
+          :python
+          | :timeout
+          | :interrupted
+          | :overloaded
+          | :context
+          | :conversion
+          | :callback
+          | :cancelled
+
+  @doc "Creates the table, which ends with the calling process."
+  @spec init() :: :ok
+  def init do
+    :ets.new(__MODULE__, [:named_table, :public, write_concurrency: true])
+    :ets.insert(__MODULE__, {:next, 0})
+    :ok
+  end
+
+  @doc "How many are kept."
+  @spec size() :: pos_integer()
+  def size, do: @size
+
+  @doc "Keeps a failure: an exception, or what the Erlang API has in its place."
+  @spec record(term(), pos_integer() | nil) :: :ok
+  def record(error, context) do
+    {kind, type} = classify(error)
+    record(kind, type, message(error), context)
+  end
+
+  @doc "Keeps a failure of this kind."
+  @spec record(kind(), String.t(), String.t(), pos_integer() | nil) :: :ok
+  def record(kind, type, message, context) do
+    at = System.system_time(:millisecond)
+    number = :ets.update_counter(__MODULE__, :next, 1)
+
+    :ets.insert(
+      __MODULE__,
+      {{:slot, rem(number, @size)}, number, at, kind, type, context, cut(message)}
+    )
+
+    :ok
+  rescue
+    # The application is stopping.
+    ArgumentError -> :ok
+  end
+
+  @doc "The failures, newest first."
+  @spec list() :: [Py.Stats.failure()]
+  def list do
+    slots = :ets.match_object(__MODULE__, {{:slot, :_}, :_, :_, :_, :_, :_, :_})
+
+    for {_slot, _number, at, kind, type, context, message} <-
+          Enum.sort_by(slots, &elem(&1, 1), :desc) do
+      %{at: at, kind: kind, type: type, context: context, message: message}
+    end
+  end
+
+  @doc "What kind of failure an error is, and its type: Python's class or the name of the Elixir exception."
+  @spec classify(term()) :: {kind(), String.t()}
+  def classify(%Py.Error{type: type}), do: {:python, type}
+  def classify(%module{} = error) when is_exception(error), do: {kind(module), inspect(module)}
+  def classify(:timeout), do: classify(%Py.TimeoutError{})
+  def classify(:interrupted), do: classify(%Py.InterruptedError{})
+  def classify(:cancelled), do: {:cancelled, "cancelled"}
+  def classify({:overloaded, _current, _max}), do: {:overloaded, "Py.OverloadedError"}
+  def classify({:context_died, _reason}), do: {:context, "Py.ContextError"}
+  def classify({:conversion_error, _text}), do: {:conversion, "Py.ConversionError"}
+  def classify({:stop_iteration, _none}), do: {:python, "StopIteration"}
+  def classify({class, _text}) when is_atom(class) or is_binary(class), do: {:python, "#{class}"}
+  def classify(_other), do: {:python, "Exception"}
+
+  defp kind(Py.TimeoutError), do: :timeout
+  defp kind(Py.InterruptedError), do: :interrupted
+  defp kind(Py.OverloadedError), do: :overloaded
+  defp kind(Py.ConversionError), do: :conversion
+  defp kind(_other), do: :context
+
+  # Not `Exception.message/1`: that of a Python error has its traceback in it.
+  defp message(%Py.Error{message: message}) when is_binary(message), do: message
+  defp message(error) when is_exception(error), do: Exception.message(error)
+  defp message({_class, text}) when is_list(text), do: List.to_string(text)
+  defp message(other), do: inspect(other)
+
+  defp cut(message) when byte_size(message) <= @max_message, do: :binary.copy(message)
+
+  # A prefix first: counting the characters of a long text takes long.
+  defp cut(message) do
+    message
+    |> binary_part(0, min(byte_size(message), 4 * @max_message))
+    |> String.replace_invalid("")
+    |> String.slice(0, @max_message - 1)
+    |> Kernel.<>("…")
+  end
+end

@@ -1,0 +1,46 @@
+"""Python's `logging` in the BEAM's logger: see `Py.Logging`."""
+
+import logging
+
+from erlang import _native
+from erlang._terms import Atom
+
+_RECEIVER = "Elixir.Py.Logging"
+_LEVELS = (
+    (logging.CRITICAL, Atom("critical")),
+    (logging.ERROR, Atom("error")),
+    (logging.WARNING, Atom("warning")),
+    (logging.INFO, Atom("info")),
+)
+
+
+class BeamHandler(logging.Handler):
+    """Sends records to the process that logs them; while there is none they are dropped."""
+
+    def emit(self, record):
+        try:
+            receiver = _native.whereis(_RECEIVER)
+            if receiver is not None:
+                _native.send(receiver, self._message(record))
+        except Exception:  # noqa: BLE001 - a failing log call must not fail the program
+            self.handleError(record)
+
+    def _message(self, record):
+        level = next((atom for number, atom in _LEVELS if record.levelno >= number), Atom("debug"))
+        place = (_text(record.pathname), record.lineno, _text(record.funcName))
+        return Atom("py_log"), level, _text(record.name), _text(self.format(record)), place, int(record.created * 1e6)
+
+
+def _text(value):
+    return str(value).encode(errors="backslashreplace").decode()
+
+
+def configure(level, format=None):
+    """Send what the root logger gets, from `level` on, to the BEAM: once, however often this is called."""
+    root = logging.getLogger()
+    handler = next((handler for handler in root.handlers if isinstance(handler, BeamHandler)), None)
+    if handler is None:
+        handler = BeamHandler()
+        root.addHandler(handler)
+    handler.setFormatter(logging.Formatter(format) if format else None)
+    root.setLevel(level.upper())

@@ -1,0 +1,24 @@
+"""What contexts are set up with while they run: see `Py.Setup`, `Py.Logging`, `Py.memory_stats`."""
+
+import gc
+import importlib
+import sys
+
+from erlang._boot import add_paths  # noqa: F401 - reached by name from Py.Setup
+
+
+def reload(name):
+    """Reload the module `name` if it is loaded: whether it was."""
+    module = sys.modules.get(name)
+    if module is None:
+        return False
+    importlib.reload(module)
+    return True
+
+
+def memory_stats():
+    """`(statistics by generation, counts, thresholds, () or (current, peak) of traced memory)`."""
+    # Not imported for this: own-GIL interpreters cannot load it.
+    tracemalloc = sys.modules.get("tracemalloc")
+    traced = tracemalloc.get_traced_memory() if tracemalloc and tracemalloc.is_tracing() else ()
+    return gc.get_stats(), gc.get_count(), gc.get_threshold(), traced

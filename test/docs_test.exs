@@ -1,0 +1,74 @@
+defmodule DocsTest do
+  # The code of README, of the guides and of the documentation of the Erlang modules: see Py.Test.Docs.
+  # Guides change the limit, start pools and register functions.
+  use ExUnit.Case, async: false
+
+  alias Py.Test.Docs
+
+  @moduletag :capture_log
+
+  setup do
+    limit = Py.Semaphore.max_concurrent()
+
+    on_exit(fn ->
+      Py.Semaphore.set_max_concurrent(limit)
+      Py.State.clear()
+      for pool <- Py.Router.pools() -- [:default], do: Py.Router.stop_pool(pool)
+    end)
+  end
+
+  for file <- ["README.md" | Path.wildcard("guides/*.md")] do
+    doctest_file(file)
+
+    @blocks Docs.blocks(file)
+    for language <- ["elixir", "erlang", "python"],
+        Enum.any?(@blocks, &(&1.language == language)) do
+      @language language
+      test "#{file}: #{language}", do: Docs.run(@blocks, @language)
+    end
+  end
+
+  for module <- [:py, :py_context, :py_context_router, :py_state] do
+    @module module
+    test "the documentation of #{module}" do
+      {:docs_v1, _at, :erlang, _format, %{"en" => text}, _meta, _docs} = Code.fetch_docs(@module)
+      blocks = Docs.blocks(text, "#{@module}.erl")
+      assert Enum.any?(blocks, &(&1.language == "erlang"))
+      Docs.run(blocks, "erlang")
+    end
+  end
+
+  describe "blocks" do
+    test "of each kind are found" do
+      assert [
+               %{language: "erlang", place: "x.md:3", only_compile: nil},
+               %{only_compile: " import Plug.Conn"}
+             ] =
+               Docs.blocks(
+                 "text\n\n```erlang\n1> ok.\nok\n```\n\n<!-- compile only: import Plug.Conn -->\n```elixir\n1\n```\n",
+                 "x.md"
+               )
+    end
+
+    for {text, language} <- [
+          {"```erlang\n1> 1 + 1.\n3\n```", "erlang"},
+          {"```erlang\n1> error(badarg).\nok\n```", "erlang"},
+          {"```erlang\n1> {a, 1}.\n{_, 2}\n```", "erlang"},
+          {"```erlang\n[{erlang_python, [{no_such_key, 1}]}].\n```", "erlang"},
+          {"```erlang\n[{erlang_python, [{num_contexts, many}]}].\n```", "erlang"},
+          {"```erlang\n-module(m).\n-export([f/0]).\nf() -> X = 1, ok.\n```", "erlang"},
+          {"```python\n>>> 1 + 1\n3\n```", "python"},
+          {"```python\n1 / 0\n```", "python"},
+          {"```elixir\nraise \"no\"\n```", "elixir"},
+          {"<!-- compile only -->\n```elixir\nfoo(1\n```", "elixir"}
+        ] do
+      @text text
+      @language language
+      test "that are wrong fail: #{inspect(text)}" do
+        assert_raise ExUnit.AssertionError, fn ->
+          (@text <> "\n") |> Docs.blocks("x.md") |> Docs.run(@language)
+        end
+      end
+    end
+  end
+end

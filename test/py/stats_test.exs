@@ -1,0 +1,402 @@
+defmodule Py.StatsTest do
+  # Counts calls of the whole VM, and changes the limit.
+  use ExUnit.Case, async: false
+
+  import Py.Test.Wait
+
+  alias Py.Test.Peer
+
+  doctest Py.Stats
+
+  @keys [:at, :callbacks, :contexts, :failures, :handles, :interpreters, :mode, :node, :os] ++
+          [:permits, :python, :state, :totals, :uptime_ms]
+
+  defp context(pid), do: Enum.find(Py.stats().contexts, &(&1.pid == pid))
+
+  # The change of the totals while `work` runs.
+  defp counted(work) do
+    before = Py.stats().totals
+    result = work.()
+    now = Py.stats().totals
+    {result, Map.new(now, fn {key, value} -> {key, value - before[key]} end)}
+  end
+
+  test "a snapshot is one plain map, safe to send to any node" do
+    snapshot = Py.stats()
+    assert snapshot |> Map.keys() |> Enum.sort() == Enum.sort(@keys)
+    assert plain?(snapshot)
+    assert :erpc.call(node(), Py.Stats, :snapshot, []).node == node()
+  end
+
+  defp plain?(map) when is_map(map) and not is_struct(map),
+    do: Enum.all?(Map.values(map), &plain?/1)
+
+  defp plain?(list) when is_list(list), do: Enum.all?(list, &plain?/1)
+  defp plain?(value), do: is_number(value) or is_atom(value) or is_binary(value) or is_pid(value)
+
+  test "says what runs where" do
+    info = Py.info()
+    snapshot = Py.stats()
+    assert %{version: version, executable: executable, own_gil: own_gil} = snapshot.python
+    assert {version, executable, own_gil} == {info.version, info.executable, info.own_gil}
+    assert snapshot.python.free_threaded == false
+    assert snapshot.mode == info.context_mode
+    assert abs(snapshot.at - System.system_time(:millisecond)) < 60_000
+    assert snapshot.permits == %{current: 0, max: info.max_concurrent, waiting: 0}
+
+    places =
+      for %{pool: :default} = context <- snapshot.contexts, do: {context.index, context.pid}
+
+    assert places == Enum.with_index(Py.Router.contexts(), &{&2 + 1, &1})
+  end
+
+  test "the process has memory and uses processors" do
+    os = Py.stats().os
+    assert os.memory_bytes > 20_000_000 and os.cpu_time_ms > 0 and os.cpus > 0
+
+    Py.exec!(
+      "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass"
+    )
+
+    later = Py.stats().os
+    assert later.cpu_time_ms >= os.cpu_time_ms + 50
+    assert later.cpu_share > 0.0
+  end
+
+  test "counts handles, until they are forgotten" do
+    before = Py.stats().handles
+    objects = for _ <- 1..10, do: Py.eval!("object()", return: :object)
+    assert Py.stats().handles == before + 10
+
+    pid =
+      spawn(fn ->
+        object = Py.eval!("object()", return: :object)
+        receive do: (:never -> object)
+      end)
+
+    eventually(fn -> Py.stats().handles == before + 11 end)
+    Process.exit(pid, :kill)
+    eventually(fn -> Py.stats().handles == before + 10 end)
+    assert length(objects) == 10
+  end
+
+  test "knows the size of the shared state" do
+    Py.State.clear()
+    assert %{entries: 0, bytes: 0, max_entries: nil} = Py.stats().state
+    Py.State.put("text", String.duplicate("x", 100_000))
+    Py.exec!("import erlang\nerlang.state_set('list', list(range(1000)))")
+    assert %{entries: 2, bytes: bytes} = Py.stats().state
+    # A list cell is two words, a small integer one.
+    assert bytes in 116_000..126_000
+    Py.State.delete("text")
+    assert Py.stats().state.bytes == bytes - 100_000 - 4 - 32
+    deep = Enum.reduce(1..100_000, [], fn _, inner -> {inner, %{1 => "x"}} end)
+    Py.State.put("deep", deep)
+    assert Py.stats().state.bytes > 100_000 * 9 * 8
+    Py.State.clear()
+    assert Py.stats().state == %{entries: 0, bytes: 0, max_entries: nil}
+  end
+
+  test "what ended contexts counted stays in the totals" do
+    {_, counted} =
+      counted(fn ->
+        {:ok, context} = Py.Context.start_link()
+        for _ <- 1..5, do: Py.eval!(context, "1")
+        {:error, _} = Py.eval(context, "1/0")
+        Py.Context.stop(context)
+        eventually(fn -> context(context) == nil end)
+        :erlang.garbage_collect()
+      end)
+
+    assert %{calls: 6, errors: 1, contexts_started: 1, contexts_crashed: 0} = counted
+  end
+
+  test "counts casts that failed" do
+    {_, counted} =
+      counted(fn ->
+        ExUnit.CaptureLog.capture_log(fn ->
+          failures = Py.stats().totals.cast_failures
+          Py.cast(:math, :sqrt, [-1])
+          eventually(fn -> Py.stats().totals.cast_failures == failures + 1 end)
+        end)
+      end)
+
+    assert %{calls: 1, errors: 1, cast_failures: 1} = counted
+  end
+
+  test "functions that Python calls" do
+    Py.register_function("stats_double", fn n -> 2 * n end)
+    on_exit(fn -> Py.unregister_function("stats_double") end)
+    entry = fn -> Enum.find(Py.stats().callbacks, &(&1.name == "stats_double")) end
+    assert entry.() == %{name: "stats_double", calls: 0, errors: 0, time_us: 0}
+
+    {_, counted} =
+      counted(fn ->
+        assert Py.eval!("[__import__('erlang').stats_double(n) for n in range(3)]") == [0, 2, 4]
+        assert {:error, _} = Py.eval("__import__('erlang').stats_double('text')")
+      end)
+
+    assert %{calls: 4, errors: 1} = entry.()
+    assert %{callbacks: 4, callback_errors: 1} = counted
+
+    assert %{kind: :callback, type: "ArithmeticError"} =
+             Enum.find(Py.stats().failures, &(&1.kind == :callback))
+
+    # One registered anew keeps what was counted; those that are passed have one entry together.
+    Py.register_function("stats_double", fn n -> n + n end)
+    assert %{calls: 4} = entry.()
+    [anonymous] = Enum.filter(Py.stats().callbacks, &(&1.name == nil))
+    assert Py.eval!("f(4)", locals: %{f: fn n -> n + 1 end}) == 5
+    [%{calls: calls, time_us: time}] = Enum.filter(Py.stats().callbacks, &(&1.name == nil))
+    assert calls == anonymous.calls + 1 and time >= anonymous.time_us
+
+    Py.unregister_function("stats_double")
+    assert entry.() == nil
+  end
+
+  test "keeps the latest failures, cut, newest first" do
+    for n <- 1..60, do: {:error, _} = Py.exec("raise ValueError('number #{n}')")
+    failures = Py.stats().failures
+    assert length(failures) == 50
+    assert Enum.map(failures, & &1.message) == for(n <- 60..11//-1, do: "number #{n}")
+    assert %{kind: :python, type: "ValueError", context: id} = hd(failures)
+    assert id in Enum.map(Py.stats().contexts, & &1.id)
+
+    {:error, _} = Py.exec("raise KeyError('é' * 100_000)")
+    assert %{type: "KeyError", message: message} = hd(Py.stats().failures)
+    assert String.length(message) == 500 and String.ends_with?(message, "é…")
+
+    {:error, _} = Py.exec("while True: pass", timeout: 20)
+    assert %{kind: :timeout, type: "Py.TimeoutError"} = hd(Py.stats().failures)
+    {:error, _} = Py.call(:nope_nope, :f, [], dialect: :erlang)
+    assert %{kind: :python, type: "ModuleNotFoundError", message: text} = hd(Py.stats().failures)
+    assert text =~ "nope_nope"
+    {:error, _} = Py.eval("1", context: :no_such_context)
+    assert %{kind: :context, type: "Py.ContextError", context: nil} = hd(Py.stats().failures)
+    {:error, _} = Py.call(:builtins, :len, [<<1::3>>])
+    assert %{kind: :conversion} = hd(Py.stats().failures)
+  end
+
+  test "tells refused work from work that waited in vain" do
+    limit = Py.Semaphore.max_concurrent()
+    on_exit(fn -> Py.Semaphore.set_max_concurrent(limit) end)
+    Py.Semaphore.set_max_concurrent(1)
+    :ok = Py.Semaphore.acquire()
+
+    {_, counted} =
+      counted(fn ->
+        assert {:error, %Py.OverloadedError{}} = Py.eval("1", wait: 0)
+        assert {:error, %Py.OverloadedError{}} = Py.eval("1", wait: 10)
+        assert {:error, %Py.OverloadedError{}} = Py.eval("1", timeout: 10)
+
+        waiting = Task.async(fn -> Py.eval("2") end)
+        eventually(fn -> Py.stats().permits == %{current: 1, max: 1, waiting: 1} end)
+        Py.Semaphore.release()
+        assert Task.await(waiting) == {:ok, 2}
+      end)
+
+    assert %{rejected: 1, expired: 2, timeouts: 0, calls: 1} = counted
+    assert %{kind: :overloaded} = Enum.find(Py.stats().failures, &(&1.kind == :overloaded))
+  end
+
+  test "raises when the application does not run" do
+    ExUnit.CaptureLog.capture_log(fn -> Application.stop(:erlang_python) end)
+    assert_raise RuntimeError, ~r/not running/, fn -> Py.stats() end
+    assert Py.Telemetry.measure() == :ok
+    {:ok, _} = Application.ensure_all_started(:erlang_python)
+    assert Py.stats().uptime_ms < 60_000
+  end
+
+  for mode <- [:worker, :owngil] do
+    describe "#{mode}" do
+      setup do
+        {:ok, pid: start_supervised!({Py.Context, mode: unquote(mode), name: :stats_context})}
+      end
+
+      test "a context and what it has done", %{pid: pid} do
+        assert %{state: :idle, calls: 0, running_ms: nil, busy_ms: 0, latency: latency} =
+                 context(pid)
+
+        assert latency == %{count: 0, p50_us: nil, p99_us: nil, max_us: nil}
+        for _ <- 1..98, do: Py.eval!(pid, "1")
+        for _ <- 1..2, do: Py.call!(pid, :time, :sleep, [0.05])
+        {:error, _} = Py.eval(pid, "1/0")
+
+        context = context(pid)
+        {:ok, info} = Py.Context.info(pid)
+
+        assert %{name: :stats_context, mode: unquote(mode), pool: nil, index: nil, restarts: 0} =
+                 context
+
+        assert context.id == info.id and context.max_queue == info.max_queue
+        assert %{calls: 101, errors: 1, timeouts: 0, queue_length: 0, load: 0} = context
+        assert context.busy_ms in 100..context.uptime_ms
+        assert context.busy_share > 0.0 and context.busy_share <= 1.0
+        assert %{count: 101, p50_us: p50, p99_us: p99, max_us: max} = context.latency
+        assert p50 < 50_000 and p99 >= 50_000 and p99 <= max
+      end
+
+      test "states", %{pid: pid} do
+        test = self()
+        sleeper = Task.async(fn -> Py.exec(pid, "import time\nwhile True: time.sleep(0.001)") end)
+        waiting = Task.async(fn -> until_running(pid) && Py.eval(pid, "1") end)
+
+        %{running_ms: ms} =
+          eventually(fn ->
+            context = context(pid)
+            match?(%{state: :running, load: 2, queue_length: 1}, context) && context
+          end)
+
+        assert %{running_ms: later} =
+                 eventually(fn -> context(pid).running_ms > ms && context(pid) end)
+
+        assert later > ms
+        assert context(pid).busy_ms > 0
+        Py.interrupt(pid)
+        assert {:error, %Py.InterruptedError{}} = Task.await(sleeper)
+        assert Task.await(waiting) == {:ok, 1}
+        assert %{state: :idle, interrupts: 1, running_ms: nil} = context(pid)
+
+        back = fn ->
+          send(test, {:called, self()})
+          receive do: (:go -> 3)
+        end
+
+        caller = Task.async(fn -> Py.eval(pid, "f()", locals: %{f: back}) end)
+        assert_receive {:called, callee}, 5_000
+        assert %{state: :waiting} = context(pid)
+        send(callee, :go)
+        assert Task.await(caller) == {:ok, 3}
+      end
+
+      test "stuck code is seen, and seen to end", %{pid: pid} do
+        before = Py.stats().totals.contexts_stuck
+        pipe = pipe()
+        # No bytecode runs until somebody writes.
+        assert {:error, %Py.TimeoutError{}} =
+                 Py.exec(pid, "open(#{inspect(pipe)})", timeout: 50)
+
+        stuck = eventually(fn -> context(pid).state == :stuck && context(pid) end)
+        assert %{state: :stuck, timeouts: 1, running_ms: ms, load: 1} = stuck
+        assert ms > 50
+        assert Py.stats().totals.contexts_stuck == before + 1
+        release(pipe)
+        eventually(fn -> context(pid).state == :idle end)
+        assert Py.eval(pid, "6 * 7") == {:ok, 42}
+      end
+
+      test "code that holds the GIL keeps no snapshot waiting", %{pid: pid} do
+        sum = Task.async(fn -> Py.call(pid, :builtins, :sum, [0..100_000_000]) end)
+        until_running(pid)
+        assert %{state: :running} = context(pid)
+        assert Task.await(sum, 60_000) == {:ok, 5_000_000_050_000_000}
+      end
+
+      test "interpreters: collections, and samples with their age", %{pid: pid} do
+        mine = fn ->
+          id = context(pid).interpreter
+          Enum.find(Py.stats().interpreters, &(&1.id == id))
+        end
+
+        assert context(pid).id in mine.().contexts
+        assert mine.().id == 0 == (unquote(mode) == :worker)
+        runs = mine.().gc_runs
+        Py.exec!(pid, "import gc\nfor _ in range(3): gc.collect()")
+        assert %{gc_runs: now, gc_time_us: time, gc_max_us: max} = mine.()
+        assert now >= runs + 3 and time >= max and max > 0.0
+
+        # Samples are taken at most once a second, when the context has had work.
+        sample =
+          eventually(fn ->
+            Py.eval!(pid, "1")
+            sample = mine.().sample
+            sample && Enum.sum(Enum.map(sample.gc, & &1.collections)) >= 3 && sample
+          end)
+
+        assert %{gc: [_, _, _], gc_count: [_, _, _]} = sample
+        assert eventually(fn -> mine.().sample.age_ms > sample.age_ms end)
+      end
+
+      test "collected objects are counted", %{pid: pid} do
+        collected = fn ->
+          snapshot = Py.stats()
+          id = Enum.find(snapshot.contexts, &(&1.pid == pid)).interpreter
+          Enum.find(snapshot.interpreters, &(&1.id == id)).gc_collected
+        end
+
+        before = collected.()
+
+        Py.exec!(pid, """
+        import gc
+        for _ in range(1000):
+            cycle = []
+            cycle.append(cycle)
+        gc.collect()
+        """)
+
+        assert collected.() >= before + 999
+      end
+    end
+  end
+
+  # In a VM of its own: interpreters that other tests have made Python abandon stay.
+  test "blocks of objects are counted while there is one interpreter only" do
+    peer = Peer.start([])
+    {:ok, _} = Peer.start_python(peer, num_contexts: 1)
+
+    blocks = fn wanted ->
+      eventually(fn ->
+        Peer.call(peer, Py, :eval!, ["1"])
+        %{interpreters: [%{id: 0, sample: sample} | _]} = Peer.call(peer, Py, :stats, [])
+        sample && wanted.(sample.allocated_blocks)
+      end)
+    end
+
+    Peer.call(peer, Py, :exec!, ["kept = [[] for _ in range(100_000)]"])
+    blocks.(&(is_integer(&1) and &1 > 100_000))
+
+    if Py.info().own_gil do
+      {:ok, _} = Peer.call(peer, Py.Router, :start_pool, [:own, 1, [mode: :owngil]])
+      blocks.(&is_nil/1)
+      :ok = Peer.call(peer, Py.Router, :stop_pool, [:own])
+      blocks.(&is_integer/1)
+    end
+  end
+
+  test "contexts of pools, and their replacements" do
+    {:ok, [first, second]} = Py.Router.start_pool(:stats_pool, 2)
+    on_exit(fn -> Py.Router.stop_pool(:stats_pool) end)
+
+    places = fn ->
+      for %{pool: :stats_pool} = c <- Py.stats().contexts, do: {c.index, c.restarts, c.state}
+    end
+
+    assert places.() == [{1, 0, :idle}, {2, 0, :idle}]
+    Process.exit(first, :kill)
+    eventually(fn -> places.() == [{1, 1, :idle}, {2, 0, :idle}] end)
+    Py.Context.stop(second)
+    eventually(fn -> places.() == [{1, 1, :idle}, {2, 1, :idle}] end)
+    Py.Router.stop_pool(:stats_pool)
+    eventually(fn -> places.() == [] end)
+    {:ok, _} = Py.Router.start_pool(:stats_pool, 1)
+    assert places.() == [{1, 0, :idle}]
+  end
+
+  test "a context that starts, and one whose replacement does" do
+    path = tmp_path("gate")
+
+    wait = "import os, time\nwhile not os.path.exists(#{inspect(path)}): time.sleep(0.005)"
+    starting = Task.async(fn -> Py.Router.start_pool(:stats_slow, 1, preload: wait) end)
+    on_exit(fn -> Py.Router.stop_pool(:stats_slow) end)
+    state = fn -> for %{pool: :stats_slow} = c <- Py.stats().contexts, do: c.state end
+    eventually(fn -> state.() == [:starting] end)
+    File.touch!(path)
+    assert {:ok, [pid]} = Task.await(starting)
+    assert state.() == [:idle]
+    File.rm!(path)
+    Process.exit(pid, :kill)
+    eventually(fn -> state.() == [:starting] end)
+    File.touch!(path)
+    eventually(fn -> state.() == [:idle] end)
+  end
+end
