@@ -91,21 +91,16 @@ fn cells_agree(env: Env<'_>) -> bool {
 /// The value of an integer of up to 64 bits.
 #[inline]
 pub fn integer(term: Term<'_>) -> Option<i64> {
-    if KNOWN.load(Relaxed)
-        && let Some(value) = decode_small(term.as_c_arg())
-    {
-        return Some(value);
-    }
     let mut value = 0;
     // SAFETY: a live term; the result is read only on success.
     let known = unsafe { enif_get_int64(term.get_env().as_c_arg(), term.as_c_arg(), &mut value) };
     (known != 0).then_some(value)
 }
 
-/// Whether it is certain, without asking the VM, that this is an integer.
+/// The value of an integer that can be told without asking the VM.
 #[inline]
-pub fn is_small(term: Term<'_>) -> bool {
-    KNOWN.load(Relaxed) && decode_small(term.as_c_arg()).is_some()
+pub fn small(term: Term<'_>) -> Option<i64> {
+    if KNOWN.load(Relaxed) { decode_small(term.as_c_arg()) } else { None }
 }
 
 #[inline]

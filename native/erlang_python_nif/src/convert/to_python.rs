@@ -16,8 +16,8 @@ use crate::runtime::python::Obj;
 
 impl Converter<'_> {
     pub fn to_python(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
-        if raw::is_small(term) {
-            return self.integer(term);
+        if let Some(small) = raw::small(term) {
+            return Ok(Obj::int(small)?);
         }
         match term.get_erl_type() {
             Type::ERL_NIF_TERM_TYPE_INTEGER => self.integer(term),
