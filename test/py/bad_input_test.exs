@@ -51,6 +51,31 @@ defmodule Py.BadInputTest do
         assert Py.eval(context, "1") == {:ok, 1}
       end
 
+      test "structs nested without end", %{context: context} do
+        nested =
+          Enum.reduce(1..200_000, 1, fn _, inner ->
+            %{__struct__: Range, first: inner, last: 1, step: 1}
+          end)
+
+        assert {:error, %Py.ConversionError{} = error} =
+                 Py.call(context, :builtins, :len, [[nested]])
+
+        assert Exception.message(error) =~ "nested deeper than"
+        assert Py.eval(context, "1") == {:ok, 1}
+      end
+
+      test "a date whose fields are dates", %{context: context} do
+        Py.exec!(context, """
+        import datetime
+
+        class Date(datetime.date):
+            year = property(lambda self: Date(2020, 1, 1))
+        """)
+
+        assert {:error, %Py.ConversionError{}} = Py.eval(context, "Date(2020, 1, 1)")
+        assert Py.eval(context, "datetime.date(2020, 1, 2)") == {:ok, ~D[2020-01-02]}
+      end
+
       test "an endless str() of an exception is interrupted like anything else", %{
         context: context
       } do

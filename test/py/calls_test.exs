@@ -36,6 +36,64 @@ defmodule Py.CallsTest do
                |> Py.Object.type() == "xml.dom.minidom.Document"
       end
 
+      test "each caller gets its own outcome, found or sent", %{context: context} do
+        Py.exec!(context, """
+        import time
+        def same(x, delay=0):
+            time.sleep(delay)
+            return x
+        def fail(x): raise ValueError(x)
+        """)
+
+        # Small outcomes are found where the caller looks, large, late and failed ones are sent.
+        check = fn caller, n ->
+          value = {caller, n, Enum.to_list(1..rem(n * 7, 500)//1)}
+
+          case rem(n, 50) do
+            0 ->
+              assert {:error, %Py.Error{message: message}} =
+                       Py.call(context, :__main__, :fail, ["#{caller}/#{n}"])
+
+              assert message == "#{caller}/#{n}"
+
+            1 ->
+              assert Py.call(context, :__main__, :same, [value, 0.0001]) == {:ok, value}
+
+            _most ->
+              assert Py.call(context, :__main__, :same, [value]) == {:ok, value}
+          end
+        end
+
+        1..16
+        |> Enum.map(fn caller ->
+          Task.async(fn ->
+            Enum.each(1..200, &check.(caller, &1))
+            mailbox()
+          end)
+        end)
+        |> Task.await_many(60_000)
+        |> Enum.each(&assert(&1 == []))
+
+        assert Py.Semaphore.current() == 0
+      end
+
+      test "callers that are killed leave nothing behind", %{context: context} do
+        for _ <- 1..300 do
+          {pid, monitor} = spawn_monitor(fn -> call_for_ever(context) end)
+          if :rand.uniform(2) == 1, do: :erlang.yield()
+          Process.exit(pid, :kill)
+          assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
+        end
+
+        eventually(fn -> Py.Semaphore.current() == 0 end)
+
+        eventually(fn ->
+          match?({:ok, %{queued: 0, running: false}}, Py.Context.info(context))
+        end)
+
+        assert Py.call(context, :math, :sqrt, [4]) == {:ok, 2.0}
+      end
+
       test "exec and eval share the context's namespace across processes", %{context: context} do
         Py.exec!(context, "x = [1]")
         Task.await(Task.async(fn -> Py.exec!(context, "x.append(2)") end))
@@ -200,5 +258,10 @@ defmodule Py.CallsTest do
 
       assert eventually(fn -> alive.() == 0 end)
     end
+  end
+
+  defp call_for_ever(context) do
+    Py.call(context, :math, :sqrt, [4])
+    call_for_ever(context)
   end
 end

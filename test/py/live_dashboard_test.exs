@@ -165,7 +165,7 @@ defmodule Py.LiveDashboardTest do
 
   describe "another node" do
     setup tags do
-      if Peer.start_distribution(), do: on_exit(&Node.stop/0)
+      Peer.start_distribution()
       {:ok, peer, node} = Peer.start_node(Map.get(tags, :paths, :code.get_path()))
       on_exit(fn -> if Process.alive?(peer), do: :peer.stop(peer) end)
       {:ok, peer: peer, node: node}

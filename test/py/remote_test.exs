@@ -7,8 +7,7 @@ defmodule Py.RemoteTest do
   @moduletag timeout: 120_000
 
   setup_all do
-    if Py.Test.Peer.start_distribution(), do: on_exit(&Node.stop/0)
-    :ok
+    Py.Test.Peer.start_distribution()
   end
 
   setup do

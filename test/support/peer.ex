@@ -34,16 +34,15 @@ defmodule Py.Test.Peer do
     peer
   end
 
-  @doc "Makes this VM a node of Erlang distribution, if it is none. `true` when it did."
+  @doc "Makes this VM a node of Erlang distribution, which it stays: other tests may have nodes too."
   def start_distribution do
-    if Node.alive?() do
-      false
-    else
+    if not Node.alive?() do
       {_output, 0} = System.cmd("epmd", ["-daemon"])
       name = :"erlang_python_#{System.pid()}@127.0.0.1"
       {:ok, _pid} = :net_kernel.start(name, %{name_domain: :longnames})
-      true
     end
+
+    :ok
   end
 
   @doc "Starts a connected node with code of these folders; until :peer.stop/1, or the end of this VM."
@@ -55,6 +54,7 @@ defmodule Py.Test.Peer do
       name: :peer.random_name(),
       host: ~c"127.0.0.1",
       longnames: true,
+      wait_boot: 60_000,
       args: args
     })
   end

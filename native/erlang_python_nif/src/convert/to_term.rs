@@ -126,13 +126,11 @@ impl Converter<'_> {
     }
 
     fn int_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
-        let mut overflow = 0;
-        // SAFETY: attached; an int, so the only failure is overflow, which is reported in `overflow`.
-        let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow) };
-        match overflow {
+        // SAFETY: attached; an int.
+        match unsafe { int_value(object.as_ptr()) } {
             // SAFETY: made in this environment.
-            0 => Ok(unsafe { Term::new(env, raw::make_integer(env, value)) }),
-            sign => self.big_to_term(object, sign < 0, env),
+            Ok(value) => Ok(unsafe { Term::new(env, raw::make_integer(env, value)) }),
+            Err(negative) => self.big_to_term(object, negative, env),
         }
     }
 
@@ -143,9 +141,17 @@ impl Converter<'_> {
         // changes the list; unless that is impossible the borrowed item is made strong at once.
         unsafe {
             terms.reserve(ffi::PyList_Size(list.as_ptr()) as usize);
+            self.size += terms.capacity();
             while (terms.len() as isize) < ffi::PyList_Size(list.as_ptr()) {
                 let index = terms.len();
                 let item = ffi::PyList_GetItem(list.as_ptr(), index as isize);
+                // Most long lists are of these.
+                if ffi::Py_TYPE(item) == &raw mut ffi::PyLong_Type
+                    && let Ok(value) = int_value(item)
+                {
+                    terms.push(raw::make_integer(env, value));
+                    continue;
+                }
                 let term = match self.leaf(item, env) {
                     Some(leaf) => leaf.map_err(|error| error.at(|| format!("[{index}]"))),
                     None => self.item_term(Obj::borrowed(item), env, depth, index),
@@ -247,6 +253,18 @@ fn type_name(object: &Obj) -> PyResult<String> {
         _ => module.as_utf8()?,
     };
     Ok(if module == "builtins" { name.to_owned() } else { format!("{module}.{name}") })
+}
+
+/// The value of an int, or, when it has more than 64 bits, whether it is negative.
+///
+/// # Safety
+/// Attached; `object` is a live int.
+#[inline]
+unsafe fn int_value(object: *mut ffi::PyObject) -> Result<i64, bool> {
+    let mut overflow = 0;
+    // SAFETY: promised by the caller. The only failure is overflow, which is reported in `overflow`.
+    let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(object, &mut overflow) };
+    if overflow == 0 { Ok(value) } else { Err(overflow < 0) }
 }
 
 fn surrogates() -> ConvertError {
