@@ -1,6 +1,6 @@
 # The benchmarks: script/bench runs them.
 
-for file <- ~w(measure system fresh floors calls data scale idle spin chart report),
+for file <- ~w(measure system fresh floors calls data scale idle spin telemetry chart report),
     do: Code.require_file("#{file}.exs", __DIR__)
 
 defmodule Bench do
@@ -13,7 +13,8 @@ defmodule Bench do
     {"data", Bench.Data},
     {"scale", Bench.Scale},
     {"idle", Bench.Idle},
-    {"spin", Bench.Spin}
+    {"spin", Bench.Spin},
+    {"telemetry", Bench.Telemetry}
   ]
 
   @doc "Runs what `arguments` ask for and writes the report, which it returns: see script/bench."

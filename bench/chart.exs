@@ -9,7 +9,7 @@ defmodule Bench.Chart do
   @doc "Horizontal bars: `{label, value, mark | nil}`; the mark is a line across the bar."
   @spec bars(String.t(), String.t(), [{String.t(), number(), number() | nil}]) :: String.t()
   def bars(title, subtitle, bars) do
-    left = 330
+    left = 360
     right = 70
     top = 64
     step = 24

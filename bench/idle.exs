@@ -14,31 +14,46 @@ defmodule Bench.Idle do
   ## Memory
 
   defp memory(options) do
-    number = if options.quick, do: 4, else: 16
-
     for mode <- [:worker, :owngil], mode == :worker or Py.info().own_gil do
-      title =
-        "memory of an idle #{if mode == :worker, do: "worker", else: "own-GIL"} context beyond its stack"
+      name = if mode == :worker, do: "worker", else: "own-GIL"
+      size = size(mode, options)
+      batches = Fresh.call([num_contexts: 2], __MODULE__, :memory_of, [mode, 7, size])
+      beyond = median(for batch <- batches, do: batch.resident - batch.stacks)
 
-      each =
-        Fresh.call([num_contexts: 2, context_mode: mode], __MODULE__, :memory_of, [mode, number])
-
-      beyond = each.resident - each.stacks
-
-      value("idle.memory.#{mode}", title, "bytes", [beyond])
-      |> Map.merge(%{samples: number, stack: each.stacks})
+      value(
+        "idle.memory.#{mode}",
+        "resident memory of an idle #{name} context, its stack included",
+        "bytes",
+        for(batch <- batches, do: batch.resident)
+      )
+      |> Map.put(:beyond_stack, beyond)
       |> Map.put(:targets, if(mode == :worker, do: [at_most(100_000, "bytes", beyond)], else: []))
     end
   end
 
-  @doc "What each of `number` contexts adds once it has run something."
-  @spec memory_of(:worker | :owngil, pos_integer()) :: map()
-  def memory_of(mode, number) do
+  defp size(:worker, _options), do: 16
+  defp size(:owngil, %{quick: true}), do: 1
+  defp size(:owngil, _options), do: 4
+
+  @doc "What each context adds once it has run something, for some batches of `size` contexts."
+  @spec memory_of(:worker | :owngil, pos_integer(), pos_integer()) :: [map()]
+  def memory_of(mode, batches, size) do
     # The first of a kind loads what the others share.
     use_context(mode)
-    before = System.memory()
-    for _ <- 1..number, do: use_context(mode)
-    Map.new(System.memory(), fn {kind, bytes} -> {kind, (bytes - before[kind]) / number} end)
+    for _ <- 1..batches, do: batch(mode, size)
+  end
+
+  defp batch(mode, size) do
+    before = settled_memory()
+    for _ <- 1..size, do: use_context(mode)
+    Map.new(settled_memory(), fn {kind, bytes} -> {kind, (bytes - before[kind]) / size} end)
+  end
+
+  # Reading it takes memory too: what counts is the second reading.
+  defp settled_memory do
+    System.memory()
+    Enum.each(Process.list(), &:erlang.garbage_collect/1)
+    System.memory()
   end
 
   defp use_context(mode) do

@@ -19,7 +19,7 @@ defmodule Bench.Measure do
 
   @doc "How long to measure, by the options of the run."
   @spec effort(%{quick: boolean()}) :: %{rounds: pos_integer(), budget: pos_integer()}
-  def effort(%{quick: true}), do: %{rounds: 5, budget: 60_000_000}
+  def effort(%{quick: true}), do: %{rounds: 3, budget: 30_000_000}
   def effort(_options), do: %{rounds: 40, budget: 1_500_000_000}
 
   @doc "An entry; `options` are `:floor`, `:targets`, and `:per`, what one run does so often."
@@ -71,10 +71,13 @@ defmodule Bench.Measure do
     {entry.id, samples}
   end
 
-  # As many runs as fit into a round. The first runs also warm up.
+  # As many samples as fit into a round. The first runs also warm up.
   defp size(sampler, %{rounds: rounds, budget: budget}) do
     sampler.(3)
-    (budget / rounds / max(median(sampler.(5)), 100)) |> trunc() |> max(1) |> min(2_000)
+    start = System.monotonic_time(:nanosecond)
+    sampler.(5)
+    each = (System.monotonic_time(:nanosecond) - start) / 5
+    (budget / rounds / max(each, 100)) |> trunc() |> max(1) |> min(2_000)
   end
 
   defp result(entry, rounds) do

@@ -101,7 +101,7 @@ defmodule Bench.Report do
   end
 
   defp limit(value, nil), do: value(value, "ns")
-  defp limit(value, "bytes"), do: value(value, "bytes")
+  defp limit(value, "bytes"), do: "#{value(value, "bytes")} beyond its stack"
   defp limit(value, "ns" <> rest), do: value(value, "ns") <> rest
   defp limit(value, to), do: "#{number(value)} × #{base(to)}"
 
@@ -139,56 +139,41 @@ defmodule Bench.Report do
 
   ## Charts
 
+  # One chart for each suite that was measured and has one.
   defp charts(results, folder) do
-    by_id = Map.new(results, &{&1.id, &1})
-    calls = Enum.filter(results, &(&1.suite == "calls"))
-    data = Enum.filter(results, &(&1.suite == "data" and String.contains?(&1.id, "0000")))
-    throughput = Enum.filter(results, & &1[:processes])
-
-    if calls != [],
-      do:
-        chart(
-          folder,
-          "calls",
-          Chart.bars(
-            "Calls",
-            "microseconds, median; the line is the echo floor",
-            bars(calls, 1_000)
-          )
-        )
-
-    if data != [],
-      do:
-        chart(
-          folder,
-          "data",
-          Chart.bars(
-            "Values",
-            "times the floor: the same in Python alone, or memcpy",
-            for(r <- data, do: {r.title, r.ratio, 1.0})
-          )
-        )
-
-    if throughput != [],
-      do:
-        chart(
-          folder,
-          "throughput",
-          Chart.lines(
-            "Throughput of math.sqrt",
-            "processes that call",
-            "calls per second",
-            series(throughput)
-          )
-        )
-
-    by_id
+    for {name, draw} <- [calls: &calls/1, data: &data/1, throughput: &throughput/1],
+        svg = draw.(results),
+        do: File.write!(Path.join(folder, "#{name}.svg"), svg)
   end
 
-  defp chart(folder, name, svg), do: File.write!(Path.join(folder, "#{name}.svg"), svg)
+  defp calls(results) do
+    bars =
+      for %{suite: "calls"} = r <- results,
+          do: {r.title, r.median / 1_000, r.floor_median / 1_000}
 
-  defp bars(results, unit),
-    do: for(r <- results, do: {r.title, r.median / unit, r.floor_median && r.floor_median / unit})
+    if bars != [],
+      do: Chart.bars("Calls", "microseconds, median; the line is the echo floor", bars)
+  end
+
+  defp data(results) do
+    bars = for %{suite: "data"} = r <- results, do: {r.title, r.ratio, 1.0}
+
+    if bars != [],
+      do: Chart.bars("Values", "times the floor: the same in Python alone, or memcpy", bars)
+  end
+
+  defp throughput(results) do
+    measured = Enum.filter(results, & &1[:processes])
+
+    if measured != [],
+      do:
+        Chart.lines(
+          "Throughput of math.sqrt",
+          "processes that call",
+          "calls per second",
+          series(measured)
+        )
+  end
 
   defp series(results) do
     for name <- results |> Enum.map(& &1.series) |> Enum.uniq() do
