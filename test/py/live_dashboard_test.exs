@@ -171,6 +171,12 @@ defmodule Py.LiveDashboardTest do
       {:ok, peer: peer, node: node}
     end
 
+    defp answers?(node) do
+      :erpc.call(node, :erlang, :is_alive, [], 500)
+    catch
+      :error, {:erpc, :timeout} -> false
+    end
+
     defp refused(node) do
       assert {:error, text} = Source.snapshot(node)
 
@@ -229,6 +235,8 @@ defmodule Py.LiveDashboardTest do
       pid = node |> :erpc.call(:os, :getpid, []) |> to_string()
       {_output, 0} = System.cmd("kill", ["-STOP", pid])
       on_exit(fn -> System.cmd("kill", ["-CONT", pid]) end)
+      # The signal is on its way to each of its threads.
+      eventually(fn -> not answers?(node) end)
       assert refused(node) =~ "did not answer within"
       {_output, 0} = System.cmd("kill", ["-CONT", pid])
     end

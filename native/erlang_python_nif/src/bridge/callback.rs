@@ -26,6 +26,7 @@ use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
+use crate::core::words::WordMap;
 use crate::runtime::context::{ObjectHandle, lock};
 use crate::runtime::interpreter::detach;
 use crate::runtime::python::{Obj, PyResult, Raised};
@@ -135,7 +136,7 @@ impl Namespace {
 }
 
 /// Processes that run a function for a request, innermost last: what they call is nested in that request.
-static CHAINS: LazyLock<Mutex<HashMap<ErlNifTerm, Vec<Parent>>>> = LazyLock::new(Mutex::default);
+static CHAINS: LazyLock<Mutex<WordMap<ErlNifTerm, Vec<Parent>>>> = LazyLock::new(Mutex::default);
 /// How many entries there are, so that other processes' calls need not take the lock.
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
@@ -145,18 +146,27 @@ fn enter_chain(pid: &LocalPid, parent: Parent) {
     ACTIVE.fetch_add(1, SeqCst);
 }
 
-fn leave_chain(request: &RequestRef) {
+/// The function of `request` is done, which `pid` ran, or, for the dispatcher's, some process.
+fn leave_chain(request: &RequestRef, pid: Option<&LocalPid>) {
     let mut chains = lock(&CHAINS);
+    // Dropped after the lock is released.
     let mut left = Vec::new();
-    chains.retain(|_, requests| {
-        let (gone, kept) =
-            std::mem::take(requests).into_iter().partition(|p: &Parent| Arc::ptr_eq(&p.request, request));
-        *requests = kept;
-        left.push(gone);
+    let mut leave = |requests: &mut Vec<Parent>| {
+        left.extend(requests.extract_if(.., |parent| Arc::ptr_eq(&parent.request, request)));
         !requests.is_empty()
-    });
+    };
+    match pid.map(pid_word) {
+        Some(key) => {
+            if let Some(requests) = chains.get_mut(&key)
+                && !leave(requests)
+            {
+                chains.remove(&key);
+            }
+        }
+        None => chains.retain(|_, requests| leave(requests)),
+    }
     drop(chains);
-    ACTIVE.fetch_sub(left.iter().map(Vec::len).sum(), SeqCst);
+    ACTIVE.fetch_sub(left.len(), SeqCst);
 }
 
 /// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one.
@@ -281,7 +291,7 @@ fn on_context(
     }
     drop(asking);
     let answer = request.timing.waiting(|| wait(runtime, request));
-    leave_chain(request);
+    leave_chain(request, direct.then_some(&request.caller));
     match (request.life.resume(), answer) {
         (true, Some(answer)) => Ok(answer),
         _ => Err(interrupted(request)),
