@@ -216,9 +216,14 @@ defmodule Py.Router do
   @spec pool_started?(pool()) :: boolean()
   def pool_started?(pool), do: :persistent_term.get({__MODULE__, pool}, nil) != nil
 
-  @doc "The started pools."
+  @doc "The started pools; none while the application does not run."
   @spec pools() :: [pool()]
-  def pools, do: :ets.select(__MODULE__, [{{{:pool, :"$1"}, :_}, [], [:"$1"]}])
+  def pools do
+    :ets.select(__MODULE__, [{{{:pool, :"$1"}, :_}, [], [:"$1"]}])
+  rescue
+    # The router is being restarted.
+    ArgumentError -> []
+  end
 
   @doc "Starts the default pool again, after `stop/0`. Options: `:contexts`, `:mode`, and those of `start_pool/3`."
   @spec start(keyword()) ::
