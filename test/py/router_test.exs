@@ -146,7 +146,8 @@ defmodule Py.RouterTest do
                  match?({:error, %Py.ContextError{}}, result)
       end
 
-      assert Enum.count(results, &match?({_n, {:ok, _sum}}, &1)) > 1_000
+      # How many, depends on how long the machine takes to start a context.
+      assert Enum.any?(results, &match?({_n, {:ok, _sum}}, &1))
 
       assert eventually(fn ->
                pids = Router.contexts(name)
