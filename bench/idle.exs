@@ -17,7 +17,8 @@ defmodule Bench.Idle do
     for mode <- [:worker, :owngil], mode == :worker or Py.info().own_gil do
       name = if mode == :worker, do: "worker", else: "own-GIL"
       size = size(mode, options)
-      batches = Fresh.call([num_contexts: 2], __MODULE__, :memory_of, [mode, 7, size])
+      batches = if options.quick, do: 3, else: 7
+      batches = Fresh.call([num_contexts: 2], __MODULE__, :memory_of, [mode, batches, size])
       beyond = median(for batch <- batches, do: batch.resident - batch.stacks)
 
       value(
@@ -66,7 +67,7 @@ defmodule Bench.Idle do
   ## Processor time
 
   defp idle(options) do
-    seconds = if options.quick, do: 2, else: 30
+    seconds = if options.quick, do: 1, else: 30
     spent = Fresh.call([num_contexts: 16], __MODULE__, :idle_for, [seconds])
 
     value("idle.cpu", "processor time of a VM with 16 idle contexts, in each second", "ns/s", [
