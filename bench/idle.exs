@@ -17,7 +17,8 @@ defmodule Bench.Idle do
     for mode <- [:worker, :owngil], mode == :worker or Py.info().own_gil do
       name = if mode == :worker, do: "worker", else: "own-GIL"
       size = size(mode, options)
-      batches = Fresh.call([num_contexts: 2], __MODULE__, :memory_of, [mode, 7, size])
+      batches = if options.quick, do: 3, else: 7
+      batches = Fresh.call([num_contexts: 2], __MODULE__, :memory_of, [mode, batches, size])
       beyond = median(for batch <- batches, do: batch.resident - batch.stacks)
 
       value(
@@ -31,7 +32,8 @@ defmodule Bench.Idle do
     end
   end
 
-  defp size(:worker, _options), do: 16
+  # So many that they stand out from what the VM takes and gives back meanwhile.
+  defp size(:worker, _options), do: 64
   defp size(:owngil, %{quick: true}), do: 1
   defp size(:owngil, _options), do: 4
 
@@ -49,11 +51,12 @@ defmodule Bench.Idle do
     Map.new(settled_memory(), fn {kind, bytes} -> {kind, (bytes - before[kind]) / size} end)
   end
 
-  # Reading it takes memory too: what counts is the second reading.
-  defp settled_memory do
-    System.memory()
+  # Read until it stays as it is: the VM gives memory back with delay, and reading takes some too.
+  defp settled_memory(before \\ nil, tries \\ 20) do
     Enum.each(Process.list(), &:erlang.garbage_collect/1)
-    System.memory()
+    Process.sleep(20)
+    memory = System.memory()
+    if memory == before or tries == 0, do: memory, else: settled_memory(memory, tries - 1)
   end
 
   defp use_context(mode) do
@@ -64,7 +67,7 @@ defmodule Bench.Idle do
   ## Processor time
 
   defp idle(options) do
-    seconds = if options.quick, do: 2, else: 30
+    seconds = if options.quick, do: 1, else: 30
     spent = Fresh.call([num_contexts: 16], __MODULE__, :idle_for, [seconds])
 
     value("idle.cpu", "processor time of a VM with 16 idle contexts, in each second", "ns/s", [
