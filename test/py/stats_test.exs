@@ -352,7 +352,9 @@ defmodule Py.StatsTest do
       end)
     end
 
-    Peer.call(peer, Py, :exec!, ["kept = [[] for _ in range(100_000)]"])
+    # In the context's namespace: that of the calling process ends with it.
+    [context] = Peer.call(peer, Py.Router, :contexts, [])
+    Peer.call(peer, Py, :exec!, [context, "kept = [[] for _ in range(100_000)]"])
     blocks.(&(is_integer(&1) and &1 > 100_000))
 
     if Py.info().own_gil do
