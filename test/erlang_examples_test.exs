@@ -12,7 +12,7 @@ for mode <- Py.Case.modes() do
       @name name
       test "#{name}" do
         assert apply(:py_examples, @name, []) == :ok
-        assert Py.Semaphore.current() == 0
+        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
       end
     end
 
