@@ -110,7 +110,11 @@ for mode <- Py.Case.modes() do
 
     for {row, 0} <- :py_table.module_info(:exports), Atom.to_string(row) =~ "/" do
       @row row
-      test "#{row}", do: apply(:py_table, @row, [])
+      test "#{row}" do
+        # What other tests have left behind may take a while to end.
+        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
+        apply(:py_table, @row, [])
+      end
     end
   end
 end

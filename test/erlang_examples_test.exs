@@ -11,6 +11,8 @@ for mode <- Py.Case.modes() do
     for name <- :py_examples.all() do
       @name name
       test "#{name}" do
+        # What other tests have left behind may take a while to end.
+        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
         assert apply(:py_examples, @name, []) == :ok
         assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
       end
