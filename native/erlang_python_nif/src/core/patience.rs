@@ -70,6 +70,20 @@ impl Drop for Spinning {
     }
 }
 
+/// Another thread that was given the processor for so long was not the one that is waited for.
+const TOO_LONG: Duration = Duration::from_micros(200);
+
+/// Gives the processor to another thread, if one waits for it: most likely the one whose answer was looked for in vain.
+/// Seldom tried while it goes to threads that keep it.
+pub fn give_way() {
+    static WORTH: Patience = Patience(AtomicU32::new(0));
+    if WORTH.pays() {
+        let start = Instant::now();
+        std::thread::yield_now();
+        if start.elapsed() < TOO_LONG { WORTH.paid() } else { WORTH.in_vain() }
+    }
+}
+
 /// Spins until `ready`, for at most `budget`; not at all where too many spin.
 pub fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
     if budget.is_zero() || ready() {

@@ -12,6 +12,7 @@ use crate::atoms;
 use crate::bridge::callback;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
+use crate::core::patience::give_way;
 use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextRef, Shared};
 use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle, pid_word};
@@ -135,7 +136,11 @@ fn calls_alone(caller: &LocalPid) -> bool {
 #[rustler::nif]
 fn look<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, last: bool) -> Term<'a> {
     let spin = if request.0.context.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
-    seen(env, request.0.look(env, spin, last))
+    let look = request.0.look(env, spin, last);
+    if let Look::Nothing = look {
+        give_way();
+    }
+    seen(env, look)
 }
 
 /// Answers a callback and looks for what follows, as `look` does.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -29,6 +30,9 @@ use crate::core::stats::now;
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests.
 const HOLD: Duration = Duration::from_millis(5);
+
+/// So many replies are remembered that their callers have not read yet.
+const MAX_LEFT: usize = 256;
 
 /// Starts the thread of `context`. The outcome goes to the owner as `{py_context, id, {started, ident} | {failed, text}}`.
 pub fn spawn(context: ContextRef) -> Result<(), String> {
@@ -84,8 +88,8 @@ pub struct Runtime {
     namespaces: Namespaces,
     /// Where replies are built; taken while one is.
     reply: RefCell<Option<OwnedTermEnv>>,
-    /// The request whose reply was left in the environment it was built in.
-    left: RefCell<Option<RequestRef>>,
+    /// Requests whose replies were left in the environments they were built in, oldest first.
+    left: RefCell<VecDeque<RequestRef>>,
     sampler: Sampler,
     /// A panic has left this interpreter in an unknown state: no further request runs.
     poisoned: RefCell<Option<String>>,
@@ -249,12 +253,28 @@ impl Runtime {
         }
     }
 
-    /// An empty environment: memory that this thread allocated is cheapest to use, and to free, here.
+    /// An empty environment: memory that this thread allocated is cheapest to use, and to free, here. The VM has its
+    /// auxiliary thread, woken for it, free what another thread frees.
     fn reply_env(&self) -> OwnedTermEnv {
-        let left = self.left.take();
-        // SAFETY: the reply of that request was told by this thread, and is all there is to tell.
-        let reclaimed = left.and_then(|request| unsafe { request.reclaim() });
-        self.reply.take().or(reclaimed).unwrap_or_else(OwnedTermEnv::new)
+        let reply = self.reply.take();
+        reply.or_else(|| self.reclaim()).unwrap_or_else(OwnedTermEnv::new)
+    }
+
+    /// The environment of a reply that its caller has read. Looks at two: one is left for each, so they do not pile up.
+    fn reclaim(&self) -> Option<OwnedTermEnv> {
+        let mut left = self.left.borrow_mut();
+        let mut reclaimed = None;
+        for _ in 0..2 {
+            let Some(request) = left.pop_front() else { break };
+            // SAFETY: the reply of that request was told by this thread, and is all there is to tell.
+            match unsafe { request.reclaim() } {
+                Some(env) => reclaimed = Some(env),
+                // Of a caller that has died, nobody else knows it: dropped here.
+                None if Arc::strong_count(&request) == 1 || left.len() >= MAX_LEFT => {}
+                None => left.push_back(request),
+            }
+        }
+        reclaimed
     }
 
     /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
@@ -311,7 +331,7 @@ impl Runtime {
                 Ok(Some(back)) | Err(back) => env = back,
                 // The caller reads the reply, and frees the message, which it allocated.
                 Ok(None) => {
-                    *self.left.borrow_mut() = Some(request.clone());
+                    self.left.borrow_mut().push_back(request.clone());
                     return;
                 }
             }
