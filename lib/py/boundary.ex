@@ -23,7 +23,7 @@ defmodule Py.Boundary do
   @inherit 256
 
   # How often an outcome is looked for after other processes had their turn.
-  @looks 6
+  @looks 16
 
   @no_deadline -1
 

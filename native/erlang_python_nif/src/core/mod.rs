@@ -3,6 +3,7 @@
 pub mod counters;
 pub mod handover;
 pub mod lifecycle;
+pub mod padded;
 pub mod patience;
 pub mod permits;
 pub mod queue;

@@ -1,5 +1,6 @@
 //! Whether it pays to look for an answer for a moment before going to sleep until it is sent.
 
+use super::padded::Padded;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -42,25 +43,20 @@ impl Patience {
     }
 }
 
-/// Threads that spin now.
-static SPINNING: AtomicUsize = AtomicUsize::new(0);
+/// Threads that spin for long now.
+static SPINNING: Padded<AtomicUsize> = Padded(AtomicUsize::new(0));
 
 /// One processor is left for those that the others wait for.
 static MAX_SPINNING: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1));
 
-/// The calling thread spins while this exists.
-pub struct Spinning;
+/// The calling thread spins for long while this exists. Short spins are not counted: all would write to one place.
+pub struct Spinning(());
 
 impl Spinning {
     pub fn begin() -> Spinning {
         SPINNING.fetch_add(1, Relaxed);
-        Spinning
-    }
-
-    /// Whether so many spin that they are in the way of those they wait for.
-    pub fn crowded(&self) -> bool {
-        SPINNING.load(Relaxed) > *MAX_SPINNING
+        Spinning(())
     }
 }
 
@@ -68,6 +64,11 @@ impl Drop for Spinning {
     fn drop(&mut self) {
         SPINNING.fetch_sub(1, Relaxed);
     }
+}
+
+/// Whether one more thread that spins would be in the way of those it waits for.
+pub fn crowded() -> bool {
+    SPINNING.load(Relaxed) >= *MAX_SPINNING
 }
 
 /// Another thread that was given the processor for so long was not the one that is waited for.
@@ -86,11 +87,7 @@ pub fn give_way() {
 
 /// Spins until `ready`, for at most `budget`; not at all where too many spin.
 pub fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
-    if budget.is_zero() || ready() {
-        return;
-    }
-    let spinning = Spinning::begin();
-    if !spinning.crowded() {
+    if !budget.is_zero() && !ready() && !crowded() {
         spin(budget, ready);
     }
 }

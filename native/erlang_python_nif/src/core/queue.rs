@@ -3,122 +3,197 @@
 //! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
 //! the producer's side and a reschedule on the consumer's, several times the price of a short call.
 
-use super::patience::Spinning;
+use super::padded::Padded;
+use super::patience::{Spinning, crowded};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 pub struct Queue<T> {
-    items: Mutex<Items<T>>,
-    /// Number of items, kept beside the lock so that spinning does not take it.
-    len: AtomicUsize,
+    front: Padded<Front<T>>,
+    items: Padded<Mutex<Items<T>>>,
+    consumer: OnceLock<Thread>,
+}
+
+/// What a push to an empty queue and the consumer touch: one cache line, because that is what a short call waits for.
+struct Front<T> {
+    /// The only item, put there without the lock: older than all items behind it. Null when there is none, `closed()` at
+    /// the end.
+    slot: AtomicPtr<T>,
+    /// Number of items behind the lock.
+    behind: AtomicUsize,
     parked: AtomicBool,
     /// Set by `wake`: the consumer has something to do besides items.
     nudged: AtomicBool,
-    closed: AtomicBool,
     arrivals: AtomicUsize,
-    consumer: OnceLock<Thread>,
 }
 
 struct Items<T> {
     /// Served before all others, see `push_first_class`.
-    first_class: VecDeque<T>,
-    deque: VecDeque<T>,
+    first_class: VecDeque<Arc<T>>,
+    deque: VecDeque<Arc<T>>,
     closed: bool,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Queue {
-            items: Mutex::new(Items { first_class: VecDeque::new(), deque: VecDeque::new(), closed: false }),
-            len: AtomicUsize::new(0),
+        let front = Front {
+            slot: AtomicPtr::new(ptr::null_mut()),
+            behind: AtomicUsize::new(0),
             parked: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
             arrivals: AtomicUsize::new(0),
-            consumer: OnceLock::new(),
+        };
+        let items = Items { first_class: VecDeque::new(), deque: VecDeque::new(), closed: false };
+        Queue { front: Padded(front), items: Padded(Mutex::new(items)), consumer: OnceLock::new() }
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        drop(self.front.take());
+    }
+}
+
+// SeqCst throughout: either a push is seen before the consumer parks, or the consumer's `parked` is seen after the push;
+// never neither.
+impl<T> Front<T> {
+    /// No item has this address.
+    fn closed() -> *mut T {
+        ptr::without_provenance_mut(1)
+    }
+
+    fn is_item(pointer: *mut T) -> bool {
+        !pointer.is_null() && pointer != Self::closed()
+    }
+
+    /// Puts `item` into the slot if the queue is empty.
+    fn put(&self, item: Arc<T>) -> Result<(), Arc<T>> {
+        if self.behind.load(SeqCst) != 0 || !self.slot.load(SeqCst).is_null() {
+            return Err(item);
         }
+        let item = Arc::into_raw(item).cast_mut();
+        match self.slot.compare_exchange(ptr::null_mut(), item, SeqCst, SeqCst) {
+            Ok(_) => Ok(()),
+            // SAFETY: it was not put there, so the count it stands for is still ours.
+            Err(_) => Err(unsafe { Arc::from_raw(item) }),
+        }
+    }
+
+    fn take(&self) -> Option<Arc<T>> {
+        let item = self.slot.load(SeqCst);
+        let taken = Self::is_item(item) && self.slot.compare_exchange(item, ptr::null_mut(), SeqCst, SeqCst).is_ok();
+        // SAFETY: `put` left the count of an item there, and only who takes it out gets it.
+        taken.then(|| unsafe { Arc::from_raw(item) })
+    }
+
+    /// Takes the item and lets no other in.
+    fn close(&self) -> Option<Arc<T>> {
+        let item = self.slot.swap(Self::closed(), SeqCst);
+        // SAFETY: as in `take`.
+        Self::is_item(item).then(|| unsafe { Arc::from_raw(item) })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.slot.load(SeqCst) == Self::closed()
+    }
+
+    fn len(&self) -> usize {
+        self.behind.load(SeqCst) + usize::from(Self::is_item(self.slot.load(SeqCst)))
     }
 }
 
 impl<T> Queue<T> {
     /// Appends `item` and wakes the consumer if it is parked. Gives the item back when the queue is closed.
-    pub fn push(&self, item: T) -> Result<(), T> {
-        self.push_to(item, |items| &mut items.deque)
+    pub fn push(&self, item: Arc<T>) -> Result<(), Arc<T>> {
+        match self.front.put(item) {
+            Ok(()) => {
+                self.unpark();
+                Ok(())
+            }
+            Err(item) => self.push_behind(item, |items| &mut items.deque),
+        }
     }
 
     /// Like `push`, but before all items of that kind; `pop_first_class` may pick it out of turn.
-    pub fn push_first_class(&self, item: T) -> Result<(), T> {
-        let pushed = self.push_to(item, |items| &mut items.first_class);
-        self.arrivals.fetch_add(1, Ordering::SeqCst);
+    pub fn push_first_class(&self, item: Arc<T>) -> Result<(), Arc<T>> {
+        let pushed = self.push_behind(item, |items| &mut items.first_class);
+        self.front.arrivals.fetch_add(1, SeqCst);
         self.wake();
         pushed
     }
 
-    fn push_to(&self, item: T, lane: impl FnOnce(&mut Items<T>) -> &mut VecDeque<T>) -> Result<(), T> {
+    fn push_behind(
+        &self,
+        item: Arc<T>,
+        lane: impl FnOnce(&mut Items<T>) -> &mut VecDeque<Arc<T>>,
+    ) -> Result<(), Arc<T>> {
         let mut items = self.lock();
         if items.closed {
             return Err(item);
         }
         lane(&mut items).push_back(item);
-        // SeqCst here and in `wait`: either this store is seen before the consumer parks, or the consumer's
-        // `parked` is seen here; never neither.
-        self.len.store(items.len(), Ordering::SeqCst);
+        self.front.behind.store(items.len(), SeqCst);
         drop(items);
         self.unpark();
         Ok(())
     }
 
-    pub fn pop(&self) -> Option<T> {
-        if self.is_empty() {
-            return None;
+    pub fn pop(&self) -> Option<Arc<T>> {
+        if self.front.behind.load(SeqCst) == 0 {
+            return self.front.take();
         }
         let mut items = self.lock();
-        let item = items.first_class.pop_front().or_else(|| items.deque.pop_front());
-        self.len.store(items.len(), Ordering::SeqCst);
+        let first_class = items.first_class.pop_front();
+        let item = first_class.or_else(|| self.front.take()).or_else(|| items.deque.pop_front());
+        self.front.behind.store(items.len(), SeqCst);
         item
     }
 
     /// The oldest first-class item that `wanted` accepts.
-    pub fn pop_first_class(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+    pub fn pop_first_class(&self, wanted: impl Fn(&Arc<T>) -> bool) -> Option<Arc<T>> {
+        if self.front.behind.load(SeqCst) == 0 {
+            return None;
+        }
         let mut items = self.lock();
         let index = items.first_class.iter().position(wanted)?;
         let item = items.first_class.remove(index);
-        self.len.store(items.len(), Ordering::SeqCst);
+        self.front.behind.store(items.len(), SeqCst);
         item
     }
 
     /// Grows with every first-class item: tells a consumer whether to look again.
     pub fn arrivals(&self) -> usize {
-        self.arrivals.load(Ordering::SeqCst)
+        self.front.arrivals.load(SeqCst)
     }
 
     /// Refuses further items and hands back those that were not taken.
-    pub fn close(&self) -> Vec<T> {
+    pub fn close(&self) -> Vec<Arc<T>> {
         let mut items = self.lock();
         items.closed = true;
-        self.closed.store(true, Ordering::SeqCst);
-        let mut rest: Vec<T> = items.first_class.drain(..).collect();
+        let mut rest: Vec<Arc<T>> = items.first_class.drain(..).collect();
+        rest.extend(self.front.close());
         rest.extend(items.deque.drain(..));
-        self.len.store(0, Ordering::SeqCst);
+        self.front.behind.store(0, SeqCst);
         drop(items);
         self.wake();
         rest
     }
 
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.front.is_closed()
     }
 
     pub fn len(&self) -> usize {
-        self.len.load(Ordering::SeqCst)
+        self.front.len()
     }
 
     /// Whether the consumer sleeps: waking it takes longer than a short item.
     pub fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Relaxed)
+        self.front.parked.load(SeqCst)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -126,20 +201,30 @@ impl<T> Queue<T> {
     }
 
     /// Visits the waiting items, oldest first, under the lock: keep it short.
-    pub fn for_each(&self, visit: impl FnMut(&T)) {
-        let items = self.lock();
+    pub fn for_each(&self, visit: impl FnMut(&Arc<T>)) {
+        let mut items = self.lock();
+        // Nobody but its taker may look into the slot: its item joins the others, of which it is the oldest.
+        if let Some(item) = self.front.take() {
+            items.deque.push_front(item);
+            self.front.behind.store(items.len(), SeqCst);
+        }
         items.first_class.iter().chain(&items.deque).for_each(visit);
+        drop(items);
+        // The consumer may have found nothing while the item was on its way.
+        if !self.is_empty() {
+            self.unpark();
+        }
     }
 
     /// Makes the consumer return from `wait` although there may be no item.
     pub fn wake(&self) {
-        self.nudged.store(true, Ordering::SeqCst);
+        self.front.nudged.store(true, SeqCst);
         self.unpark();
     }
 
     fn unpark(&self) {
-        if self.parked.load(Ordering::SeqCst)
-            && self.parked.swap(false, Ordering::SeqCst)
+        if self.front.parked.load(SeqCst)
+            && self.front.parked.swap(false, SeqCst)
             && let Some(thread) = self.consumer.get()
         {
             thread.unpark();
@@ -149,7 +234,9 @@ impl<T> Queue<T> {
     /// Blocks the consumer until there is an item, `wake` or `close`. Only ever called by one thread.
     pub fn wait(&self, spin: &mut Spin) {
         self.wait_for(spin, || !self.is_empty() || self.is_nudged());
-        self.nudged.store(false, Ordering::SeqCst);
+        if self.is_nudged() {
+            self.front.nudged.store(false, SeqCst);
+        }
     }
 
     /// Blocks the consumer until `ready`, which is asked again after each `wake` or push. Whoever makes it true calls
@@ -160,9 +247,9 @@ impl<T> Queue<T> {
         }
         self.consumer.get_or_init(std::thread::current);
         loop {
-            self.parked.store(true, Ordering::SeqCst);
+            self.front.parked.store(true, SeqCst);
             if ready() {
-                self.parked.store(false, Ordering::SeqCst);
+                self.front.parked.store(false, SeqCst);
                 return;
             }
             std::thread::park();
@@ -170,7 +257,7 @@ impl<T> Queue<T> {
     }
 
     fn is_nudged(&self) -> bool {
-        self.nudged.load(Ordering::SeqCst)
+        self.front.nudged.load(SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Items<T>> {
@@ -216,7 +303,7 @@ impl Spin {
         }
         let budget = self.max / (1 << self.misses);
         let start = Instant::now();
-        let spinning = Spinning::begin();
+        let mut spinning = None;
         loop {
             for _ in 0..32 {
                 if ready() {
@@ -230,7 +317,11 @@ impl Spin {
                 self.misses += 1;
                 return false;
             }
-            if spent >= POLITE_AFTER || spinning.crowded() {
+            let long = spent >= POLITE_AFTER;
+            if long {
+                spinning.get_or_insert_with(Spinning::begin);
+            }
+            if long || crowded() {
                 std::thread::yield_now();
             }
         }
@@ -240,61 +331,108 @@ impl Spin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn spin() -> Spin {
         Spin::new(Duration::from_micros(20))
     }
 
+    fn queue(items: impl IntoIterator<Item = i32>) -> Queue<i32> {
+        let queue = Queue::default();
+        items.into_iter().for_each(|n| queue.push(Arc::new(n)).unwrap());
+        queue
+    }
+
+    fn pop(queue: &Queue<i32>) -> Option<i32> {
+        queue.pop().map(|item| *item)
+    }
+
+    fn values(items: Vec<Arc<i32>>) -> Vec<i32> {
+        items.into_iter().map(|item| *item).collect()
+    }
+
     #[test]
     fn items_come_out_in_order() {
-        let queue = Queue::default();
-        for n in 0..10 {
-            queue.push(n).unwrap();
-        }
+        let queue = queue(0..10);
         assert_eq!(queue.len(), 10);
-        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        assert_eq!((pop(&queue), pop(&queue)), (Some(0), Some(1)));
+        // The slot is free, but others are older.
+        queue.push(Arc::new(10)).unwrap();
+        assert_eq!(std::iter::from_fn(|| pop(&queue)).collect::<Vec<_>>(), (2..11).collect::<Vec<_>>());
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn visiting_keeps_the_order() {
+        let queue = queue(0..3);
+        let mut seen = Vec::new();
+        queue.for_each(|item| seen.push(**item));
+        assert_eq!((seen, queue.len()), (vec![0, 1, 2], 3));
+        queue.push(Arc::new(3)).unwrap();
+        assert_eq!(std::iter::from_fn(|| pop(&queue)).collect::<Vec<_>>(), vec![0, 1, 2, 3]);
     }
 
     #[test]
     fn a_closed_queue_refuses_items_and_returns_the_rest() {
-        let queue = Queue::default();
-        queue.push(1).unwrap();
-        assert_eq!(queue.close(), vec![1]);
-        assert_eq!(queue.push(2), Err(2));
-        assert!(queue.is_closed());
+        let queue = queue([1, 2]);
+        queue.push_first_class(Arc::new(3)).unwrap();
+        assert!(!queue.is_closed());
+        assert_eq!(values(queue.close()), vec![3, 1, 2]);
+        assert_eq!(queue.push(Arc::new(4)), Err(Arc::new(4)));
+        assert_eq!(queue.push_first_class(Arc::new(4)), Err(Arc::new(4)));
+        assert!(queue.is_closed() && queue.is_empty() && queue.close().is_empty());
+        assert_eq!(pop(&queue), None);
         queue.wait(&mut spin());
     }
 
     #[test]
+    fn items_left_behind_are_dropped_with_the_queue() {
+        let items = [Arc::new(1), Arc::new(2)];
+        let queue = Queue::default();
+        items.iter().for_each(|item| queue.push(item.clone()).unwrap());
+        drop(queue);
+        assert!(items.iter().all(|item| Arc::strong_count(item) == 1));
+    }
+
+    #[test]
     fn no_wake_up_is_lost() {
+        const ITEMS: i32 = 20_000;
         let queue = Arc::new(Queue::default());
         let producers: Vec<_> = (0..4)
             .map(|_| {
                 let queue = queue.clone();
-                std::thread::spawn(move || (0..5_000).for_each(|n| queue.push(n).unwrap()))
+                std::thread::spawn(move || (0..ITEMS / 4).for_each(|n| queue.push(Arc::new(n)).unwrap()))
             })
             .collect();
-        let (mut taken, mut spin) = (0, spin());
-        while taken < 20_000 {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let watcher = {
+            let (queue, taken) = (queue.clone(), taken.clone());
+            std::thread::spawn(move || {
+                while taken.load(SeqCst) < ITEMS as usize {
+                    queue.for_each(|item| assert!(**item < ITEMS));
+                    std::thread::yield_now();
+                }
+            })
+        };
+        let mut spin = spin();
+        while taken.load(SeqCst) < ITEMS as usize {
             queue.wait(&mut spin);
             while queue.pop().is_some() {
-                taken += 1;
+                taken.fetch_add(1, SeqCst);
             }
         }
         producers.into_iter().for_each(|thread| thread.join().unwrap());
+        watcher.join().unwrap();
         assert!(queue.is_empty());
     }
 
     #[test]
     fn first_class_items_go_first_and_out_of_turn() {
-        let queue = Queue::default();
-        queue.push(1).unwrap();
-        queue.push_first_class(2).unwrap();
-        queue.push_first_class(3).unwrap();
-        assert_eq!(queue.pop_first_class(|item| *item == 3), Some(3));
-        assert_eq!(queue.pop_first_class(|item| *item == 1), None);
-        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(2), Some(1), None));
+        let queue = queue([1]);
+        queue.push_first_class(Arc::new(2)).unwrap();
+        queue.push_first_class(Arc::new(3)).unwrap();
+        assert_eq!(queue.pop_first_class(|item| **item == 3), Some(Arc::new(3)));
+        assert_eq!(queue.pop_first_class(|item| **item == 1), None);
+        assert_eq!((pop(&queue), pop(&queue), pop(&queue)), (Some(2), Some(1), None));
         assert_eq!(queue.arrivals(), 2);
     }
 

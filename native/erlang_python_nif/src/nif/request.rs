@@ -14,7 +14,7 @@ use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::patience::give_way;
 use crate::core::permits::Acquired;
-use crate::runtime::context::{ContextRef, Shared};
+use crate::runtime::context::ContextRef;
 use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
 
@@ -86,13 +86,13 @@ fn submit<'a>(
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
-        Shared::enqueue_nested(request.clone());
+        request.context.enqueue_nested(request.clone());
     } else {
         match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
             Acquired::Now => {
                 request.permit.hold();
                 request.life.queue();
-                Shared::enqueue(request.clone());
+                request.context.enqueue(request.clone());
             }
             Acquired::Waiting => {
                 watchdog::nudge();

@@ -8,8 +8,9 @@ use pyo3::ffi;
 use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 
 use super::interpreter::Mode;
-use super::request::{OwnedTermEnv, RequestRef};
+use super::request::{OwnedTermEnv, Request, RequestRef};
 use super::watchdog;
+use crate::core::padded::Padded;
 use crate::core::patience::Patience;
 use crate::core::queue::Queue;
 use crate::core::stats::{ContextStats, InterpStats, Registry};
@@ -78,16 +79,22 @@ pub struct Settings {
     pub decimal: bool,
 }
 
+/// What callers write.
+#[derive(Default)]
+struct Demand {
+    /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
+    load: AtomicUsize,
+    /// Whether callers look for their outcome before they wait for a message.
+    patience: Patience,
+}
+
 pub struct Shared {
     pub id: u64,
     pub settings: Settings,
     pub interp: Arc<Interp>,
-    pub queue: Queue<RequestRef>,
+    pub queue: Queue<Request>,
     pub stats: Arc<ContextStats>,
-    /// Whether callers look for their outcome before they wait for a message.
-    pub patience: Patience,
-    /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
-    load: AtomicUsize,
+    demand: Padded<Demand>,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
     /// whom it hits.
     pub stack: Mutex<Vec<RequestRef>>,
@@ -113,8 +120,7 @@ impl Shared {
             settings,
             queue: Queue::default(),
             stats: CONTEXTS.add(),
-            patience: Patience::default(),
-            load: AtomicUsize::new(0),
+            demand: Padded::default(),
             stack: Mutex::default(),
             turn: AtomicU64::new(0),
             thread_ident: AtomicI64::new(0),
@@ -127,12 +133,12 @@ impl Shared {
 
     /// Counts a request in that no bound applies to.
     pub fn enter_nested(&self) {
-        self.load.fetch_add(1, Ordering::Relaxed);
+        self.demand.load.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request in unless the bound is reached. Undone by `leave`. How many there were before it.
     pub fn enter(&self) -> Option<usize> {
-        let before = self.load.fetch_add(1, Ordering::Relaxed);
+        let before = self.demand.load.fetch_add(1, Ordering::Relaxed);
         if before >= self.settings.max_queue {
             self.leave();
             return None;
@@ -142,31 +148,33 @@ impl Shared {
 
     /// Whether the outcome of a short call is likely to be there in a few microseconds.
     pub fn is_quick(&self) -> bool {
-        !self.settings.spin.is_zero() && !self.queue.is_parked() && self.patience.pays()
+        !self.settings.spin.is_zero() && !self.queue.is_parked() && self.demand.patience.pays()
+    }
+
+    pub fn patience(&self) -> &Patience {
+        &self.demand.patience
     }
 
     pub fn leave(&self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.demand.load.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
+        self.demand.load.load(Ordering::Relaxed)
     }
 
     /// Hands a request that has its permit to the context's thread. When the context is stopped the watchdog, which
     /// may send messages, answers instead.
-    pub fn enqueue(request: RequestRef) {
-        let context = request.context.clone();
-        if let Err(refused) = context.queue.push(request) {
+    pub fn enqueue(&self, request: RequestRef) {
+        if let Err(refused) = self.queue.push(request) {
             watchdog::send(watchdog::Command::Refuse(refused));
         }
     }
 
     /// Hands over a request that a callback made: it goes before all others, and a thread that waits for that callback
     /// runs it there and then.
-    pub fn enqueue_nested(request: RequestRef) {
-        let context = request.context.clone();
-        if let Err(refused) = context.queue.push_first_class(request) {
+    pub fn enqueue_nested(&self, request: RequestRef) {
+        if let Err(refused) = self.queue.push_first_class(request) {
             watchdog::send(watchdog::Command::Refuse(refused));
         }
     }

@@ -4,19 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, LocalPid, Resource, ResourceArc, Term};
 
 use super::request::OwnedTermEnv;
 use crate::atoms;
 use crate::core::queue::{Queue, Spin};
 
-type Echoes = Arc<Queue<(LocalPid, OwnedTermEnv, SentTerm)>>;
+type Echoes = Arc<Queue<Sent>>;
 
-/// `{reference, term}` in the environment it is queued with.
-struct SentTerm(rustler::sys::ErlNifTerm);
+struct Sent {
+    caller: LocalPid,
+    env: OwnedTermEnv,
+    /// `{reference, term}` in that environment.
+    pair: ErlNifTerm,
+}
 
-// SAFETY: a word; it is read only together with the environment it lives in.
-unsafe impl Send for SentTerm {}
+// SAFETY: nothing is done with it through a shared reference; the echo thread takes it apart.
+unsafe impl Sync for Sent {}
 
 /// An echo thread, which ends when Elixir forgets this.
 pub struct Echo(Echoes);
@@ -38,8 +43,8 @@ pub fn start(spin: Duration) -> Result<ResourceArc<Echo>, String> {
         let mut spin = Spin::new(spin);
         while !echoes.is_closed() {
             echoes.wait(&mut spin);
-            while let Some((caller, env, sent)) = echoes.pop() {
-                reply(&caller, env, &sent);
+            while let Some(sent) = echoes.pop().and_then(Arc::into_inner) {
+                reply(sent);
             }
         }
     };
@@ -50,18 +55,19 @@ pub fn start(spin: Duration) -> Result<ResourceArc<Echo>, String> {
 }
 
 /// `{reference, {ok, term}}`.
-fn reply(caller: &LocalPid, mut env: OwnedTermEnv, sent: &SentTerm) {
-    env.send(caller, |env| {
+fn reply(sent: Sent) {
+    let Sent { caller, mut env, pair } = sent;
+    env.send(&caller, |env| {
         // SAFETY: the term was made in this environment.
-        let sent = unsafe { Term::new(env, sent.0) };
-        let (reference, term): (Term, Term) = sent.decode().expect("`submit` makes a pair");
+        let pair = unsafe { Term::new(env, pair) };
+        let (reference, term): (Term, Term) = pair.decode().expect("`submit` makes a pair");
         (reference, (atoms::ok(), term)).encode(env)
     });
 }
 
 pub fn submit(echo: &Echo, caller: LocalPid, pair: Term<'_>) {
     let env = OwnedTermEnv::new();
-    let sent = SentTerm(env.copy(pair).as_c_arg());
+    let pair = env.copy(pair).as_c_arg();
     // Refused only once the thread ends, which waits for `echo` to be forgotten.
-    let _ = echo.0.push((caller, env, sent));
+    let _ = echo.0.push(Arc::new(Sent { caller, env, pair }));
 }

@@ -472,7 +472,7 @@ impl Request {
             });
             match taken {
                 Seen::Given((event, term)) => {
-                    self.context.patience.paid();
+                    self.context.patience().paid();
                     if event == Event::Result {
                         self.free_env();
                     }
@@ -483,7 +483,7 @@ impl Request {
                 Seen::Nothing => {}
             }
             if self.handover.look_away() {
-                self.context.patience.in_vain();
+                self.context.patience().in_vain();
                 return Look::Away;
             }
         }
@@ -495,7 +495,7 @@ impl Waiter for RequestRef {
         // The permit is recorded first: from `queue` on, a canceller may give it back.
         self.permit.hold();
         if self.life.queue() {
-            Shared::enqueue(self.clone());
+            self.context.enqueue(self.clone());
             return true;
         }
         // Refused: whoever served us takes the permit back, so the slot must forget it.
