@@ -280,6 +280,8 @@ const POLITE_AFTER: Duration = Duration::from_micros(5);
 pub struct Spin {
     max: Duration,
     misses: u32,
+    /// Those who push have other work meanwhile: let them do it.
+    pub generous: bool,
 }
 
 impl Spin {
@@ -287,7 +289,7 @@ impl Spin {
     const GIVE_UP: u32 = 6;
 
     pub fn new(max: Duration) -> Self {
-        Spin { max, misses: 0 }
+        Spin { max, misses: 0, generous: false }
     }
 
     /// Work was found without spinning or parking for it: the next spin is likely to pay.
@@ -304,8 +306,9 @@ impl Spin {
         let budget = self.max / (1 << self.misses);
         let start = Instant::now();
         let mut spinning = None;
+        let looks = if self.generous { 8 } else { 32 };
         loop {
-            for _ in 0..32 {
+            for _ in 0..looks {
                 if ready() {
                     self.misses = 0;
                     return true;
@@ -321,7 +324,7 @@ impl Spin {
             if long {
                 spinning.get_or_insert_with(Spinning::begin);
             }
-            if long || crowded() {
+            if long || self.generous || crowded() {
                 std::thread::yield_now();
             }
         }

@@ -82,7 +82,8 @@ fn submit<'a>(
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
     let looking = flags.has(Flags::LOOK) && shared.is_quick();
-    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent, looking);
+    let lone = calls_alone(&client);
+    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent, looking, lone);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
@@ -111,7 +112,7 @@ fn submit<'a>(
         return RequestHandle(request).encode(env);
     }
     // Where others call too, they get their turn meanwhile.
-    let spin = if alone && calls_alone(&client) { SPIN } else { Duration::ZERO };
+    let spin = if alone && lone { SPIN } else { Duration::ZERO };
     match request.look(env, spin, false) {
         Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
         Look::Event(_, event) => (RequestHandle(request), event).encode(env),

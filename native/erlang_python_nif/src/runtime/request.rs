@@ -211,6 +211,8 @@ pub struct Request {
     /// Who made the request: the caller, but for casts.
     pub client: LocalPid,
     pub flags: Flags,
+    /// Nobody but the client calls on its scheduler, which is idle until the outcome is there.
+    pub lone: bool,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
     /// Whether the context no longer counts it, see `retire`.
@@ -250,6 +252,7 @@ impl Request {
         deadline: Option<Instant>,
         parent: Option<RequestRef>,
         looking: bool,
+        lone: bool,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
         let message = env.copy(message).as_c_arg();
@@ -260,6 +263,7 @@ impl Request {
             caller,
             client,
             flags,
+            lone,
             timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
             left: AtomicBool::new(false),

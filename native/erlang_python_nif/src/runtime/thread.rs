@@ -198,6 +198,7 @@ impl Runtime {
         let mut since = None;
         loop {
             self.handle(&request);
+            spin.generous = !request.lone;
             drop(request);
             if since.get_or_insert_with(Instant::now).elapsed() > HOLD {
                 return;
