@@ -345,10 +345,12 @@ defmodule Py.Boundary do
 
   defp handle({:call, %Py.Object{} = object, _function, _args, _kwargs}), do: object
 
-  defp handle({:call, _target, _function, args, _kwargs}),
-    do: Enum.find(args, &is_struct(&1, Py.Object))
-
+  defp handle({:call, _target, _function, args, _kwargs}), do: first_object(args)
   defp handle(_operation), do: nil
+
+  defp first_object([%Py.Object{} = object | _args]), do: object
+  defp first_object([_arg | args]), do: first_object(args)
+  defp first_object([]), do: nil
 
   ## What went wrong
 

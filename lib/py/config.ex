@@ -45,7 +45,12 @@ defmodule Py.Config do
       end
 
     # Not of the environment: see Py.Logging.
-    config = Map.put(config, :logging, nil)
+    publish(Map.put(config, :logging, nil))
+  end
+
+  # With the options of a call that is given none: on the hot path they are read, not made.
+  defp publish(config) do
+    config = Map.put(config, :options, %Py.Options{wait: config.wait || :infinity})
     :persistent_term.put(__MODULE__, config)
     config
   end
@@ -62,8 +67,8 @@ defmodule Py.Config do
     :global.trans(
       {__MODULE__, self()},
       fn ->
-        config = :persistent_term.get(__MODULE__)
-        :persistent_term.put(__MODULE__, Map.update!(config, key, fun))
+        :persistent_term.get(__MODULE__) |> Map.update!(key, fun) |> publish()
+        :ok
       end,
       [node()]
     )

@@ -512,7 +512,7 @@ defmodule Py.Erlang do
   defp default_timeout(_pool), do: @timeout
 
   defp options(timeout),
-    do: %Options{dialect: :erlang, timeout: timeout(timeout), wait: Options.default_wait()}
+    do: %{Options.default() | dialect: :erlang, timeout: timeout(timeout)}
 
   defp operation(module, function, args, kwargs) when kwargs == %{},
     do: {:call, name(module), name(function), list(args), nil}

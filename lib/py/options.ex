@@ -31,10 +31,10 @@ defmodule Py.Options do
 
   @doc "Checks `options`; `allowed` are the keys this function takes."
   @spec new(keyword(), [atom()]) :: t()
-  def new([], _allowed), do: %__MODULE__{wait: default_wait()}
+  def new([], _allowed), do: default()
 
   def new(options, allowed) when is_list(options) do
-    Enum.reduce(options, %__MODULE__{wait: default_wait()}, fn
+    Enum.reduce(options, default(), fn
       {key, value}, acc when is_atom(key) ->
         if key not in allowed, do: unknown!(key, allowed)
         %{acc | key => check!(key, value)}
@@ -55,9 +55,12 @@ defmodule Py.Options do
 
   defp one_place!(options), do: options
 
-  @doc "How long to wait for a turn where the caller does not say. `min/2` with a timeout works: atoms are greater."
-  @spec default_wait() :: timeout()
-  def default_wait, do: Py.Config.get(:wait) || :infinity
+  @doc """
+  The options of a call that is given none. `wait`, how long to wait for a turn, is as configured; `min/2` with a timeout
+  works: atoms are greater.
+  """
+  @spec default() :: t()
+  def default, do: Py.Config.get(:options)
 
   defp unknown!(key, allowed) do
     raise ArgumentError,

@@ -33,6 +33,9 @@ defmodule Py.Router do
   @type pool :: atom()
 
   @default :default
+
+  # Persistent terms: `{__MODULE__, pool}` holds `{slots, strategy, turn}`; `__MODULE__` what most calls need,
+  # `{registrations, that of the default pool or nil}`.
   @group_scope Py.Router.Groups
 
   # What a process is given, kept in its dictionary: `{:sticky, index}`, or what it was bound to.
@@ -214,7 +217,7 @@ defmodule Py.Router do
 
   @doc "Whether a pool is started."
   @spec pool_started?(pool()) :: boolean()
-  def pool_started?(pool), do: :persistent_term.get({__MODULE__, pool}, nil) != nil
+  def pool_started?(pool), do: published(pool) != nil
 
   @doc "The started pools; none while the application does not run."
   @spec pools() :: [pool()]
@@ -263,7 +266,9 @@ defmodule Py.Router do
 
   @doc "All registrations, as a map of module or `{module, function}` to pool, with names as strings."
   @spec registrations() :: %{(String.t() | {String.t(), String.t()}) => pool()}
-  def registrations, do: :persistent_term.get({__MODULE__, :registrations, :all}, %{})
+  def registrations, do: elem(usual(), 0)
+
+  defp usual, do: :persistent_term.get(__MODULE__, {%{}, nil})
 
   defp find(registrations, module, function) do
     Map.get(registrations, {module, to_string(function)}) || Map.get(registrations, module)
@@ -282,16 +287,18 @@ defmodule Py.Router do
           | {:remote, pid()}
           | {:error, Py.ContextError.t()}
   def route({:call, module, function, _args, _kwargs}) when not is_struct(module) do
-    case lookup_pool(module, function) do
-      nil -> default()
-      pool -> pick(pool)
-    end
+    {registrations, default} = usual()
+
+    pool =
+      if map_size(registrations) > 0, do: find(registrations, to_string(module), function)
+
+    if pool, do: pick(pool), else: default(default)
   end
 
-  def route(_operation), do: default()
+  def route(_operation), do: usual() |> elem(1) |> default()
 
-  defp default do
-    with {:ok, context} <- pick_bound(@default), do: {:default, context}
+  defp default(pool) do
+    with {:ok, context} <- pick_bound(@default, pool), do: {:default, context}
   end
 
   @doc false
@@ -309,12 +316,12 @@ defmodule Py.Router do
   # Whether `name` is a pool, of this node or of another one.
   def pool?(name), do: pool_started?(name) or :pg.get_members(@group_scope, name) != []
 
-  defp pick_bound(pool) do
-    case :persistent_term.get({__MODULE__, pool}, nil) do
-      nil -> not_found(pool)
-      {slots, strategy, turn} -> choose(pool, Process.get(key(pool)), slots, strategy, turn)
-    end
-  end
+  defp pick_bound(pool), do: pick_bound(pool, published(pool))
+
+  defp pick_bound(pool, nil), do: not_found(pool)
+
+  defp pick_bound(pool, {slots, strategy, turn}),
+    do: choose(pool, Process.get(key(pool)), slots, strategy, turn)
 
   defp choose(pool, own, slots, strategy, turn) do
     size = tuple_size(slots)
@@ -390,11 +397,13 @@ defmodule Py.Router do
 
   # A tuple of `{pid, native context}`. Read by every call, written when a context starts.
   defp slots(pool) do
-    case :persistent_term.get({__MODULE__, pool}, nil) do
+    case published(pool) do
       {slots, _strategy, _turn} -> slots
       nil -> {}
     end
   end
+
+  defp published(pool), do: :persistent_term.get({__MODULE__, pool}, nil)
 
   defp key(@default), do: @own
   defp key(pool), do: {@own, pool}
@@ -470,7 +479,7 @@ defmodule Py.Router do
 
   def handle_call({:put, pool, index, pid, context}, _from, state) do
     # Nothing to put when the pool is being stopped.
-    with {slots, strategy, turn} <- :persistent_term.get({__MODULE__, pool}, nil) do
+    with {slots, strategy, turn} <- published(pool) do
       starts = {:starts, pool, index}
       :ets.update_counter(__MODULE__, starts, 1, {starts, 0})
       publish(pool, {place(slots, index - 1, {pid, context}), strategy, turn})
@@ -491,12 +500,12 @@ defmodule Py.Router do
   end
 
   def handle_call({:register, what, pool}, _from, state) do
-    publish_registrations(Map.put(registrations(), what, pool))
+    publish_usual(Map.put(registrations(), what, pool))
     {:reply, :ok, state}
   end
 
   def handle_call({:unregister, what}, _from, state) do
-    publish_registrations(Map.delete(registrations(), what))
+    publish_usual(Map.delete(registrations(), what))
     {:reply, :ok, state}
   end
 
@@ -518,6 +527,7 @@ defmodule Py.Router do
 
   defp forget(pool) do
     :persistent_term.erase({__MODULE__, pool})
+    publish_usual(registrations())
     :ets.match_delete(__MODULE__, {{:starts, pool, :_}, :_})
   end
 
@@ -525,7 +535,7 @@ defmodule Py.Router do
     for {{__MODULE__, _pool} = key, {_slots, _strategy, _turn}} <- :persistent_term.get(),
         do: :persistent_term.erase(key)
 
-    publish_registrations(%{})
+    publish_usual(%{})
   end
 
   # Contexts start in order, so there are no holes.
@@ -534,8 +544,11 @@ defmodule Py.Router do
   defp place(slots, index, slot) when index == tuple_size(slots),
     do: Tuple.insert_at(slots, index, slot)
 
-  defp publish(pool, content), do: :persistent_term.put({__MODULE__, pool}, content)
+  defp publish(pool, content) do
+    :persistent_term.put({__MODULE__, pool}, content)
+    publish_usual(registrations())
+  end
 
-  defp publish_registrations(all),
-    do: :persistent_term.put({__MODULE__, :registrations, :all}, all)
+  defp publish_usual(registrations),
+    do: :persistent_term.put(__MODULE__, {registrations, published(@default)})
 end

@@ -14,7 +14,7 @@ use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::patience::give_way;
 use crate::core::permits::Acquired;
-use crate::runtime::context::ContextRef;
+use crate::runtime::context::ContextHandle;
 use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
 
@@ -39,7 +39,7 @@ const SPIN_AGAIN: Duration = Duration::from_nanos(500);
 #[allow(clippy::too_many_arguments)]
 fn submit<'a>(
     env: Env<'a>,
-    context: ContextRef,
+    context: &'a ContextHandle,
     caller: LocalPid,
     reference: Term<'a>,
     operation: Term<'a>,
@@ -135,7 +135,7 @@ fn calls_alone(caller: &LocalPid) -> bool {
 /// Looks for the outcome of a request again: `{ok, value}`, `{error, reason}`, `{callback, …}`, `look` to be asked once more,
 /// or `away`: a message will come. After the `last` look, `look` is no answer.
 #[rustler::nif]
-fn look<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, last: bool) -> Term<'a> {
+fn look<'a>(env: Env<'a>, request: &'a RequestHandle, last: bool) -> Term<'a> {
     let spin = if request.0.context.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
     let look = request.0.look(env, spin, last);
     if let Look::Nothing = look {
@@ -146,7 +146,7 @@ fn look<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, last: bool) -> Te
 
 /// Answers a callback and looks for what follows, as `look` does.
 #[rustler::nif]
-fn callback_resume<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, id: u64, answer: Term<'a>) -> Term<'a> {
+fn callback_resume<'a>(env: Env<'a>, request: &'a RequestHandle, id: u64, answer: Term<'a>) -> Term<'a> {
     let request = &request.0;
     let looking = request.context.is_quick();
     if looking {
