@@ -684,6 +684,24 @@ defmodule Py.ValuesTest do
         assert round_trip(ctx, tuple) === tuple
       end
 
+      # Text is looked through in blocks while it is copied.
+      test "long text, whatever is in it, and where", %{ctx: ctx} do
+        plain = String.duplicate("0123456789abcdef", 1_500)
+
+        for length <- [127, 128, 8_191, 8_192, 8_193, 16_384, 24_000] do
+          ascii = binary_part(plain, 0, length)
+          assert eval(ctx, "(x.isascii(), len(x))", %{x: ascii}) == {true, length}
+          assert round_trip(ctx, ascii) === ascii
+
+          for position <- [0, 1, 8_190, 8_191, 8_192, length - 1], position < length do
+            <<before::binary-size(position), _byte, rest::binary>> = ascii
+            assert round_trip(ctx, before <> "é" <> rest) === before <> "é" <> rest
+            bytes = before <> <<0xFF>> <> rest
+            assert eval(ctx, "(type(x).__name__, x)", %{x: bytes}) == {"bytes", bytes}
+          end
+        end
+      end
+
       test "data that changes while it is read", %{ctx: ctx} do
         Py.exec!(ctx, """
         import dataclasses

@@ -198,8 +198,8 @@ fn binary(term: Term<'_>) -> ConvertResult<Obj> {
             0 => &[],
             size => std::slice::from_raw_parts(binary.data, size),
         };
-        if bytes.is_ascii() {
-            return Ok(Obj::ascii(bytes)?);
+        if let Some(text) = Obj::ascii(bytes)? {
+            return Ok(text);
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Obj::str(text)?),
