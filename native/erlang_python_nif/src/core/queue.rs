@@ -304,7 +304,8 @@ impl Spin {
             return false;
         }
         let budget = self.max / (1 << self.misses);
-        let start = Instant::now();
+        // The clock is asked only when there is time for it.
+        let mut start = None;
         let mut spinning = None;
         let looks = if self.generous { 8 } else { 32 };
         loop {
@@ -315,7 +316,7 @@ impl Spin {
                 }
                 std::hint::spin_loop();
             }
-            let spent = start.elapsed();
+            let spent = start.get_or_insert_with(Instant::now).elapsed();
             if spent >= budget {
                 self.misses += 1;
                 return false;

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
 
 use rustler::Encoder;
 use rustler::sys::ErlNifTerm;
@@ -28,8 +27,8 @@ use crate::core::queue::Spin;
 use crate::core::stats::now;
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
-/// interval does not apply between requests.
-const HOLD: Duration = Duration::from_millis(5);
+/// interval does not apply between requests. In nanoseconds.
+const HOLD: u64 = 5_000_000;
 
 /// So many replies are remembered that their callers have not read yet.
 const MAX_LEFT: usize = 256;
@@ -91,6 +90,8 @@ pub struct Runtime {
     /// Requests whose replies were left in the environments they were built in, oldest first.
     left: RefCell<VecDeque<RequestRef>>,
     sampler: Sampler,
+    /// When the last request ended, as `now()` tells.
+    ended: Cell<u64>,
     /// A panic has left this interpreter in an unknown state: no further request runs.
     poisoned: RefCell<Option<String>>,
 }
@@ -150,6 +151,7 @@ impl Runtime {
             reply: RefCell::default(),
             left: RefCell::default(),
             sampler,
+            ended: Cell::new(0),
             poisoned: RefCell::new(None),
         })
     }
@@ -200,7 +202,8 @@ impl Runtime {
             self.handle(&request);
             spin.generous = !request.lone;
             drop(request);
-            if since.get_or_insert_with(Instant::now).elapsed() > HOLD {
+            let ended = self.ended.get();
+            if ended - *since.get_or_insert(ended) > HOLD {
                 return;
             }
             match shared.queue.pop() {
@@ -243,6 +246,7 @@ impl Runtime {
         lock(&shared.stack).pop();
         interrupt::clear_late(shared, request);
         let ended = now();
+        self.ended.set(ended);
         request.timing.end(ended);
         shared.stats.latency.record(ended - started);
         if level == 1 {
