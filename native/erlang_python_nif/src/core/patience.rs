@@ -5,39 +5,44 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Learns from how it went: after some looks in vain, only one answer in many is still looked for. Shared by all who
-/// call one context; a lost update does no harm.
+/// Learns from how it went: after `LIMIT` looks in vain that few useful ones came between, only one answer in many is still
+/// looked for. Shared by all who call one context; a lost update does no harm.
 #[derive(Default)]
-pub struct Patience(AtomicU32);
+pub struct Patience<const LIMIT: u32>(AtomicU32);
 
-/// Looks in vain, in a row, after which it is given up.
-const GIVE_UP: u32 = 6;
-/// Then one of so many is tried again: calls may have become short.
+/// When it is given up, one look of so many is tried again: calls may have become short.
 const PROBE: u32 = 64;
+/// Looks in vain that a useful one makes up for.
+const WORTH: u32 = 8;
 
-impl Patience {
+impl<const LIMIT: u32> Patience<LIMIT> {
+    const fn new() -> Self {
+        Patience(AtomicU32::new(0))
+    }
+
     /// Whether to look this time.
     #[inline]
     pub fn pays(&self) -> bool {
         let count = self.0.load(Relaxed);
-        if count < GIVE_UP {
+        if count < LIMIT {
             return true;
         }
-        let probe = count >= GIVE_UP + PROBE;
-        self.0.store(if probe { GIVE_UP - 1 } else { count + 1 }, Relaxed);
+        let probe = count >= LIMIT + PROBE;
+        self.0.store(if probe { LIMIT - 1 } else { count + 1 }, Relaxed);
         probe
     }
 
     #[inline]
     pub fn paid(&self) {
-        if self.0.load(Relaxed) != 0 {
-            self.0.store(0, Relaxed);
+        let count = self.0.load(Relaxed);
+        if count != 0 {
+            self.0.store(count.min(LIMIT).saturating_sub(WORTH), Relaxed);
         }
     }
 
     pub fn in_vain(&self) {
         let count = self.0.load(Relaxed);
-        if count < GIVE_UP {
+        if count < LIMIT {
             self.0.store(count + 1, Relaxed);
         }
     }
@@ -77,11 +82,12 @@ const TOO_LONG: Duration = Duration::from_micros(200);
 /// Gives the processor to another thread, if one waits for it: most likely the one whose answer was looked for in vain.
 /// Seldom tried while it goes to threads that keep it.
 pub fn give_way() {
-    static WORTH: Patience = Patience(AtomicU32::new(0));
-    if WORTH.pays() {
+    // Few, because each look in vain took all that time.
+    static PATIENCE: Patience<6> = Patience::new();
+    if PATIENCE.pays() {
         let start = Instant::now();
         std::thread::yield_now();
-        if start.elapsed() < TOO_LONG { WORTH.paid() } else { WORTH.in_vain() }
+        if start.elapsed() < TOO_LONG { PATIENCE.paid() } else { PATIENCE.in_vain() }
     }
 }
 
@@ -113,8 +119,8 @@ mod tests {
 
     #[test]
     fn it_is_given_up_and_tried_again() {
-        let patience = Patience::default();
-        for _ in 0..GIVE_UP {
+        let patience = Patience::<6>::new();
+        for _ in 0..6 {
             assert!(patience.pays());
             patience.in_vain();
         }
@@ -124,5 +130,17 @@ mod tests {
         assert!(!patience.pays());
         patience.paid();
         assert!(patience.pays() && patience.pays());
+    }
+
+    #[test]
+    fn a_useful_look_makes_up_for_some_in_vain() {
+        let patience = Patience::<64>::new();
+        for _ in 0..100 {
+            (0..WORTH).for_each(|_| patience.in_vain());
+            patience.paid();
+        }
+        assert!(patience.pays());
+        (0..64).for_each(|_| patience.in_vain());
+        assert!(!patience.pays());
     }
 }

@@ -85,8 +85,12 @@ struct Demand {
     /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
     load: AtomicUsize,
     /// Whether callers look for their outcome before they wait for a message.
-    patience: Patience,
+    patience: CallersPatience,
 }
+
+/// Many callers look in vain at once when the thread is not running for a moment: that alone tells nothing.
+pub type CallersPatience = Patience<64>;
+
 
 pub struct Shared {
     pub id: u64,
@@ -151,7 +155,7 @@ impl Shared {
         !self.settings.spin.is_zero() && !self.queue.is_parked() && self.demand.patience.pays()
     }
 
-    pub fn patience(&self) -> &Patience {
+    pub fn patience(&self) -> &CallersPatience {
         &self.demand.patience
     }
 
