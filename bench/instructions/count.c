@@ -133,14 +133,12 @@ static void run(Term operation) {
 static void run_looking(Term operation) {
     settle();
     Term outcome = submit(operation, LOOK);
-    if (is_tagged(outcome, "look")) {
-        Term arguments[] = {element(outcome, 1), atom("true")};
+    if (outcome == atom("look")) {
+        Term last[] = {atom("true")};
         settle();
-        outcome = function("look")(process, 2, arguments);
-        if (outcome == atom("away")) return finish(arguments[0]);
-    } else if (!is_tagged(outcome, "ok"))
-        return finish(outcome);
-    if (!is_tagged(outcome, "ok")) die("an operation has failed");
+        outcome = function("look_again")(process, 1, last);
+    }
+    if (!is_tagged(outcome, "ok")) return finish(outcome);
     enif_clear_env(process);
 }
 

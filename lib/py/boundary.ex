@@ -53,7 +53,7 @@ defmodule Py.Boundary do
     deadline = deadline(options.timeout)
     ref = make_ref()
 
-    case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
+    case submit_and_look(context, ref, operation, names, flags, deadline) do
       {:ok, _value} = ok ->
         ok
 
@@ -72,13 +72,30 @@ defmodule Py.Boundary do
     end
   end
 
+  # What was not there at once: look for it between turns of other processes, a few times, then wait for a message.
+  defp submit_and_look(context, ref, operation, names, flags, deadline) do
+    case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
+      :look -> look_again(@looks)
+      submitted -> submitted
+    end
+  end
+
+  defp look_again(tries) do
+    :erlang.yield()
+
+    case Native.look_again(tries == 1) do
+      :look -> look_again(tries - 1)
+      submitted -> submitted
+    end
+  end
+
   defp finish({:ok, _value} = ok, _operation, _context, _namespace, _options, _tries), do: ok
 
   defp finish({:error, reason}, operation, context, namespace, options, tries) do
     failed(reason, operation, context, namespace, options, tries)
   end
 
-  # What was not there at once: look for it between turns of other processes, a few times, then wait for a message.
+  # The same, of a request that somebody needs a handle on.
   defp outcome({:look, request}, ref, options) do
     case look(request, @looks) do
       :away -> outcome(request, ref, options)

@@ -68,15 +68,20 @@ defmodule Py.Native do
           integer(),
           [pid()]
         ) ::
-          {:ok, term()}
-          | {:error, term()}
-          | request()
+          submitted()
           | {:look, request()}
-          | {request(), callback() | {:ok, term()} | {:error, term()}}
+          | {request(), {:ok, term()} | {:error, term()}}
           | :stopped
           | {:rejected, :permits | :queue, non_neg_integer(), non_neg_integer()}
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
+
+  @typedoc "What comes of a request at once; `:look` means to look again."
+  @type submitted ::
+          {:ok, term()} | {:error, term()} | {request(), callback()} | request() | :look
+
+  @spec look_again(boolean()) :: submitted()
+  def look_again(_last), do: stub()
 
   @spec look(request(), boolean()) :: seen() | :look | :away
   def look(_request, _last), do: stub()

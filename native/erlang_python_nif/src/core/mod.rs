@@ -5,6 +5,7 @@ pub mod handover;
 pub mod lifecycle;
 pub mod padded;
 pub mod patience;
+pub mod pending;
 pub mod permits;
 pub mod queue;
 pub mod state;

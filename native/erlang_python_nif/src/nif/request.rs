@@ -15,7 +15,7 @@ use crate::core::lifecycle::Phase;
 use crate::core::patience::give_way;
 use crate::core::permits::Acquired;
 use crate::runtime::context::ContextHandle;
-use crate::runtime::request::{Claim, Event, Flags, Look, PERMITS, Request, RequestHandle, pid_word};
+use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
 
 /// How long `submit` and `callback_resume` look for the outcome, spinning on a scheduler: somewhat longer than a short call
@@ -31,7 +31,8 @@ const SPIN_AGAIN: Duration = Duration::from_nanos(500);
 ///   * `{ok, value}`, `{error, reason}`: the outcome was there soon;
 ///   * `{Request, {callback, id, target, args}}`: run this function, then `callback_resume`;
 ///   * `{Request, {ok, value} | {error, reason}}`: as above, where times are wanted;
-///   * `{look, Request}`: give other processes a turn, then `look`;
+///   * `look`: give other processes a turn, then `look_again`;
+///   * `{look, Request}`: the same, then `look`;
 ///   * `Request`: `caller` will get `{reference, {ok, value} | {error, reason} | {callback, …}}`, unless it cancels first;
 ///   * `stopped`, `{rejected, permits | queue, current, max}`: the request was not taken.
 #[rustler::nif]
@@ -116,7 +117,11 @@ fn submit<'a>(
     match request.look(env, spin, false) {
         Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
         Look::Event(_, event) => (RequestHandle(request), event).encode(env),
-        Look::Nothing => (atoms::look(), RequestHandle(request)).encode(env),
+        Look::Nothing if flags.has(Flags::TIMED) => (atoms::look(), RequestHandle(request)).encode(env),
+        Look::Nothing => match PENDING.put(pid_word(&client), request) {
+            Ok(()) => atoms::look().to_term(env),
+            Err(request) => (atoms::look(), RequestHandle(request)).encode(env),
+        },
         Look::Away => RequestHandle(request).encode(env),
     }
 }
@@ -136,12 +141,38 @@ fn calls_alone(caller: &LocalPid) -> bool {
 /// or `away`: a message will come. After the `last` look, `look` is no answer.
 #[rustler::nif]
 fn look<'a>(env: Env<'a>, request: &'a RequestHandle, last: bool) -> Term<'a> {
-    let spin = if request.0.context.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
-    let look = request.0.look(env, spin, last);
+    let look = look_between_turns(env, &request.0, last);
     if let Look::Nothing = look {
         give_way();
     }
     seen(env, look)
+}
+
+/// Looks again for the outcome of the calling process's request: what `submit` returns, `look` to be asked once more, which
+/// is no answer to the `last` look.
+#[rustler::nif]
+fn look_again(env: Env<'_>, last: bool) -> Term<'_> {
+    let found = PENDING.look(pid_word(&env.pid()), |request| {
+        let look = look_between_turns(env, request, last);
+        let done = !matches!(look, Look::Nothing);
+        (look, done)
+    });
+    match found {
+        Some((Look::Event(Event::Result | Event::Failure, result), _request)) => result,
+        Some((Look::Event(_, event), Some(request))) => (RequestHandle(request), event).encode(env),
+        Some((Look::Away, Some(request))) => RequestHandle(request).encode(env),
+        Some(_) => {
+            give_way();
+            atoms::look().to_term(env)
+        }
+        // Swept, because the process is about to end.
+        None => env.error_tuple(atoms::interrupted()),
+    }
+}
+
+fn look_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Look<'a> {
+    let spin = if request.context.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
+    request.look(env, spin, last)
 }
 
 /// Answers a callback and looks for what follows, as `look` does.

@@ -91,7 +91,6 @@ struct Demand {
 /// Many callers look in vain at once when the thread is not running for a moment: that alone tells nothing.
 pub type CallersPatience = Patience<64>;
 
-
 pub struct Shared {
     pub id: u64,
     pub settings: Settings,

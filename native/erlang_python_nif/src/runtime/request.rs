@@ -14,6 +14,7 @@ use crate::bridge::callback::CallbackSlot;
 use crate::core::handover::{Handover, Seen};
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::patience::spin_until;
+use crate::core::pending::Pending;
 use crate::core::permits::{PermitSlot, Permits, Waiter};
 use crate::core::stats::Timing;
 
@@ -50,6 +51,9 @@ struct Told {
 
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
 pub static PERMITS: Permits<Claim> = Permits::new(usize::MAX);
+
+/// Requests whose callers look for the outcome between turns, by the word of the caller's pid.
+pub static PENDING: Pending<ErlNifTerm, RequestRef> = Pending::new();
 
 /// Who waits for a permit.
 pub enum Claim {

@@ -16,7 +16,7 @@ use rustler::Encoder;
 use super::context::{Shared, lock};
 use super::holder::HolderRef;
 use super::interrupt;
-use super::request::{Claim, OwnedTermEnv, PERMITS, Request, RequestRef};
+use super::request::{Claim, OwnedTermEnv, PENDING, PERMITS, Request, RequestRef};
 use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
@@ -167,6 +167,8 @@ impl Watchdog {
                 context.queue.wake();
             }
         }
+        // Of callers that were killed between two looks.
+        PENDING.sweep(|request| request.caller_alive(env));
         for request in &pending {
             if overdue(request) || !request.caller_alive(env) {
                 expire(request, env);
