@@ -694,7 +694,7 @@ defmodule Py.ValuesTest do
           assert round_trip(ctx, ascii) === ascii
 
           for position <- [0, 1, 8_190, 8_191, 8_192, length - 1], position < length do
-            <<before::binary-size(position), _byte, rest::binary>> = ascii
+            <<before::binary-size(^position), _byte, rest::binary>> = ascii
             assert round_trip(ctx, before <> "é" <> rest) === before <> "é" <> rest
             bytes = before <> <<0xFF>> <> rest
             assert eval(ctx, "(type(x).__name__, x)", %{x: bytes}) == {"bytes", bytes}

@@ -7,6 +7,9 @@ use std::sync::{Mutex, MutexGuard};
 use super::padded::Padded;
 use super::words::WordHasher;
 
+/// Numbers of parts, see `sweep`.
+pub const PARTS: usize = 16;
+
 /// Processes share a place by chance; who finds it taken uses a handle.
 const PLACES: usize = 1024;
 
@@ -42,9 +45,9 @@ impl<K: Copy + Eq + Hash, T> Pending<K, T> {
         Some((result, taken))
     }
 
-    /// Drops what nobody will look for any more. Passes over places that are in use.
-    pub fn sweep(&self, wanted: impl Fn(&T) -> bool) {
-        for place in &self.0 {
+    /// Drops what nobody will look for any more, in the part of that number of all places. Passes over places in use.
+    pub fn sweep(&self, part: usize, wanted: impl Fn(&T) -> bool) {
+        for place in self.0.iter().skip(part % PARTS).step_by(PARTS) {
             let Ok(mut place) = place.try_lock() else { continue };
             let left = place.take_if(|(_, value)| !wanted(value));
             drop(place);
@@ -94,7 +97,7 @@ mod tests {
     fn what_is_not_wanted_is_swept() {
         let pending = Pending::new();
         let kept: Vec<usize> = (0..100).filter(|n| pending.put(*n, *n).is_ok()).collect();
-        pending.sweep(|n| n % 2 == 0);
+        (0..PARTS).for_each(|part| pending.sweep(part, |n| n % 2 == 0));
         let left = kept.iter().filter(|n| pending.look(**n, |_| ((), true)).is_some());
         assert!(kept.len() > 50 && left.eq(kept.iter().filter(|n| **n % 2 == 0)));
     }

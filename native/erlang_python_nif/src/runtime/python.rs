@@ -163,15 +163,17 @@ impl Obj {
 
     /// A str, if the text is ASCII. Long text is looked through while it is copied: in one pass over its memory, where
     /// `str` makes a second one.
+    #[inline]
     pub fn ascii(text: &[u8]) -> PyResult<Option<Obj>> {
-        let (block, rest) = text.split_at(text.len().min(BLOCK));
-        if !block.is_ascii() {
+        let new = match symbols().unicode_new {
+            Some(new) if text.len() >= LONG_TEXT => new,
+            // SAFETY: ASCII is UTF-8.
+            _ if text.is_ascii() => return Obj::str(unsafe { std::str::from_utf8_unchecked(text) }).map(Some),
+            _ => return Ok(None),
+        };
+        if !text[..LONG_TEXT].is_ascii() {
             return Ok(None);
         }
-        let Some(new) = symbols().unicode_new.filter(|_| text.len() >= LONG_TEXT) else {
-            // SAFETY: ASCII is UTF-8.
-            return rest.is_ascii().then(|| Obj::str(unsafe { std::str::from_utf8_unchecked(text) })).transpose();
-        };
         // SAFETY: a fresh str with room for the text, which nobody else has seen. The UTF-8 form of an ASCII str is its own
         // data, to be found without looking at it.
         unsafe {

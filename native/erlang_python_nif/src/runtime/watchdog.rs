@@ -90,12 +90,14 @@ struct Watched {
 struct Watchdog {
     contexts: HashMap<u64, (Arc<Shared>, Watched)>,
     idle: u32,
+    /// Parts of `PENDING` swept.
+    swept: usize,
     next_tick: Instant,
 }
 
 impl Default for Watchdog {
     fn default() -> Self {
-        Watchdog { contexts: HashMap::new(), idle: 0, next_tick: Instant::now() + TICK }
+        Watchdog { contexts: HashMap::new(), idle: 0, swept: 0, next_tick: Instant::now() + TICK }
     }
 }
 
@@ -168,7 +170,8 @@ impl Watchdog {
             }
         }
         // Of callers that were killed between two looks.
-        PENDING.sweep(|request| request.caller_alive(env));
+        self.swept += 1;
+        PENDING.sweep(self.swept, |request| request.caller_alive(env));
         for request in &pending {
             if overdue(request) || !request.caller_alive(env) {
                 expire(request, env);
