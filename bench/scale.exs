@@ -196,7 +196,8 @@ defmodule Bench.Scale do
   defp busy(mode, number), do: {mode, for(_ <- 1..number, do: Floors.python(mode)), :python}
 
   defp speed_up(contexts, run, number) do
-    jobs = 4 * number
+    # So long that the operating system has the time to find both their cores.
+    jobs = 24 * number
     alone = spent(1, jobs, contexts, run)
     alone / spent(number, jobs, contexts, run)
   end

@@ -202,8 +202,10 @@ pub fn clear_registered() {
 
 /// Whether the Erlang API has registered the function of that name; `None` when there is none.
 fn registered(name: &Obj) -> PyResult<Option<bool>> {
+    // Before the lock: this may run Python code.
+    let name = name.as_utf8()?;
     let names = NAMES.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-    Ok(names.get(name.as_utf8()?).copied())
+    Ok(names.get(name).copied())
 }
 
 /// Functions of the Erlang API have values of its dialect, whoever called Python; others those of the request (`None`).

@@ -146,10 +146,13 @@ impl Converter<'_> {
                 let index = terms.len();
                 let item = ffi::PyList_GetItem(list.as_ptr(), index as isize);
                 // Most long lists are of these.
-                if ffi::Py_TYPE(item) == &raw mut ffi::PyLong_Type
-                    && let Ok(value) = int_value(item)
-                {
-                    terms.push(raw::make_integer(env, value));
+                if ffi::Py_TYPE(item) == &raw mut ffi::PyLong_Type {
+                    let term = match int_value(item) {
+                        Ok(value) => raw::make_integer(env, value),
+                        // Needs functions of Python, which may collect garbage.
+                        Err(_) => self.item_term(Obj::borrowed(item), env, depth, index)?.as_c_arg(),
+                    };
+                    terms.push(term);
                     continue;
                 }
                 let term = match self.leaf(item, env) {

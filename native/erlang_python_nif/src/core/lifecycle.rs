@@ -116,6 +116,11 @@ impl Lifecycle {
         self.step(Phase::Waiting, Phase::Cancelled)
     }
 
+    /// Whether the request has ended, or its reply is on its way.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase(), Phase::Delivering | Phase::Delivered | Phase::Cancelled)
+    }
+
     /// Whether the request is neither waiting nor over.
     pub fn is_running(&self) -> bool {
         matches!(self.phase(), Phase::Running | Phase::Serving)

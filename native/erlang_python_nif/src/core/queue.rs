@@ -61,13 +61,18 @@ impl<T> Drop for Queue<T> {
 // SeqCst throughout: either a push is seen before the consumer parks, or the consumer's `parked` is seen after the push;
 // never neither.
 impl<T> Front<T> {
-    /// No item has this address.
+    /// No item has this address, nor the next.
     fn closed() -> *mut T {
         ptr::without_provenance_mut(1)
     }
 
+    /// The item is being looked at.
+    fn busy() -> *mut T {
+        ptr::without_provenance_mut(2)
+    }
+
     fn is_item(pointer: *mut T) -> bool {
-        !pointer.is_null() && pointer != Self::closed()
+        !pointer.is_null() && pointer != Self::closed() && pointer != Self::busy()
     }
 
     /// Puts `item` into the slot if the queue is empty.
@@ -84,10 +89,28 @@ impl<T> Front<T> {
     }
 
     fn take(&self) -> Option<Arc<T>> {
+        self.replace(ptr::null_mut())
+    }
+
+    /// Takes the item out and leaves `other` in its place.
+    fn replace(&self, other: *mut T) -> Option<Arc<T>> {
         let item = self.slot.load(SeqCst);
-        let taken = Self::is_item(item) && self.slot.compare_exchange(item, ptr::null_mut(), SeqCst, SeqCst).is_ok();
+        let taken = Self::is_item(item) && self.slot.compare_exchange(item, other, SeqCst, SeqCst).is_ok();
         // SAFETY: `put` left the count of an item there, and only who takes it out gets it.
         taken.then(|| unsafe { Arc::from_raw(item) })
+    }
+
+    /// Takes the item out if `keep` does not want it. Under the lock, as `close`: nobody else makes it busy or closes it. Its
+    /// place stays taken meanwhile, so that no younger item gets ahead of it.
+    fn sweep(&self, keep: impl FnOnce(&Arc<T>) -> bool) -> Option<Arc<T>> {
+        let item = self.replace(Self::busy())?;
+        if keep(&item) {
+            self.slot.store(Arc::into_raw(item).cast_mut(), SeqCst);
+            None
+        } else {
+            self.slot.store(ptr::null_mut(), SeqCst);
+            Some(item)
+        }
     }
 
     /// Takes the item and lets no other in.
@@ -200,20 +223,29 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
-    /// Visits the waiting items, oldest first, under the lock: keep it short.
-    pub fn for_each(&self, visit: impl FnMut(&Arc<T>)) {
-        let mut items = self.lock();
-        // Nobody but its taker may look into the slot: its item joins the others, of which it is the oldest.
-        if let Some(item) = self.front.take() {
-            items.deque.push_front(item);
-            self.front.behind.store(items.len(), SeqCst);
+    /// Visits the waiting items, under the lock: keep it short. Takes out those for which `keep` is false.
+    pub fn sweep(&self, mut keep: impl FnMut(&Arc<T>) -> bool) -> Vec<Arc<T>> {
+        let mut gone = Vec::new();
+        if self.is_empty() {
+            return gone;
         }
-        items.first_class.iter().chain(&items.deque).for_each(visit);
+        let mut items = self.lock();
+        let Items { first_class, deque, .. } = &mut *items;
+        let mut sweep = |lane: &mut VecDeque<Arc<T>>| {
+            for item in std::mem::take(lane) {
+                if keep(&item) { lane.push_back(item) } else { gone.push(item) }
+            }
+        };
+        sweep(first_class);
+        sweep(deque);
+        gone.extend(self.front.sweep(keep));
+        self.front.behind.store(items.len(), SeqCst);
         drop(items);
-        // The consumer may have found nothing while the item was on its way.
+        // The consumer may have found nothing while an item was looked at.
         if !self.is_empty() {
             self.unpark();
         }
+        gone
     }
 
     /// Makes the consumer return from `wait` although there may be no item.
@@ -366,13 +398,22 @@ mod tests {
     }
 
     #[test]
-    fn visiting_keeps_the_order() {
-        let queue = queue(0..3);
+    fn a_sweep_takes_out_what_is_not_wanted_and_keeps_the_order() {
+        let queue = queue(0..6);
+        queue.push_first_class(Arc::new(6)).unwrap();
         let mut seen = Vec::new();
-        queue.for_each(|item| seen.push(**item));
-        assert_eq!((seen, queue.len()), (vec![0, 1, 2], 3));
-        queue.push(Arc::new(3)).unwrap();
-        assert_eq!(std::iter::from_fn(|| pop(&queue)).collect::<Vec<_>>(), vec![0, 1, 2, 3]);
+        let all = |item: &Arc<i32>| {
+            seen.push(**item);
+            true
+        };
+        assert!(queue.sweep(all).is_empty());
+        seen.sort_unstable();
+        assert_eq!((seen, queue.len()), ((0..7).collect(), 7));
+        let mut gone = values(queue.sweep(|item| **item % 2 == 1));
+        gone.sort_unstable();
+        assert_eq!((gone, queue.len()), (vec![0, 2, 4, 6], 3));
+        queue.push(Arc::new(7)).unwrap();
+        assert_eq!(std::iter::from_fn(|| pop(&queue)).collect::<Vec<_>>(), vec![1, 3, 5, 7]);
     }
 
     #[test]
@@ -412,7 +453,7 @@ mod tests {
             let (queue, taken) = (queue.clone(), taken.clone());
             std::thread::spawn(move || {
                 while taken.load(SeqCst) < ITEMS as usize {
-                    queue.for_each(|item| assert!(**item < ITEMS));
+                    assert!(queue.sweep(|item| **item < ITEMS).is_empty());
                     std::thread::yield_now();
                 }
             })

@@ -214,8 +214,9 @@ pub fn take() -> Vec<GcRun> {
 
 /// Not from scheduler threads: Python runs on none.
 fn report(run: GcRun) {
-    let Some(subscriber) = *lock(&SUBSCRIBER) else { return };
-    if EVENTS.push(run) {
+    // The lock is held for the push too: a new subscriber is told of it, or the event is dropped with the old ones.
+    let tell = lock(&SUBSCRIBER).filter(|_| EVENTS.push(run));
+    if let Some(subscriber) = tell {
         OwnedTermEnv::new().send(&subscriber, |env| atoms::py_events().to_term(env));
     }
 }

@@ -113,7 +113,8 @@ unsafe impl Send for OwnedTermEnv {}
 
 impl OwnedTermEnv {
     pub fn new() -> Self {
-        let spare = SPARE.with_borrow_mut(|spare| spare.0.pop());
+        // The storage is gone while the thread ends.
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().0.pop()).ok().flatten();
         // SAFETY: no preconditions.
         OwnedTermEnv(spare.unwrap_or_else(|| unsafe { enif_alloc_env() }))
     }
@@ -382,6 +383,16 @@ impl Request {
     /// Like `fail`; the reason may depend on the phase the request was in.
     pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         let phase = self.life.fail()?;
+        // Before the caller hears of it, who may count permits or make the next call.
+        match phase {
+            Phase::Waiting => {
+                self.leave();
+                PERMITS.forget_one();
+            }
+            Phase::Queued => self.retire(),
+            // Its thread does, when Python is done.
+            _ => {}
+        }
         // A message that asks the caller to run a function goes first: see `CallbackSlot::ask`.
         let asked = self.callback.after_asking(phase);
         let env = OwnedTermEnv::new();
@@ -390,16 +401,8 @@ impl Request {
         let _ = unsafe { self.tell(Event::Failure, env, term, true) };
         drop(asked);
         self.life.delivered();
-        match phase {
-            Phase::Waiting => {
-                self.free_env();
-                self.leave();
-            }
-            Phase::Queued => {
-                self.free_env();
-                self.retire();
-            }
-            _ => {}
+        if matches!(phase, Phase::Waiting | Phase::Queued) {
+            self.free_env();
         }
         Some(phase)
     }

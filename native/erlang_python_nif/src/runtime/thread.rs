@@ -190,7 +190,6 @@ impl Runtime {
             self.tidy();
             self.sampler.run(&shared);
             attached.detach(|| shared.queue.wait(&mut spin));
-            watchdog::nudge();
         }
     }
 
@@ -228,8 +227,8 @@ impl Runtime {
         if shared.queue.is_closed() {
             // `stop` may have looked at the stack before this request was on it.
             lock(&shared.stack).pop();
-            request.fail((atoms::stopped(), shared.id));
             request.retire();
+            request.fail((atoms::stopped(), shared.id));
             return;
         }
         // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
@@ -237,6 +236,8 @@ impl Runtime {
         let started = now();
         if level == 1 {
             shared.turn.fetch_add(1, SeqCst);
+            // After `turn`, or the watchdog may fall asleep between the look that misses this request and the nudge.
+            watchdog::nudge();
             shared.stats.busy.begin(started);
         }
         request.timing.start(started);

@@ -162,7 +162,14 @@ impl Watchdog {
         let mut pending = Vec::new();
         PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
         for (context, watched) in self.contexts.values_mut() {
-            context.queue.for_each(|request| pending.push(request.clone()));
+            // What has ended is forgotten here, lest a busy context's queue grows with every timeout.
+            context.queue.sweep(|request| {
+                let wanted = !request.life.is_over();
+                if wanted {
+                    pending.push(request.clone());
+                }
+                wanted
+            });
             look_at_running(context, watched, env);
             context.stats.roll(now());
             if !lock(&context.dead_namespaces).is_empty() || !context.interp.bin.is_empty() {
@@ -239,7 +246,12 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
         // Nested requests come and go within a turn.
         watched.unheeded = 0;
     }
-    set_stuck(context, watched.unheeded >= STUCK_TICKS);
+    let stuck = watched.unheeded >= STUCK_TICKS;
+    set_stuck(context, stuck);
+    if stuck && context.queue.is_closed() {
+        // Stopped, and its thread may never return: others need the permits.
+        stack.iter().for_each(|request| request.permit.release());
+    }
 }
 
 /// The owner is told of changes.
