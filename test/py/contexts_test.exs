@@ -45,6 +45,39 @@ defmodule Py.ContextsTest do
         refute File.exists?(path)
       end
 
+      test "requests that gave up do not stay in the queue of a busy context", %{context: context} do
+        pipe = pipe()
+        busy = Task.async(fn -> Py.exec(context, "open(#{inspect(pipe)})") end)
+        until_running(context)
+
+        for _ <- 1..100 do
+          assert {:error, %Py.TimeoutError{timeout: 1}} =
+                   Py.call(context, :math, :sqrt, [4], timeout: 1)
+        end
+
+        eventually(fn -> match?({:ok, %{queued: 0}}, Py.Context.info(context)) end)
+        assert Task.yield(busy, 0) == nil
+        release(pipe)
+        Task.await(busy)
+        assert Py.call(context, :math, :sqrt, [4]) == {:ok, 2.0}
+      end
+
+      test "a thread that does not return keeps no permit once its context is stopped" do
+        context =
+          start_supervised!({Py.Context, mode: unquote(mode)}, id: :stuck, restart: :temporary)
+
+        pipe = pipe()
+
+        assert {:error, %Py.TimeoutError{}} =
+                 Py.exec(context, "open(#{inspect(pipe)})", timeout: 20)
+
+        assert permits().in_use >= 1
+        log = ExUnit.CaptureLog.capture_log(fn -> Py.Context.stop(context) end)
+        assert log =~ "did not end"
+        eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+        release(pipe)
+      end
+
       test "an interrupt hits the running request and no other", %{context: context} do
         assert Py.interrupt(context) == {:error, :not_running}
 

@@ -41,9 +41,18 @@ impl<const LIMIT: u32> Patience<LIMIT> {
     }
 
     pub fn in_vain(&self) {
+        self.lose(1);
+    }
+
+    /// An answer took so long that looks for it are a waste: a few in a row are enough to give it up.
+    pub fn hopeless(&self) {
+        self.lose(LIMIT / 4);
+    }
+
+    fn lose(&self, looks: u32) {
         let count = self.0.load(Relaxed);
         if count < LIMIT {
-            self.0.store(count + 1, Relaxed);
+            self.0.store((count + looks).min(LIMIT), Relaxed);
         }
     }
 }
@@ -141,6 +150,9 @@ mod tests {
         }
         assert!(patience.pays());
         (0..64).for_each(|_| patience.in_vain());
+        assert!(!patience.pays());
+        let patience = Patience::<64>::new();
+        (0..4).for_each(|_| patience.hopeless());
         assert!(!patience.pays());
     }
 }

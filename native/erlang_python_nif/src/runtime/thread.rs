@@ -30,6 +30,9 @@ use crate::core::stats::now;
 /// interval does not apply between requests. In nanoseconds.
 const HOLD: u64 = 5_000_000;
 
+/// Callers that look for the outcome between turns give up sooner. In nanoseconds.
+const LONG: u64 = 100_000;
+
 /// So many replies are remembered that their callers have not read yet.
 const MAX_LEFT: usize = 256;
 
@@ -250,6 +253,10 @@ impl Runtime {
         self.ended.set(ended);
         request.timing.end(ended);
         shared.stats.latency.record(ended - started);
+        // The BEAM's part does not count.
+        if ended - started > LONG && request.timing.times(ended).1 > LONG {
+            shared.patience().hopeless();
+        }
         if level == 1 {
             shared.stats.busy.end(ended);
         }
