@@ -132,7 +132,7 @@ defmodule Bench.Calls do
 
   defp callbacks(worker) do
     [
-      entry("calls.callback", "callback, round trip", Floors.inside(worker, "call_back"),
+      entry("calls.callback", "callback, round trip", Floors.inside(worker, "call_back", 10),
         floor: :echo,
         targets: [%{to: :echo, at_most: 1.5}]
       ),

@@ -29,6 +29,7 @@ defmodule Py.Config do
           paths: [Path.t()],
           preload: String.t() | nil,
           python: String.t() | nil,
+          options: Py.Options.t(),
           spin_us: non_neg_integer(),
           telemetry: boolean(),
           venv: Path.t() | nil,
