@@ -134,11 +134,14 @@ defmodule Py.Boundary do
 
   # Python calls a function of ours: it runs here, in the process that waits for that Python code. From now on the
   # watchdog keeps the deadline, because this process may be busy when it comes.
+  # It is counted while Python goes on.
   defp serve(request, ref, {:callback, id, target, args}) do
-    case Native.callback_resume(request, id, Py.Callback.run(target, args)) do
-      :look -> request |> look(@looks) |> served(request, ref)
-      seen -> served(seen, request, ref)
-    end
+    {answer, done} = Py.Callback.run(target, args)
+    looking = Native.callback_resume(request, id, answer)
+    Py.Callback.count(done)
+    seen = if looking, do: Native.callback_look(request), else: :away
+    seen = if seen == :look, do: look(request, @looks), else: seen
+    served(seen, request, ref)
   end
 
   defp served(:away, request, ref) do

@@ -126,14 +126,24 @@ defmodule Py.Callback do
   defp name!(name),
     do: raise(ArgumentError, "expected a name as an atom or a string, got: #{inspect(name)}")
 
+  @typep done ::
+           {String.t() | nil, :counters.counters_ref() | nil, map() | nil, integer(), tuple()}
+
   @doc false
-  # What goes back to Python: `{:ok, value} | {:error, kind, text, stacktrace}`.
+  # What goes back to Python, `{:ok, value} | {:error, kind, text, stacktrace}`; and what `count/1` is to be told then.
   @spec run(term(), tuple()) ::
-          {:ok, term()} | {:error, String.t(), String.t(), String.t()}
+          {{:ok, term()} | {:error, String.t(), String.t(), String.t()}, done() | nil}
   def run(target, args) do
     case resolve(target) do
-      {name, style, fun, counters} -> observed(name, counters, fn -> invoke(style, fun, args) end)
-      :error -> unregistered(target)
+      {name, style, fun, counters} ->
+        call = Telemetry.callback_start(name)
+        started = System.monotonic_time()
+        outcome = invoke(style, fun, args)
+        time = System.monotonic_time() - started
+        {answer(outcome), {name, counters, call, time, outcome}}
+
+      :error ->
+        {unregistered(target), nil}
     end
   end
 
@@ -147,14 +157,14 @@ defmodule Py.Callback do
       {:failed, kind, reason, __STACKTRACE__, text(kind, reason, __STACKTRACE__)}
   end
 
-  defp observed(name, counters, invoke) do
-    call = Telemetry.callback_start(name)
-    started = System.monotonic_time()
-    outcome = invoke.()
-    time = System.monotonic_time() - started
+  @doc false
+  # A function has run: counts it, and tells telemetry.
+  @spec count(done() | nil) :: :ok
+  def count(nil), do: :ok
+
+  def count({name, counters, call, time, outcome}) do
     count(counters, time, match?({:failed, _, _, _, _}, outcome))
-    Telemetry.callback_stop(call, time, outcome)
-    answer(outcome)
+    Telemetry.callback_stop(call, name, time, outcome)
   end
 
   defp answer({:ok, value}), do: {:ok, value}

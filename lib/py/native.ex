@@ -119,8 +119,11 @@ defmodule Py.Native do
   @spec callback_answer(request(), non_neg_integer(), term()) :: boolean()
   def callback_answer(_request, _id, _answer), do: stub()
 
-  @spec callback_resume(request(), non_neg_integer(), term()) :: seen() | :look | :away
+  @spec callback_resume(request(), non_neg_integer(), term()) :: boolean()
   def callback_resume(_request, _id, _answer), do: stub()
+
+  @spec callback_look(request()) :: seen() | :look | :away
+  def callback_look(_request), do: stub()
 
   @spec callback_answer_thread(non_neg_integer(), term()) :: boolean()
   def callback_answer_thread(_id, _answer), do: stub()

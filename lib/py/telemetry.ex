@@ -305,10 +305,11 @@ defmodule Py.Telemetry do
   end
 
   @doc false
+  # What `callback_stop/4` is told of the start; nil when nobody listens to it.
   @spec callback_start(String.t() | nil) :: map() | nil
   def callback_start(name) do
-    if Py.Config.get(:telemetry) and Enum.any?(@families[:callback], &handled?(callback(&1))) do
-      metadata = %{name: name, telemetry_span_context: make_ref()}
+    if Py.Config.get(:telemetry) and handled?(callback(:start)) do
+      metadata = callback_metadata(name)
       measurements = %{monotonic_time: System.monotonic_time(), system_time: System.system_time()}
       :telemetry.execute(callback(:start), measurements, metadata)
       metadata
@@ -316,23 +317,30 @@ defmodule Py.Telemetry do
   end
 
   @doc false
-  @spec callback_stop(map() | nil, integer(), tuple()) :: :ok
-  def callback_stop(nil, _duration, _outcome), do: :ok
+  @spec callback_stop(map() | nil, String.t() | nil, integer(), tuple()) :: :ok
+  def callback_stop(metadata, name, duration, outcome) do
+    event = callback(if elem(outcome, 0) == :ok, do: :stop, else: :exception)
 
-  def callback_stop(metadata, duration, outcome) do
-    measurements = %{monotonic_time: System.monotonic_time(), duration: duration}
-
-    case outcome do
-      {:ok, _value} ->
-        :telemetry.execute(callback(:stop), measurements, metadata)
-
-      {:failed, kind, reason, stacktrace, _text} ->
-        failure = %{kind: kind, reason: reason, stacktrace: stacktrace}
-        :telemetry.execute(callback(:exception), measurements, Map.merge(metadata, failure))
+    if Py.Config.get(:telemetry) and handled?(event) do
+      measurements = %{monotonic_time: System.monotonic_time(), duration: duration}
+      metadata = Map.merge(metadata || callback_metadata(name), callback_failure(outcome))
+      :telemetry.execute(event, measurements, metadata)
     end
+
+    :ok
   end
 
-  defp callback(name), do: [:erlang_python, :callback, name]
+  defp callback_failure({:ok, _value}), do: %{}
+
+  defp callback_failure({:failed, kind, reason, stacktrace, _text}),
+    do: %{kind: kind, reason: reason, stacktrace: stacktrace}
+
+  defp callback_metadata(name), do: %{name: name, telemetry_span_context: make_ref()}
+
+  # Constants: nothing is built while nobody listens.
+  for name <- @families[:callback] do
+    defp callback(unquote(name)), do: [:erlang_python, :callback, unquote(name)]
+  end
 
   @doc false
   # `info.started` is when began what the event ends.

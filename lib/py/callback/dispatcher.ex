@@ -53,7 +53,9 @@ defmodule Py.Callback.Dispatcher do
   defp run(request, callers, id, target, args) do
     act_for(callers)
     if request, do: Native.callback_enter(request)
-    answer(request, id, Callback.run(target, args))
+    {answer, done} = Callback.run(target, args)
+    Callback.count(done)
+    answer(request, id, answer)
   end
 
   # Nobody, for threads that Python code started.

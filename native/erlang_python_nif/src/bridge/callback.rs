@@ -19,10 +19,12 @@ use flume::{RecvError, Sender};
 use pyo3::ffi;
 use rustler::sys::{ErlNifTerm, enif_whereis_pid};
 use rustler::types::tuple::make_tuple;
-use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
+use rustler::{Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 
 use super::Call;
 use crate::atoms;
+use crate::convert::raw;
+use crate::core::answer::AnswerPlace;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
@@ -37,20 +39,48 @@ use crate::runtime::thread::{Runtime, SMALL};
 /// level.
 pub const MAX_CHAIN: usize = 256;
 
-/// What a function returned: `{ok, value} | {error, kind, text, stacktrace}`, in an environment of its own.
+/// Longer binaries are shared by the environments and processes that have them, in bytes (`ERL_ONHEAP_BINARY_LIMIT`).
+const MAX_HEAP_BINARY: usize = 64;
+
+/// What a function returned, in an environment of its own.
 pub struct Answer {
     env: OwnedTermEnv,
+    /// The value if `ok`, else `{error, kind, text, stacktrace}`.
     term: ErlNifTerm,
+    ok: bool,
+}
+
+impl Answer {
+    /// Copies `{ok, value}` or an error, into the environment of an earlier answer, if there is one.
+    fn copy(term: Term<'_>, earlier: Option<Answer>) -> Answer {
+        let value = term.decode().ok().filter(|(tag, _)| *tag == atoms::ok());
+        let value: Option<(rustler::Atom, Term)> = value;
+        let mut env = earlier.map_or_else(OwnedTermEnv::new, |earlier| earlier.env);
+        env.clear();
+        let (ok, term) = value.map_or((false, term), |(_ok, value)| (true, value));
+        let term = env.copy(term).as_c_arg();
+        Answer { env, term, ok }
+    }
+
+    fn term(&self) -> Term<'_> {
+        // SAFETY: the term lives in this environment.
+        unsafe { Term::new(self.env.env(), self.term) }
+    }
+
+    /// Whether it takes so little memory, and keeps nothing alive, that it need not be freed at once.
+    fn is_small(&self) -> bool {
+        let term = self.term();
+        let binary = || Binary::from_term(term).is_ok_and(|binary| binary.len() <= MAX_HEAP_BINARY);
+        self.ok && (raw::small(term).is_some() || term.is_atom() || term.is_float() || binary())
+    }
 }
 
 /// The callback that a request waits for.
 #[derive(Default)]
 pub struct CallbackSlot {
-    waiting: AtomicBool,
-    answered: AtomicBool,
+    answer: AnswerPlace<Answer>,
     /// An interrupt came while the request waited.
     interrupted: AtomicBool,
-    state: Mutex<(u64, Option<Answer>)>,
     /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
     /// meanwhile comes after the question, and no question comes after an error.
     asking: Mutex<()>,
@@ -60,17 +90,14 @@ pub struct CallbackSlot {
 
 impl CallbackSlot {
     fn expect(&self, id: u64) {
-        let mut state = lock(&self.state);
-        *state = (id, None);
-        self.answered.store(false, SeqCst);
         self.interrupted.store(false, SeqCst);
-        self.waiting.store(true, SeqCst);
+        self.answer.open(id);
     }
 
-    /// Ends the wait for the answer: whether there was one.
+    /// Ends the wait for the answer: whether there was one. Attached to the interpreter of the request, as is who waits
+    /// whenever it opens or closes the place of the answer.
     pub fn interrupt(&self) -> bool {
-        let _state = lock(&self.state);
-        let waiting = self.waiting.load(SeqCst);
+        let waiting = self.answer.is_open();
         if waiting {
             self.interrupted.store(true, SeqCst);
         }
@@ -82,22 +109,25 @@ impl CallbackSlot {
         (phase == Phase::Serving).then(|| lock(&self.asking))
     }
 
-    fn put(&self, id: u64, answer: Answer) -> bool {
-        let mut state = lock(&self.state);
-        let wanted = state.0 == id && self.waiting.load(SeqCst) && state.1.is_none();
-        if wanted {
-            state.1 = Some(answer);
-            self.answered.store(true, SeqCst);
-        }
-        wanted
+    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
+    ///
+    /// # Safety
+    /// This thread runs the request.
+    unsafe fn finish(&self) -> Option<Answer> {
+        // SAFETY: promised by the caller; only that thread asks.
+        unsafe { self.answer.close() }.filter(|_| !self.interrupted.load(SeqCst))
     }
 
-    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
-    fn finish(&self) -> Option<Answer> {
-        let mut state = lock(&self.state);
-        self.waiting.store(false, SeqCst);
-        lock(&self.parent).take();
-        state.1.take().filter(|_| !self.interrupted.load(SeqCst))
+    /// Has the next answer use the memory of this one, which was read: its thread allocated it.
+    ///
+    /// # Safety
+    /// This thread runs the request.
+    unsafe fn keep(&self, answer: Answer) {
+        // What the conversion of the value ran may have asked for something itself, but waits for nothing any more.
+        if answer.is_small() {
+            // SAFETY: promised by the caller.
+            unsafe { self.answer.keep(answer) }
+        }
     }
 }
 
@@ -182,12 +212,17 @@ pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> 
 
 /// Names of registered functions: what `erlang.<name>` finds; and whether the Erlang API has registered them.
 static NAMES: LazyLock<RwLock<HashMap<String, bool>>> = LazyLock::new(RwLock::default);
+/// Whether the Erlang API has ever registered one.
+static ANY_OF_ERLANG: AtomicBool = AtomicBool::new(false);
 
 fn names() -> RwLockWriteGuard<'static, HashMap<String, bool>> {
     NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 pub fn set_registered(name: String, erlang: bool) {
+    if erlang {
+        ANY_OF_ERLANG.store(true, SeqCst);
+    }
     names().insert(name, erlang);
 }
 
@@ -211,10 +246,8 @@ fn registered(name: &Obj) -> PyResult<Option<bool>> {
 /// Functions of the Erlang API have values of its dialect, whoever called Python; others those of the request (`None`).
 fn dialect_of(target: &Obj) -> PyResult<Option<bool>> {
     // SAFETY: attached.
-    match unsafe { ffi::PyUnicode_Check(target.as_ptr()) } {
-        0 => Ok(None),
-        _ => Ok(registered(target)?.filter(|erlang| *erlang)),
-    }
+    let named = ANY_OF_ERLANG.load(SeqCst) && unsafe { ffi::PyUnicode_Check(target.as_ptr()) } != 0;
+    if named { Ok(registered(target)?.filter(|erlang| *erlang)) } else { Ok(None) }
 }
 
 /// `is_registered(name)`.
@@ -236,22 +269,25 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         let content = make_tuple(env, &[atoms::callback().to_term(env), id.encode(env), target, args]);
         (content.as_c_arg(), target_size + args_size <= SMALL)
     };
-    let answer = match (call.runtime, &call.request) {
+    match (call.runtime, &call.request) {
         (Some(runtime), Some(request)) => {
             Counters::bump(&call.context.0.stats.counters.callbacks);
-            on_context(call, runtime, request, id, (env, content, small))?
+            let answer = on_context(call, runtime, request, id, (env, content, small))?;
+            let value = result(call, &answer);
+            // SAFETY: this thread runs the request.
+            unsafe { request.callback.keep(answer) };
+            value
         }
         // The context itself would wait, and with it everybody: preload code, a destructor.
         (Some(_), None) => {
             let text = "a context can call functions only while it runs a request, not in preload code or destructors";
-            return Err(failure(call, "error", text, ""));
+            Err(failure(call, "error", text, ""))
         }
         _ => {
             Counters::bump(&call.context.0.stats.counters.callbacks);
-            on_thread(call, id, &mut env, content)?
+            result(call, &on_thread(call, id, &mut env, content)?)
         }
-    };
-    result(call, answer)
+    }
 }
 
 fn on_context(
@@ -272,27 +308,25 @@ fn on_context(
     request.callback.expect(id);
     // SAFETY: this thread runs the request.
     let (_, _, namespace, _) = unsafe { request.message() };
-    let namespace = Namespace::from_term(namespace);
-    let parent = Parent { request: request.clone(), namespace };
+    let parent = Parent { request: request.clone(), namespace: Namespace::from_term(namespace) };
     // Those who wait for a reply run the function themselves; others are served by the dispatcher.
     let direct = !request.flags.has(Flags::ASYNC);
-    let sent = if direct {
-        enter_chain(&request.caller, parent.clone());
+    if direct {
+        enter_chain(&request.caller, parent);
+        // Refused where the waiting process has died: the watchdog is about to say so.
         // SAFETY: this thread holds `asking`.
-        unsafe { request.tell(Event::Question, env, content, small) }.is_ok()
-    } else {
-        dispatch(&mut env, content, Some(&parent))
-    };
-    if !sent {
-        // The waiting process has died: the watchdog is about to say so. Without a dispatcher, nobody is.
-        if !direct {
-            request.callback.finish();
-            request.life.resume();
-            return Err(no_dispatcher(call));
-        }
+        let _ = unsafe { request.tell(Event::Question, env, content, small) };
+    } else if !dispatch(&mut env, content, Some(parent)) {
+        // SAFETY: this thread runs the request.
+        unsafe { request.callback.finish() };
+        request.life.resume();
+        return Err(no_dispatcher(call));
     }
     drop(asking);
     let answer = request.timing.waiting(|| wait(runtime, request));
+    if !direct {
+        lock(&request.callback.parent).take();
+    }
     leave_chain(request, direct.then_some(&request.caller));
     match (request.life.resume(), answer) {
         (true, Some(answer)) => Ok(answer),
@@ -310,11 +344,12 @@ fn interrupted(request: &RequestRef) -> Raised {
 fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let shared = runtime.shared();
     let mut spin = Spin::new(shared.settings.spin);
-    let answered = || request.callback.answered.load(SeqCst);
+    let answered = || request.callback.answer.is_answered();
     let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
     loop {
         if answered() || unwanted() {
-            return request.callback.finish();
+            // SAFETY: this thread runs the request.
+            return unsafe { request.callback.finish() };
         }
         // Read before the look: what arrives after it ends the wait.
         let seen = shared.queue.arrivals();
@@ -357,7 +392,7 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
 
 /// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
 /// `$callers` of the function's process shall be.
-fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>) -> bool {
+fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<Parent>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
     let dispatcher = unsafe {
@@ -368,14 +403,13 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<&Parent>
     };
     env.send(&dispatcher, |env| {
         let (request, callers) = match parent {
-            Some(Parent { request, .. }) => {
-                *lock(&request.callback.parent) = parent.cloned();
+            Some(parent) => {
+                let request = parent.request.clone();
                 // SAFETY: this thread runs the request.
                 let (.., callers) = unsafe { request.message() };
-                (
-                    RequestHandle(request.clone()).encode(env),
-                    callers.in_env(env).list_prepend(request.client.encode(env)),
-                )
+                let callers = callers.in_env(env).list_prepend(request.client.encode(env));
+                *lock(&request.callback.parent) = Some(parent);
+                (RequestHandle(request).encode(env), callers)
             }
             None => (atoms::nil().to_term(env), Term::list_new_empty(env)),
         };
@@ -397,9 +431,9 @@ pub fn enter(pid: &LocalPid, request: &RequestRef) {
 
 /// Takes the answer to a request's callback: whether it still waits for that one.
 pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
-    let taken = request.callback.put(id, copy(term));
+    let taken = request.callback.answer.put(id, |earlier| Answer::copy(term, earlier));
     if taken {
-        request.context.queue.wake();
+        request.context.queue.unpark();
     }
     taken
 }
@@ -407,7 +441,7 @@ pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
 /// Takes the answer to a callback of a thread that Python started.
 pub fn answer_thread(id: u64, term: Term<'_>) -> bool {
     let sender = lock(&PENDING).remove(&id);
-    sender.is_some_and(|sender| sender.send(copy(term)).is_ok())
+    sender.is_some_and(|sender| sender.send(Answer::copy(term, None)).is_ok())
 }
 
 /// The dispatcher has started anew: nobody will answer what the old one was asked.
@@ -415,19 +449,10 @@ pub fn drop_pending() {
     lock(&PENDING).clear();
 }
 
-fn copy(term: Term<'_>) -> Answer {
-    let env = OwnedTermEnv::new();
-    let term = env.copy(term).as_c_arg();
-    Answer { env, term }
-}
-
-fn result(call: &Call<'_>, answer: Answer) -> PyResult<Obj> {
-    // SAFETY: the term lives in this environment.
-    let term = unsafe { Term::new(answer.env.env(), answer.term) };
-    if let Ok((tag, value)) = term.decode::<(rustler::Atom, Term)>()
-        && tag == atoms::ok()
-    {
-        return call.object(value).map_err(|raised| {
+fn result(call: &Call<'_>, answer: &Answer) -> PyResult<Obj> {
+    let term = answer.term();
+    if answer.ok {
+        return call.object(term).map_err(|raised| {
             let text = crate::runtime::execute::describe_briefly(&raised);
             failure(call, "error", &format!("the function returned a value without a Python counterpart ({text})"), "")
         });

@@ -1,5 +1,6 @@
 //! Pure Rust: no BEAM, no Python. Unit-tested with `cargo test --no-default-features`.
 
+pub mod answer;
 pub mod counters;
 pub mod handover;
 pub mod lifecycle;

@@ -254,7 +254,8 @@ impl<T> Queue<T> {
         self.unpark();
     }
 
-    fn unpark(&self) {
+    /// Has a consumer that is parked ask again what it waits for.
+    pub fn unpark(&self) {
         if self.front.parked.load(SeqCst)
             && self.front.parked.swap(false, SeqCst)
             && let Some(thread) = self.consumer.get()
@@ -271,8 +272,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Blocks the consumer until `ready`, which is asked again after each `wake` or push. Whoever makes it true calls
-    /// `wake` afterwards.
+    /// Blocks the consumer until `ready`, which is asked again after each `unpark`, `wake` or push. Whoever makes it true
+    /// calls one of them afterwards.
     pub fn wait_for(&self, spin: &mut Spin, ready: impl Fn() -> bool) {
         if ready() || spin.run(&ready) {
             return;

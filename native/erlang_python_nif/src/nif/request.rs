@@ -18,7 +18,7 @@ use crate::runtime::context::ContextHandle;
 use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
 
-/// How long `submit` and `callback_resume` look for the outcome, spinning on a scheduler: somewhat longer than a short call
+/// How long `submit` and `callback_look` look for the outcome, spinning on a scheduler: somewhat longer than a short call
 /// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.
 const SPIN: Duration = Duration::from_micros(3);
 /// The same for `look`.
@@ -175,9 +175,9 @@ fn look_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Look<'
     request.look(env, spin, last)
 }
 
-/// Answers a callback and looks for what follows, as `look` does.
+/// Answers a callback: whether the caller is to look for what follows, with `callback_look`. Otherwise a message will come.
 #[rustler::nif]
-fn callback_resume<'a>(env: Env<'a>, request: &'a RequestHandle, id: u64, answer: Term<'a>) -> Term<'a> {
+fn callback_resume(request: &RequestHandle, id: u64, answer: Term<'_>) -> bool {
     let request = &request.0;
     let looking = request.context.is_quick();
     if looking {
@@ -185,7 +185,13 @@ fn callback_resume<'a>(env: Env<'a>, request: &'a RequestHandle, id: u64, answer
         request.look_on();
     }
     callback::answer(request, id, answer);
-    seen(env, request.look(env, if looking { SPIN } else { Duration::ZERO }, false))
+    looking
+}
+
+/// The first look for what follows an answer, as `look`.
+#[rustler::nif]
+fn callback_look<'a>(env: Env<'a>, request: &'a RequestHandle) -> Term<'a> {
+    seen(env, request.0.look(env, SPIN, false))
 }
 
 fn seen<'a>(env: Env<'a>, look: Look<'a>) -> Term<'a> {
