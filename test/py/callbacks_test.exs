@@ -1,6 +1,7 @@
 defmodule Py.CallbacksTest do
   use Py.Case
 
+  import Bitwise
   import Py.Test.Wait
 
   # What a test registers is gone after it.
@@ -1093,6 +1094,88 @@ defmodule Py.CallbacksTest do
         assert eventually(fn -> blocks.() < before + 500 end)
         assert eventually(fn -> length(Process.list()) <= processes + 5 end)
         assert eventually(fn -> :sys.get_state(Py.Callback.Dispatcher) == %{} end)
+      end
+
+      test "answers of one call, of any size and kind, do not mix", %{ctx: ctx} do
+        answers = [
+          1,
+          "text",
+          String.duplicate("long", 100),
+          :binary.copy(<<255>>, 1_000_000),
+          nil,
+          2.5,
+          Enum.to_list(1..1_000),
+          1 <<< 200,
+          %{"a" => [1, {2}]},
+          {:fail, "no"},
+          "",
+          %{}
+        ]
+
+        register("pick", fn index ->
+          case Enum.at(answers, index) do
+            {:fail, text} -> raise ArgumentError, text
+            value -> value
+          end
+        end)
+
+        Py.exec!(ctx, """
+        import erlang
+        def pick(index):
+            try: return erlang.pick(index)
+            except erlang.CallbackError as error: return error.reason
+        def pick_all(order): return [pick(index) for index in order]
+        """)
+
+        for _ <- 1..50 do
+          order = for _ <- 1..20, do: :rand.uniform(length(answers)) - 1
+
+          expected =
+            for index <- order do
+              case Enum.at(answers, index) do
+                {:fail, text} -> "ArgumentError: #{text}"
+                value -> value
+              end
+            end
+
+          assert Py.call!(ctx, "__main__", :pick_all, [order]) == expected
+        end
+      end
+
+      test "a destructor may call while an answer is being converted", %{ctx: ctx} do
+        # Its conversion runs Python code, where the garbage collector comes in.
+        times = for n <- 0..199, do: DateTime.from_unix!(n)
+        register("times", fn -> times end)
+        register("word", fn -> "word" end)
+
+        assert {^times, words} =
+                 Py.exec!(
+                   ctx,
+                   """
+                   import erlang, gc, sys
+                   words = []
+                   class Cycle:
+                       def __init__(self): self.me = self
+                       def __del__(self): words.append((erlang.word(), sys._getframe(1).f_code.co_name))
+                   times = erlang.times
+                   gc.collect()
+                   gc.disable()
+                   for n in range(50): Cycle()
+                   before = gc.get_threshold()
+                   gc.set_threshold(1)
+                   gc.enable()
+                   times = times()
+                   gc.set_threshold(*before)
+                   gc.collect()
+                   (times, words)
+                   """,
+                   return: :last
+                 )
+
+        assert length(words) == 50
+        # The function of the package that makes datetimes.
+        assert {"word", "make"} in words
+        assert Enum.all?(words, &match?({"word", _}, &1))
       end
     end
   end

@@ -369,6 +369,23 @@ defmodule Py.TelemetryTest do
                      %{name: "picky", kind: :error, reason: :function_clause}}
   end
 
+  test "who hears only the ends of callbacks hears them whole" do
+    listen([[:erlang_python, :callback, :stop], [:erlang_python, :callback, :exception]])
+    Py.register_function("picky", fn n when n > 0 -> n end)
+    on_exit(fn -> Py.unregister_function("picky") end)
+    assert Py.eval("__import__('erlang').picky(1)") == {:ok, 1}
+    assert_received {:callback, :stop, %{duration: _, monotonic_time: _}, metadata}
+    assert %{name: "picky", telemetry_span_context: context} = metadata
+    assert is_reference(context) and map_size(metadata) == 2
+    {:error, _} = Py.eval("__import__('erlang').picky(0)")
+
+    assert_received {:callback, :exception, %{duration: _},
+                     %{name: "picky", kind: :error, telemetry_span_context: other}}
+
+    assert other != context
+    refute_received {:callback, _, _, _}
+  end
+
   test "casts tell of failures only" do
     listen()
     Py.cast(:math, :sqrt, [4])
