@@ -27,7 +27,7 @@ defmodule BenchTest do
 
     for id <-
           ~w(floors.echo calls.worker calls.callback data.ints_10000.both data.bytes_1000000.in
-                 scale.throughput.worker_1.64 scale.parallel.worker idle.memory.worker idle.cpu) do
+                 scale.throughput.worker_1.64 scale.parallel.worker.long idle.memory.worker idle.cpu) do
       assert id in ids
     end
 

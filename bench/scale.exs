@@ -177,65 +177,105 @@ defmodule Bench.Scale do
 
   ## Work that keeps cores busy
 
-  # How much sooner the same work is done by as many contexts, or processes of the VM, as there are schedulers.
+  # Jobs for each worker, and turns of the loop of each job. Short ones depend on how soon the operating system finds a core
+  # for the scheduler that hands out the next, where contexts keep them all busy.
+  @jobs [long: {5, 800_000}, short: {24, 100_000}]
+
+  # How much sooner the same work is done by as many contexts as there are schedulers. The floor is Python without us, in
+  # that many processes of the operating system: it tells what the cores have for Python.
   defp parallel(options) do
     number = Elixir.System.schedulers_online()
-    # The VM's own processes tell how many cores are free.
-    ways = [{:elixir, [], fn -> Enum.reduce(1..400_000, 0, &rem(&1 + &2, 65_537)) end}]
-    ways = ways ++ for mode <- modes(), do: busy(mode, number)
+    ways = for way <- [:processes | modes()], do: {way, for(_ <- 1..number, do: worker(way))}
 
-    rounds =
-      for _ <- 1..rounds(options) do
-        Map.new(ways, fn {name, contexts, run} -> {name, speed_up(contexts, run, number)} end)
+    results =
+      for {length, {jobs, turns}} <- @jobs do
+        rounds =
+          for _ <- 1..(4 * rounds(options)) do
+            Map.new(ways, fn {way, workers} -> {way, speed_up(workers, jobs, turns)} end)
+          end
+
+        for {way, _workers} <- ways, do: parallel_result(way, length, number, rounds)
       end
 
-    for {_name, contexts, _run} <- ways, context <- contexts, do: Py.Context.stop(context)
-    for {name, _contexts, _run} <- ways, do: parallel_result(name, number, rounds)
+    for {_way, workers} <- ways, worker <- workers, do: worker.stop.()
+    Enum.concat(results)
   end
 
-  defp busy(mode, number), do: {mode, for(_ <- 1..number, do: Floors.python(mode)), :python}
+  defp worker(:processes) do
+    {:ok, agent} = Agent.start_link(&python_process/0)
 
-  defp speed_up(contexts, run, number) do
-    # So long that the operating system has the time to find both their cores.
-    jobs = 24 * number
-    alone = spent(1, jobs, contexts, run)
-    alone / spent(number, jobs, contexts, run)
+    %{
+      run: &Agent.get(agent, Bench.Scale, :spin, [&1], :infinity),
+      stop: fn -> Agent.stop(agent) end
+    }
   end
 
-  defp spent(workers, jobs, contexts, run) do
+  defp worker(mode) do
+    context = Floors.python(mode)
+    stop = fn -> Py.Context.stop(context) end
+    %{run: &Py.call!(context, :workload, :spin, [&1], timeout: :infinity), stop: stop}
+  end
+
+  # Works off the turns that it is told.
+  defp python_process do
+    code =
+      "import sys, workload\nfor line in sys.stdin: print(workload.spin(int(line)), flush=True)"
+
+    Port.open({:spawn_executable, Py.info().executable}, [
+      :binary,
+      args: ["-c", code],
+      env: [{~c"PYTHONPATH", to_charlist(__DIR__)}],
+      line: 100
+    ])
+  end
+
+  @doc false
+  def spin(port, turns) do
+    Port.command(port, "#{turns}\n")
+
+    receive do
+      {^port, {:data, {:eol, _total}}} -> :ok
+    end
+  end
+
+  defp speed_up(workers, jobs, turns) do
+    spent([hd(workers)], jobs * length(workers), turns) / spent(workers, jobs, turns)
+  end
+
+  defp spent(workers, jobs, turns) do
     {time, _} =
       :timer.tc(fn ->
-        for n <- 1..workers do
-          Task.async(fn ->
-            for _ <- 1..div(jobs, workers), do: job(run, Enum.at(contexts, n - 1))
-          end)
-        end
+        workers
+        |> Enum.map(&Task.async(fn -> for _ <- 1..jobs, do: &1.run.(turns) end))
         |> Task.await_many(:infinity)
       end)
 
     time
   end
 
-  defp job(:python, context), do: Py.call!(context, :workload, :spin, [100_000])
-  defp job(run, _context), do: run.()
-
-  defp parallel_result(:elixir, number, rounds) do
-    title = "#{number} processes of Elixir against one"
-    value("scale.parallel.elixir", title, "times as fast", for(round <- rounds, do: round.elixir))
+  defp parallel_result(:processes, length, number, rounds) do
+    title = "#{number} processes of Python alone against one, #{length} jobs"
+    speed_ups = for round <- rounds, do: round.processes
+    value("scale.parallel.processes.#{length}", title, "times as fast", speed_ups)
   end
 
-  defp parallel_result(mode, number, rounds) do
-    title = "#{number} #{label(mode)} contexts, pure Python, against one"
-    of_cores = median(for round <- rounds, do: round[mode] / round.elixir)
+  defp parallel_result(mode, length, number, rounds) do
+    title = "#{number} #{label(mode)} contexts against one, #{length} jobs of pure Python"
+    of_cores = median(for round <- rounds, do: round[mode] / round.processes)
+    speed_ups = for round <- rounds, do: round[mode]
 
-    value("scale.parallel.#{mode}", title, "times as fast", for(round <- rounds, do: round[mode]))
-    |> Map.merge(%{floor: :elixir, floor_median: median(for round <- rounds, do: round.elixir)})
-    |> Map.put(:ratio, 1 / of_cores)
-    |> Map.put(
-      :targets,
-      if(mode == :owngil, do: [at_least(0.9, "Elixir's speed-up", of_cores)], else: [])
-    )
+    value("scale.parallel.#{mode}.#{length}", title, "times as fast", speed_ups)
+    |> Map.merge(%{
+      floor: :processes,
+      floor_median: median(for round <- rounds, do: round.processes)
+    })
+    |> Map.merge(%{ratio: 1 / of_cores, targets: parallel_targets(mode, length, of_cores)})
   end
+
+  defp parallel_targets(:owngil, :long, of_cores),
+    do: [at_least(0.9, "the speed-up of processes", of_cores)]
+
+  defp parallel_targets(_mode, _length, _of_cores), do: []
 
   ## Starting
 
