@@ -37,10 +37,12 @@ defmodule Bench.Scale do
   defp processes(_options), do: [1, 2, 4, 16, 64, 1_000]
 
   defp rounds(%{quick: true}), do: 2
-  defp rounds(_options), do: 5
+
+  # Many short ones: the machine itself has fast and slow moments, of seconds, and what is compared must share them.
+  defp rounds(_options), do: 15
 
   defp spell(%{quick: true}), do: 60
-  defp spell(_options), do: 300
+  defp spell(_options), do: 100
 
   # {name, %{contexts: […], run: what process number n repeats}}
   defp ways do
@@ -190,7 +192,7 @@ defmodule Bench.Scale do
     results =
       for {length, {jobs, turns}} <- @jobs do
         rounds =
-          for _ <- 1..(4 * rounds(options)) do
+          for _ <- 1..rounds(options) do
             Map.new(ways, fn {way, workers} -> {way, speed_up(workers, jobs, turns)} end)
           end
 
