@@ -91,6 +91,28 @@ defmodule Py.LeaksTest do
         assert eventually(fn -> Py.eval(context, count) == {:ok, 0} end)
       end
 
+      test "long results are freed when their callers forget them, though the context idles", %{
+        context: context
+      } do
+        # Callers look for results up to some length, and are sent longer ones.
+        for size <- [100_000, 1_000_000, 10_000_000, 40_000_000],
+            kind <- ["b'x'", "'x'", "'é'"] do
+          before = :erlang.memory(:binary)
+
+          fn ->
+            for _ <- 1..3 do
+              long = Py.eval!(context, "#{kind} * #{size}")
+              assert byte_size(long) in [size, 2 * size]
+              assert binary_part(long, size - 2, 2) in ["xx", "é"]
+            end
+          end
+          |> Task.async()
+          |> Task.await()
+
+          assert eventually(fn -> :erlang.memory(:binary) < before + 90_000 end)
+        end
+      end
+
       test "namespaces of 2,000 processes", %{context: _context} do
         [worker | _] = Py.Router.contexts()
         Py.exec!(worker, "import gc")

@@ -32,7 +32,7 @@ use crate::core::words::WordMap;
 use crate::runtime::context::{ObjectHandle, lock};
 use crate::runtime::interpreter::detach;
 use crate::runtime::python::{Obj, PyResult, Raised};
-use crate::runtime::request::{Event, Flags, OwnedTermEnv, RequestHandle, RequestRef, pid_word};
+use crate::runtime::request::{Event, Flags, OwnedTermEnv, RequestHandle, RequestRef, Told, pid_word};
 use crate::runtime::thread::{Runtime, SMALL};
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
@@ -314,8 +314,9 @@ fn on_context(
     if direct {
         enter_chain(&request.caller, parent);
         // Refused where the waiting process has died: the watchdog is about to say so.
+        let told = Told { event: Event::Question, env, term: content, shared: false };
         // SAFETY: this thread holds `asking`.
-        let _ = unsafe { request.tell(Event::Question, env, content, small) };
+        let _ = unsafe { request.tell(told, small) };
     } else if !dispatch(&mut env, content, Some(parent)) {
         // SAFETY: this thread runs the request.
         unsafe { request.callback.finish() };

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use pyo3::ffi;
 use rustler::Env;
 
-use crate::convert::{ConvertError, Converter};
+use crate::convert::{ConvertError, Converter, PRECIOUS};
 use crate::runtime::caches::Caches;
 use crate::runtime::context::{ContextRef, lock};
 use crate::runtime::python::{Obj, PyResult, Raised, raised};
@@ -56,6 +56,7 @@ impl<'c> Call<'c> {
             abandoned: &|| false,
             steps: 0,
             size: 0,
+            shared: false,
         }
     }
 
@@ -64,11 +65,11 @@ impl<'c> Call<'c> {
         self.sized_term(object, env).map(|(term, _size)| term)
     }
 
-    /// Like `term`; with `Converter::size`.
+    /// Like `term`; with `Converter::size`, which is large where binaries are shared.
     pub fn sized_term<'a>(&self, object: &Obj, env: Env<'a>) -> PyResult<(rustler::Term<'a>, usize)> {
         let mut converter = self.converter();
         let term = converter.to_term(object.clone(), env, 1).map_err(|error| self.raise(error))?;
-        Ok((term, converter.size))
+        Ok((term, if converter.shared { PRECIOUS } else { converter.size }))
     }
 
     /// Converts a value that comes from the BEAM.

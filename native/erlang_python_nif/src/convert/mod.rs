@@ -34,10 +34,17 @@ pub struct Converter<'c> {
     pub steps: u32,
     /// How much was converted to terms: one for each, more for long or precious ones.
     pub size: usize,
+    /// There are long binaries among the terms: copies of them share their memory.
+    pub shared: bool,
 }
 
+/// Longer binaries cost nothing to copy, but keep much alive, in bytes. (All of more than 64 are shared.)
+const LONG_BINARY: usize = 2 << 10;
+/// Counts as much as one small term, in bytes.
+const VERY_LONG: usize = 64 << 10;
+
 /// Counted for a term that keeps something else alive.
-const PRECIOUS: usize = 1 << 20;
+pub const PRECIOUS: usize = 1 << 20;
 
 pub enum ConvertError {
     /// This value has no counterpart. `path` leads to it, innermost step first.

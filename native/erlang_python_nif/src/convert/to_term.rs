@@ -9,7 +9,9 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, ResourceArc, Term};
 
 use super::kind::Kind;
-use super::{ConvertError, ConvertResult, Converter, PRECIOUS, failed, key_text, raw, struct_term};
+use super::{
+    ConvertError, ConvertResult, Converter, LONG_BINARY, PRECIOUS, VERY_LONG, failed, key_text, raw, struct_term,
+};
 use crate::atoms;
 use crate::runtime::context::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult};
@@ -221,7 +223,14 @@ impl Converter<'_> {
 
     fn bytes_term<'a>(&mut self, bytes: &[u8], env: Env<'a>) -> Term<'a> {
         let mut term = Default::default();
-        self.size += bytes.len() / 8;
+        match bytes.len() {
+            0..=LONG_BINARY => self.size += bytes.len() / 8,
+            long => {
+                self.shared = true;
+                // Very long ones shall not wait for anybody: too large to be left where the caller looks.
+                self.size += long / VERY_LONG;
+            }
+        }
         // SAFETY: the new binary has room for exactly these bytes.
         unsafe {
             let data = enif_make_new_binary(env.as_c_arg(), bytes.len(), &mut term);

@@ -43,10 +43,12 @@ pub enum Event {
     Failure,
 }
 
-struct Told {
-    env: OwnedTermEnv,
-    term: ErlNifTerm,
-    event: Event,
+pub struct Told {
+    pub event: Event,
+    pub env: OwnedTermEnv,
+    pub term: ErlNifTerm,
+    /// Holds binaries whose memory others share.
+    pub shared: bool,
 }
 
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
@@ -398,7 +400,7 @@ impl Request {
         let env = OwnedTermEnv::new();
         let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
         // SAFETY: this thread has just ended the request, and waited for a question under way.
-        let _ = unsafe { self.tell(Event::Failure, env, term, true) };
+        let _ = unsafe { self.tell(Told { event: Event::Failure, env, term, shared: false }, true) };
         drop(asked);
         self.life.delivered();
         if matches!(phase, Phase::Waiting | Phase::Queued) {
@@ -431,14 +433,7 @@ impl Request {
     /// # Safety
     /// The caller of this function has the right to tell: it holds `asking` of a serving request, or has moved the request to
     /// `Delivering`. So there is one at a time.
-    pub unsafe fn tell(
-        &self,
-        event: Event,
-        env: OwnedTermEnv,
-        term: ErlNifTerm,
-        small: bool,
-    ) -> Result<Option<OwnedTermEnv>, OwnedTermEnv> {
-        let mut told = Told { env, term, event };
+    pub unsafe fn tell(&self, mut told: Told, small: bool) -> Result<Option<OwnedTermEnv>, OwnedTermEnv> {
         if small {
             // SAFETY: promised by the caller.
             match unsafe { self.handover.give(told) } {
@@ -478,8 +473,13 @@ impl Request {
         loop {
             let taken = self.handover.take(|told| {
                 // SAFETY: the term lives in its environment, which is not changed until it was taken.
-                let term = unsafe { Term::new(told.env.env(), told.term) };
-                (told.event, term.in_env(env))
+                let term = unsafe { Term::new(told.env.env(), told.term) }.in_env(env);
+                if told.shared {
+                    // Nothing else is to keep binaries alive that the caller forgets.
+                    // SAFETY: whoever takes has the environment to itself, and `term` was copied.
+                    unsafe { enif_clear_env(told.env.0) }
+                }
+                (told.event, term)
             });
             match taken {
                 Seen::Given((event, term)) => {

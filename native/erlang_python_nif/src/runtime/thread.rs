@@ -16,7 +16,7 @@ use super::execute::{self, Namespaces};
 use super::interpreter::{Attached, Ended};
 use super::interrupt;
 use super::observe::{self, Sampler};
-use super::request::{Event, Flags, OwnedTermEnv, RequestRef};
+use super::request::{Event, Flags, OwnedTermEnv, RequestRef, Told};
 use super::watchdog;
 use crate::atoms;
 use crate::bridge;
@@ -182,7 +182,7 @@ impl Runtime {
     }
 
     pub fn converter<'c>(&'c self, erlang: bool, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
-        Converter { caches: &self.caches, context: &self.context, erlang, abandoned, steps: 0, size: 0 }
+        Converter { caches: &self.caches, context: &self.context, erlang, abandoned, steps: 0, size: 0, shared: false }
     }
 
     fn serve(&self, attached: &Attached) {
@@ -326,7 +326,7 @@ impl Runtime {
                 env.error_tuple(failure.into_term(&mut converter, env, interrupted))
             }
         };
-        Reply { event: event.as_c_arg(), ok, small }
+        Reply { event: event.as_c_arg(), ok, small, shared: converter.shared }
     }
 
     fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
@@ -338,7 +338,8 @@ impl Runtime {
         let wanted = request.life.deliver();
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
             // SAFETY: this thread has moved the request to `Delivering`.
-            let back = unsafe { request.tell(Event::Result, env, reply.event, reply.small) };
+            let told = Told { event: Event::Result, env, term: reply.event, shared: reply.shared };
+            let back = unsafe { request.tell(told, reply.small) };
             request.life.delivered();
             match back {
                 Ok(Some(back)) | Err(back) => env = back,
@@ -371,8 +372,9 @@ impl Runtime {
 struct Reply {
     event: ErlNifTerm,
     ok: bool,
-    /// Cheap to copy, and keeps nothing alive.
+    /// Cheap to copy, and keeps nothing alive but binaries, if `shared`.
     small: bool,
+    shared: bool,
 }
 
 /// `Converter::size` of results that callers copy; larger ones are sent, which copies nothing.
