@@ -109,6 +109,11 @@ impl CallbackSlot {
         (phase == Phase::Serving).then(|| lock(&self.asking))
     }
 
+    /// No process that the dispatcher starts works for this request from now on. A parent refers to its request.
+    fn forget_parent(&self) {
+        lock(&self.parent).take();
+    }
+
     /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
     ///
     /// # Safety
@@ -318,6 +323,7 @@ fn on_context(
         // SAFETY: this thread holds `asking`.
         let _ = unsafe { request.tell(told, small) };
     } else if !dispatch(&mut env, content, Some(parent)) {
+        request.callback.forget_parent();
         // SAFETY: this thread runs the request.
         unsafe { request.callback.finish() };
         request.life.resume();
@@ -326,7 +332,7 @@ fn on_context(
     drop(asking);
     let answer = request.timing.waiting(|| wait(runtime, request));
     if !direct {
-        lock(&request.callback.parent).take();
+        request.callback.forget_parent();
     }
     leave_chain(request, direct.then_some(&request.caller));
     match (request.life.resume(), answer) {
