@@ -1,5 +1,5 @@
 [
-  inputs: ["*.{ex,exs}", "{config,lib,test,bench,examples}/**/*.{ex,exs}"],
+  inputs: ["*.{ex,exs}", "{config,lib,test,bench,soak,fuzz,examples}/**/*.{ex,exs}"],
   # Phoenix's, whose own list is out of reach without Hex.
   locals_without_parens: [
     attr: 2,

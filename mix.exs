@@ -4,6 +4,14 @@ defmodule ErlangPython.MixProject do
   @version "0.1.0-dev"
   @source_url "https://github.com/erlang-python/erlang_python"
 
+  # The native library is of NIF version 2.17.
+  @oldest_otp 26
+  if String.to_integer(System.otp_release()) < @oldest_otp do
+    Mix.raise(
+      "erlang_python needs Erlang/OTP #{@oldest_otp} or later, this is OTP #{System.otp_release()}; install a newer one"
+    )
+  end
+
   # Where Hex is out of reach the dependencies come compiled, from ERL_LIBS: see script/lib.sh.
   @hex? System.get_env("ERLANG_PYTHON_NO_HEX") != "1"
 
@@ -29,9 +37,13 @@ defmodule ErlangPython.MixProject do
   def application do
     [
       mod: {Py.Application, []},
-      extra_applications: [:logger | if(@hex?, do: [], else: [:telemetry])]
+      extra_applications: logger(Mix.env()) ++ if(@hex?, do: [], else: [:telemetry])
     ]
   end
+
+  # Elixir's logger is for who works on this library. Its start would change how an Erlang node formats its log.
+  defp logger(:prod), do: []
+  defp logger(_env), do: [:logger]
 
   defp erlc_paths(:test), do: ["src", "test/erlang"]
   defp erlc_paths(_env), do: ["src"]
@@ -96,11 +108,20 @@ defmodule ErlangPython.MixProject do
       assets: %{"guides/images" => "images"},
       groups_for_extras: [Guides: ~r"guides/"],
       groups_for_modules: [
-        Running: [Py, Py.Context, Py.Router, Py.Router.Strategy, Py.Semaphore, Py.Env, Py.Task],
+        Running: [
+          Py,
+          Py.Context,
+          Py.Pool,
+          Py.Router,
+          Py.Router.Strategy,
+          Py.Semaphore,
+          Py.Env,
+          Py.Task
+        ],
         Sharing: [Py.State, Py.Callback],
         "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
-        Watching: [Py.Stats, Py.Telemetry, Py.LiveDashboard],
+        Watching: [Py.Stats, Py.Telemetry, Py.Tracing, Py.LiveDashboard],
         Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/],
         Erlang: ~r/^py(_|$)/

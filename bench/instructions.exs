@@ -4,7 +4,8 @@ defmodule Bench.Instructions do
   #
   # `bench/instructions/` runs the library in a stand-in for the Erlang VM, under callgrind. Counted are, for each call or
   # element: instructions of the library itself, its calls into the VM (`enif_*`) and its calls into Python. That does not
-  # depend on the machine's speed or load; other versions of Rust and of Python change it a little.
+  # depend on the machine's speed; other versions of Rust and of Python change it a little. Where threads wait for each
+  # other, a loaded machine adds to it, never takes away: of several counts the lowest is right.
 
   @here Path.join(__DIR__, "instructions")
   @stored Path.join(@here, "counts.exs")
@@ -13,11 +14,14 @@ defmodule Bench.Instructions do
   @tolerances %{instructions: {0.1, 5}, vm_calls: {0.03, 0.3}, python_calls: {0.03, 0.3}}
   @kinds [:instructions, :vm_calls, :python_calls]
 
+  # Counted at most so often, until nothing is too slow.
+  @runs 6
+
   # Threads spin as long as they have nothing to do: nobody waits for that.
-  @spinning ~r/Queue<T>::wait|std::time::|unix::time::|yield_now/
+  @spinning ~r/Queue<T>::wait|patience::spin|std::time::|unix::time::|yield_now/
 
   @spec main([String.t()]) :: :ok
-  def main([]), do: run() |> check()
+  def main([]), do: run() |> check(@runs - 1)
   def main(["--update"]), do: run() |> store()
   def main(_other), do: Mix.raise("usage: script/instructions [--update]")
 
@@ -167,7 +171,7 @@ defmodule Bench.Instructions do
 
   ## Judging
 
-  defp check(counts) do
+  defp check(counts, runs_left) do
     stored = stored()
 
     IO.puts(
@@ -179,17 +183,26 @@ defmodule Bench.Instructions do
     missing = Map.keys(stored) -- Map.keys(counts)
     if missing != [], do: Mix.raise("not counted: #{Enum.join(missing, ", ")}")
 
-    if List.flatten(slow) != [] do
-      Mix.raise("""
-      more work than the counts in #{Path.relative_to_cwd(@stored)} allow:
+    slow = List.flatten(slow)
 
-      #{slow |> List.flatten() |> Enum.map_join("\n", &"  #{&1}")}
-
-      If that is wanted, or another compiler's doing: script/instructions --update
-      """)
+    cond do
+      slow == [] -> :ok
+      runs_left > 0 -> counts |> Map.merge(run(), &lowest/3) |> check(runs_left - 1)
+      true -> fail(slow)
     end
+  end
 
-    :ok
+  defp lowest(_path, counts, others),
+    do: Map.merge(counts, others, fn _kind, count, other -> min(count, other) end)
+
+  defp fail(slow) do
+    Mix.raise("""
+    more work than the counts in #{Path.relative_to_cwd(@stored)} allow:
+
+    #{Enum.map_join(slow, "\n", &"  #{&1}")}
+
+    If that is wanted, or another compiler's doing: script/instructions --update
+    """)
   end
 
   # Prints one path and returns what is too slow of it.

@@ -41,7 +41,8 @@ defmodule Py do
   | Elixir | Python | back |
   |---|---|---|
   | `nil`, `true`, `false` | `None`, `True`, `False` | same |
-  | integer of any size, float | `int`, `float` | same; `nan` and infinities as `:nan`, `:infinity`, `:neg_infinity`, see `float/1` |
+  | integer of any size, float | `int`, `float` | same; `nan` and infinities are `:nan`, `:infinity`, `:neg_infinity` |
+  | `:nan`, `:infinity`, `:neg_infinity` (as keys of a map: `str`) | `float` | same |
   | UTF-8 binary | `str` | binary |
   | other binary, `bytes/1` | `bytes` | binary (so are `bytearray`, `memoryview`, `array.array`) |
   | other atom | `str` | binary; `atom/1` makes an `erlang.Atom`, which comes back as an atom |
@@ -212,7 +213,11 @@ defmodule Py do
   @spec eval(String.t() | pid(), keyword() | String.t()) :: result()
   def eval(code, options \\ [])
   def eval(context, code) when is_pid(context), do: eval(code, context: context)
-  def eval(code, options), do: run_code(:eval, code, options)
+
+  def eval(code, options) do
+    with {:error, %Py.Error{type: "SyntaxError"} = error} <- run_code(:eval, code, options),
+         do: {:error, Py.Error.advise_statements(error, code)}
+  end
 
   @doc "Evaluates an expression on a context. See `eval/2`."
   @spec eval(pid(), String.t(), keyword()) :: result()
@@ -288,7 +293,8 @@ defmodule Py do
   ## Async
 
   @doc """
-  Starts a call and returns a `Py.Task` at once; collect the result with `await/2`, `yield/2` or `await_many/2`.
+  Starts a call and returns a `Py.Task` at once; collect the result with `await/2`, `yield/2` or `await_many/2`, or receive
+  it, see `Py.Task`.
 
   The task belongs to the calling process; when that dies, the work is interrupted. `:timeout` bounds the work itself.
 
@@ -452,9 +458,10 @@ defmodule Py do
   Runs Python's garbage collector, on the interpreter that serves the calling process or on that of `:context`; the number of
   unreachable objects found. Generations are 0 to 2, the last collects all.
 
-      iex> Py.exec!("cycle = []; cycle.append(cycle); del cycle")
-      iex> {:ok, found} = Py.gc()
-      iex> found > 0
+      iex> Py.exec!("import weakref; node = type('Node', (), {})()")
+      iex> Py.exec!("node.itself = node; alive = weakref.ref(node); del node")
+      iex> {:ok, _found} = Py.gc()
+      iex> Py.eval!("alive() is None")
       true
 
   Options: those of `memory_stats/1`.
@@ -484,7 +491,7 @@ defmodule Py do
   @spec info() :: map()
   def info do
     %{interpreter: python, version: version, own_gil: own_gil} =
-      :persistent_term.get(Py.Interpreter)
+      :persistent_term.get(Py.Interpreter, nil) || raise %Py.ContextError{reason: :not_running}
 
     {in_use, max, waiting} = Py.Native.permits()
 
@@ -526,12 +533,13 @@ defmodule Py do
   def atom(name) when is_atom(name), do: %Py.Atom{name: name}
 
   @doc """
-  Wraps a number that shall be a `float`: also `:nan`, `:infinity`, `:neg_infinity`, which Elixir's floats lack.
+  Wraps a number that shall be a `float`, an integer most of all. `:nan`, `:infinity` and `:neg_infinity`, which Elixir's
+  floats lack, are floats by themselves, but for keys of maps.
 
-      iex> Py.call!(:math, :isnan, [Py.float(:nan)])
-      true
-      iex> Py.eval!("-x", locals: %{x: Py.float(:infinity)})
-      :neg_infinity
+      iex> Py.call!(:builtins, :repr, [[2, Py.float(2), :infinity]])
+      "[2, 2.0, inf]"
+      iex> Py.call!(:builtins, :repr, [%{Py.float(:infinity) => :infinity}])
+      "{inf: inf}"
   """
   @spec float(number() | :nan | :infinity | :neg_infinity) :: Py.Float.t()
   def float(value) when is_number(value) or value in [:nan, :infinity, :neg_infinity],

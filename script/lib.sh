@@ -12,7 +12,8 @@
 #
 #   ERLANG_PYTHON         the Python to embed (default: a virtual environment of $default_python)
 #   ERLANG_PYTHON_CACHE   the cache folder (default: ~/.cache/erlang_python)
-#   ERLANG_PYTHON_SUITE   the Debian suite of the root file system (default: forky, then sid)
+#   ERLANG_PYTHON_SUITE   the Debian suite of the root file system (default: forky, then sid); trixie has the oldest
+#                         Elixir and Erlang/OTP that are tested, and none of the optional libraries
 #   ERLANG_PYTHON_NO_HEX  1: never ask Hex, take compiled libraries from ERL_LIBS
 #   ERLANG_PYTHON_BROWSER the Chromium or Chrome that tests the dashboard (default: the first one found)
 
@@ -22,11 +23,17 @@ minimum_rust=1.91
 default_python=3.14
 known_pythons=(3.11 3.12 3.13 3.14 3.15)
 root_pythons=(3.13 3.14 3.15)
+suites=("${ERLANG_PYTHON_SUITE:-forky}")
+case ${suites[0]} in
+  forky) suites+=(sid) ;;
+  trixie) default_python=3.13 known_pythons=(3.13) root_pythons=(3.13) ;;
+esac
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${ERLANG_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/erlang_python}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
+pyenv_versions=${PYENV_ROOT:-$HOME/.pyenv}/versions
 
 # --- Saying what happens ----------------------------------------------------------------------
 
@@ -111,13 +118,36 @@ sys.exit(not (sys.version_info >= (3, 11) and (shared or var("PYTHONFRAMEWORK"))
 PYTHON
 }
 
+# The newest Python of that version under pyenv that can be embedded, if there is one.
+pyenv_python() {
+  local folder
+  for folder in $(printf '%s\n' "$pyenv_versions/$1".* | sort -rV); do
+    if [[ -x $folder/bin/python$1 ]] && python_is_usable "$folder/bin/python$1"; then
+      echo "$folder/bin/python$1"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# The Python of that version that is installed here, which can be embedded.
+system_python() {
+  local python
+  # pyenv's own command of that name finds nothing unless that version is chosen.
+  for python in $(type -aP "python$1"); do
+    if [[ $python != */shims/* ]] && python_is_usable "$python"; then
+      echo "$python"
+      return 0
+    fi
+  done
+  pyenv_python "$1"
+}
+
 # The versions of the machine's Pythons that can be embedded, one a line.
 system_pythons() {
   local version
   for version in "${known_pythons[@]}"; do
-    if command -v "python$version" >/dev/null && python_is_usable "python$version"; then
-      echo "$version"
-    fi
+    if system_python "$version" >/dev/null; then echo "$version"; fi
   done
 }
 
@@ -142,10 +172,15 @@ host_rust_is_usable() { rust_is_recent "$cargo_home/bin/"; }
 
 root_packages() {
   local version
-  echo elixir elixir-ex-doc erlang-common-test erlang-dev erlang-dialyzer erlang-eunit \
-    erlang-hex erlang-inets erlang-parsetools erlang-proper erlang-ssl erlang-tools \
-    erlang-xmerl rebar3 ca-certificates curl g++ gcc git make pkgconf procps \
-    libpython3.14-testsuite chromium-headless-shell fonts-liberation valgrind
+  if [[ ${suites[0]} == trixie ]]; then
+    echo elixir erlang-common-test erlang-dev erlang-eunit erlang-inets erlang-parsetools erlang-proper \
+      erlang-ssl erlang-tools erlang-xmerl ca-certificates curl g++ gcc git make pkgconf procps
+  else
+    echo elixir elixir-ex-doc erlang-common-test erlang-dev erlang-dialyzer erlang-eunit \
+      erlang-hex erlang-inets erlang-parsetools erlang-proper erlang-ssl erlang-tools \
+      erlang-xmerl rebar3 ca-certificates curl g++ gcc git make pkgconf procps \
+      libpython3.14-testsuite chromium-headless-shell fonts-liberation valgrind
+  fi
   for version in "${root_pythons[@]}"; do echo "python$version-dev" "python$version-venv"; done
   host_rust_is_usable || echo cargo rust-clippy rustc rustfmt
 }
@@ -155,7 +190,7 @@ root_folder() { echo "$cache/root-$(hash_of "$1" "$(uname -m)" "$(root_packages)
 # Sets $root to a complete root file system of the wanted suite or of the one to fall back on.
 find_root() {
   local suite
-  for suite in "${ERLANG_PYTHON_SUITE:-forky}" sid; do
+  for suite in "${suites[@]}"; do
     root=$(root_folder "$suite")
     if [[ -d $root ]]; then return 0; fi
   done
@@ -229,7 +264,7 @@ make_root() {
   install_root_tools
   mirror=$(machine_mirror)
   [[ -n $mirror ]] || fail "no package mirror found in this machine's apt sources"
-  for suite in "${ERLANG_PYTHON_SUITE:-forky}" sid; do
+  for suite in "${suites[@]}"; do
     if step "making the root file system ($suite)" make_root_of "$suite" "$mirror"; then
       return 0
     fi
@@ -255,6 +290,7 @@ set_bwrap() {
   bwrap+=(--dev /dev --proc /proc --ro-bind-try /sys /sys --tmpfs /tmp --dir /run --dir /var/tmp --dir "$HOME")
   bwrap+=(--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts /etc/hosts)
   bwrap+=(--ro-bind-try /etc/pip.conf /etc/pip.conf)
+  bwrap+=(--ro-bind-try "$pyenv_versions" "$pyenv_versions")
   bwrap+=(--bind-try "$cargo_home" "$cargo_home" --bind-try "$rustup_home" "$rustup_home")
   bwrap+=(--bind "$cache" "$cache" --bind "$checkout" "$checkout")
   if [[ -d ${PIP_FIND_LINKS:-} ]]; then bwrap+=(--ro-bind "$PIP_FIND_LINKS" "$PIP_FIND_LINKS"); fi
@@ -360,8 +396,27 @@ make_libraries() {
   temporary=$final.making
   rm -rf "$temporary"
   mkdir "$temporary"
-  step "unpacking compiled Elixir libraries ($libraries_package)" unpack_libraries "$temporary" &&
-    mv "$temporary" "$final"
+  if [[ ${suites[0]} == trixie ]]; then
+    step "rewriting telemetry for an older Erlang/OTP" older_telemetry "$temporary"
+  else
+    step "unpacking compiled Elixir libraries ($libraries_package)" unpack_libraries "$temporary"
+  fi && mv "$temporary" "$final"
+}
+
+# Debian's stable suite has none of the libraries. telemetry, the only one that must be there, is taken from the default
+# root file system, which must have been made, and rewritten for the older Erlang/OTP.
+older_telemetry() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  in_default_root bash -euc '
+    from=$(echo "$ERL_LIBS"/telemetry-[0-9]*/ebin)
+    mkdir -p "$1/telemetry-0/ebin"
+    cp "$from/telemetry.app" "$1/telemetry-0/ebin/"
+    escript script/older_beam.escript "$from" "$1/telemetry-0/ebin"' bash "$1"
+}
+
+# in_default_root COMMAND…: what the scripts use where nobody asks for another suite.
+in_default_root() {
+  env -u ERLANG_PYTHON_SUITE -u ERLANG_PYTHON_INSIDE -u ERLANG_PYTHON -u ERL_LIBS "$checkout/script/exec" "$@"
 }
 
 unpack_libraries() {
@@ -390,10 +445,24 @@ unpack_libraries() {
 
 # The versions of Python that the tests run with, one a line.
 pythons() {
-  case $mode in
-    system) system_pythons ;;
-    root) printf '%s\n' "${root_pythons[@]}" ;;
-  esac
+  local version
+  for version in "${known_pythons[@]}"; do
+    if base_python "$version" >/dev/null; then echo "$version"; fi
+  done
+}
+
+# The known versions that are not on this machine, one a line.
+missing_pythons() { comm -23 <(printf '%s\n' "${known_pythons[@]}" | sort) <(pythons | sort); }
+
+# The executable that the virtual environment of a version is made from.
+base_python() {
+  if [[ $mode == system ]]; then
+    system_python "$1"
+  elif [[ " ${root_pythons[*]} " == *" $1 "* ]]; then
+    echo "/usr/bin/python$1"
+  else
+    pyenv_python "$1"
+  fi
 }
 
 python_packages() {
@@ -405,10 +474,8 @@ python_packages() {
 
 venv_folder() {
   local of
-  case $mode in
-    system) of=$(command -v "python$1") ;;
-    root) of=$root ;;
-  esac
+  of=$(base_python "$1")
+  if [[ $mode == root && $of == /usr/bin/* ]]; then of=$root; fi
   # shellcheck disable=SC2046 # one word a package
   echo "$cache/venv-$1-$(hash_of "$of" $(python_packages "$1"))"
 }
@@ -417,7 +484,7 @@ venv_folder() {
 python_of() {
   local folder
   folder=$(venv_folder "$1")
-  if [[ -f $folder/.complete ]]; then echo "$folder/bin/python"; else command -v "python$1"; fi
+  if [[ -f $folder/.complete ]]; then echo "$folder/bin/python"; else base_python "$1"; fi
 }
 
 make_venvs() {
@@ -438,7 +505,7 @@ make_venvs() {
 
 make_venv() {
   rm -rf "$2"
-  inside "python$1" -m venv "$2"
+  inside "$(base_python "$1")" -m venv "$2"
 }
 
 venvs_are_complete() {
@@ -478,7 +545,11 @@ ensure_libraries() {
   fi
   export ERLANG_PYTHON_NO_HEX=1
   if [[ $mode == root ]]; then
-    [[ -d $(libraries_folder) ]] || locked make_libraries
+    if [[ ! -d $(libraries_folder) ]]; then
+      # Not under the lock, which making that root takes.
+      if [[ ${suites[0]} == trixie ]]; then in_default_root true; fi
+      locked make_libraries
+    fi
     ERL_LIBS=$(libraries_folder)
     export ERL_LIBS
   fi

@@ -65,12 +65,25 @@ Requests made by a function that Python calls use the names of the call that it 
 -export([state_fetch/1, state_store/2, state_remove/1, state_keys/0, state_clear/0]).
 -export([state_incr/1, state_incr/2, state_decr/1, state_decr/2]).
 -export([version/0, memory_stats/0, gc/0, gc/1, tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
--export([subinterp_supported/0, execution_mode/0, reload/1, configure_logging/0, configure_logging/1]).
+-export([enable_tracing/0, disable_tracing/0, get_traces/0, clear_traces/0]).
+-export([keep_tracebacks/1, last_traceback/0, subinterp_supported/0, execution_mode/0, reload/1, configure_logging/0, configure_logging/1]).
 
--export_type([name/0, code/0, args/0, kwargs/0, locals/0, pool/0, ref/0, env/0, reason/0, result/0]).
+-export_type([trace/0, name/0, code/0, args/0, kwargs/0, locals/0, pool/0, ref/0, env/0, reason/0, result/0]).
 
 -define(PY, 'Elixir.Py.Erlang').
 
+-type trace() :: #{
+    name := binary(),
+    span_id := non_neg_integer(),
+    parent_id := non_neg_integer() | undefined,
+    start_time := integer(),
+    end_time := integer(),
+    duration_us := non_neg_integer(),
+    status := ok | error,
+    attributes := map(),
+    end_attrs := map(),
+    events := [#{name := binary(), attrs := map(), time := integer()}]
+}.
 ?DOC("A module, function or key, or a part of one: an atom, a binary or a string.").
 -type name() :: atom() | unicode:chardata().
 -type code() :: unicode:chardata().
@@ -270,19 +283,19 @@ unregister_pool(What) -> ?PY:unregister_pool(What).
 %% State shared with Python
 
 ?DOC("As `py_state:fetch/1`.").
--spec state_fetch(name()) -> {ok, term()} | {error, not_found}.
+-spec state_fetch(term()) -> {ok, term()} | {error, not_found}.
 state_fetch(Key) -> py_state:fetch(Key).
 
 ?DOC("As `py_state:store/2`.").
--spec state_store(name(), term()) -> ok | {error, full}.
+-spec state_store(term(), term()) -> ok | {error, full}.
 state_store(Key, Value) -> py_state:store(Key, Value).
 
 ?DOC("As `py_state:remove/1`.").
--spec state_remove(name()) -> ok.
+-spec state_remove(term()) -> ok.
 state_remove(Key) -> py_state:remove(Key).
 
 ?DOC("As `py_state:keys/0`.").
--spec state_keys() -> [binary()].
+-spec state_keys() -> [term()].
 state_keys() -> py_state:keys().
 
 ?DOC("As `py_state:clear/0`.").
@@ -290,22 +303,77 @@ state_keys() -> py_state:keys().
 state_clear() -> py_state:clear().
 
 ?DOC("As `py_state:incr/1`.").
--spec state_incr(name()) -> integer() | {error, full}.
+-spec state_incr(term()) -> integer() | {error, full}.
 state_incr(Key) -> py_state:incr(Key).
 
 ?DOC("As `py_state:incr/2`.").
--spec state_incr(name(), integer()) -> integer() | {error, full}.
+-spec state_incr(term(), integer()) -> integer() | {error, full}.
 state_incr(Key, Amount) -> py_state:incr(Key, Amount).
 
 ?DOC("As `py_state:decr/1`.").
--spec state_decr(name()) -> integer() | {error, full}.
+-spec state_decr(term()) -> integer() | {error, full}.
 state_decr(Key) -> py_state:decr(Key).
 
 ?DOC("As `py_state:decr/2`.").
--spec state_decr(name(), integer()) -> integer() | {error, full}.
+-spec state_decr(term(), integer()) -> integer() | {error, full}.
 state_decr(Key, Amount) -> py_state:decr(Key, Amount).
 
 %% Facts and settings
+
+?DOC("""
+Collects the spans of Python code from now on: what it does within `with erlang.Span(name, **attributes)`, and in functions
+decorated with `@erlang.trace()`.
+
+```erlang
+1> py:enable_tracing().
+ok
+2> py:exec(<<"with erlang.Span('order', id=7) as span: span.event('priced', euros=3)">>).
+ok
+3> {ok, [#{name := Name, status := ok, attributes := Attributes}]} = py:get_traces(), {Name, Attributes}.
+{<<"order">>,#{<<"id">> => 7}}
+4> {py:disable_tracing(), py:clear_traces()}.
+{ok,ok}
+```
+""").
+-spec enable_tracing() -> ok.
+enable_tracing() -> ?PY:enable_tracing().
+
+?DOC("Collects no further spans; those that have ended stay.").
+-spec disable_tracing() -> ok.
+disable_tracing() -> ?PY:disable_tracing().
+
+?DOC("""
+The spans that have ended, in the order of their ends, at most the last 10,000. Times are microseconds since 1970; `end_attrs` has
+the text of the exception that ended a span, as `<<"exception">>`.
+""").
+-spec get_traces() -> {ok, [trace()]}.
+get_traces() -> ?PY:get_traces().
+
+?DOC("Forgets all spans.").
+-spec clear_traces() -> ok.
+clear_traces() -> ?PY:clear_traces().
+
+?DOC("""
+Has the calling process keep the traceback of its last failure, from now on or no longer. Off by default: making it costs some
+90 microseconds for each failure.
+
+```erlang
+1> py:keep_tracebacks(true).
+ok
+2> {error, {'ZeroDivisionError', _}} = py:eval(<<"1 / 0">>).
+{error,_}
+3> string:find(py:last_traceback(), "1 / 0") =/= nomatch.
+true
+4> py:keep_tracebacks(false).
+ok
+```
+""").
+-spec keep_tracebacks(boolean()) -> ok.
+keep_tracebacks(Keep) -> ?PY:keep_tracebacks(Keep).
+
+?DOC("The traceback of the last failure since `keep_tracebacks(true)`, as Python prints it.").
+-spec last_traceback() -> binary() | undefined.
+last_traceback() -> ?PY:last_traceback().
 
 ?DOC("The version of Python, such as `<<\"3.14.0\">>`.").
 -spec version() -> {ok, binary()}.

@@ -22,7 +22,7 @@ The functions here use the names of the context itself, shared by all who use it
 without a limit.
 """).
 
--export([start_link/2, start_link/3, new/1, stop/1, destroy/1]).
+-export([start_link/2, start_link/3, new/1, child_spec/1, stop/1, destroy/1]).
 -export([call/4, call/5, call/6, call/7, eval/2, eval/3, eval/4, eval/5, exec/2, exec/3]).
 -export([call_method/4, to_term/1, interrupt/1]).
 -export([get_interp_id/1, is_subinterp/1, create_local_env/1, get_nif_ref/1]).
@@ -31,21 +31,24 @@ without a limit.
 
 -define(PY, 'Elixir.Py.Erlang').
 
--type context() :: pid().
+?DOC("The pid of a context, or the name that it is registered with.").
+-type context() :: pid() | atom().
 -type context_mode() :: worker | owngil.
 ?DOC("""
-`mode` (for `new/1`, default `worker`); `preload`, code that runs first; `paths`, directories put in front of `sys.path`; `max_queue`,
+`mode` (for `new/1`, default `worker`); `name`, under which the process is registered: an atom, `{local, Atom}`, `{global, Term}` or
+`{via, Module, Term}`; `preload`, code that runs first; `paths`, directories put in front of `sys.path`; `max_queue`,
 the number of requests that may be queued; `start_timeout` in milliseconds, 60,000 by default.
 """).
 -type options() :: #{
     mode => context_mode(),
+    name => atom() | {local, atom()} | {global, term()} | {via, module(), term()},
     preload => py:code(),
     paths => [py:name()],
     max_queue => pos_integer(),
     start_timeout => timeout()
 }.
 
-?DOC("Starts a context linked to the calling process. `Id` is not used.").
+?DOC("Starts a context linked to the calling process. `Id` is not used; to call it by a name, give the option `name`.").
 -spec start_link(term(), context_mode()) -> {ok, context()} | {error, term()}.
 start_link(Id, Mode) -> start_link(Id, Mode, #{}).
 
@@ -62,6 +65,13 @@ start_link(_Id, Mode, Options) -> ?PY:context_start_link(Mode, Options).
 -spec new(options()) -> {ok, context()} | {error, term()}.
 new(#{mode := Mode} = Options) -> ?PY:context_start_link(Mode, Options);
 new(Options) -> ?PY:context_start_link(worker, Options).
+
+?DOC("""
+The specification of a context for supervisors, with the options of `new/1`. With `name`, all functions here find the context by
+it, also after a restart, and `py:call(Name, …)` does.
+""").
+-spec child_spec(options()) -> supervisor:child_spec().
+child_spec(Options) -> ?PY:context_child_spec(Options).
 
 ?DOC("Stops a context. Its pending calls fail, running code is interrupted. One that has ended already is fine.").
 -spec stop(context()) -> ok.
@@ -125,9 +135,9 @@ to_term(Ref) -> ?PY:to_term(Ref).
 -spec interrupt(context()) -> ok | not_running.
 interrupt(Ctx) -> ?PY:context_interrupt(Ctx).
 
-?DOC("The number of the context's interpreter: 0 for the main one, which all `worker` contexts share.").
+?DOC("A number that is another one for each context, in `worker` mode too.").
 -spec get_interp_id(context()) -> {ok, non_neg_integer()} | {error, py:reason()}.
-get_interp_id(Ctx) -> ?PY:context_info(Ctx, interpreter).
+get_interp_id(Ctx) -> ?PY:context_info(Ctx, id).
 
 ?DOC("Whether a context has an interpreter, and a GIL, of its own.").
 -spec is_subinterp(context()) -> boolean().

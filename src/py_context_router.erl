@@ -21,7 +21,7 @@ first call and keeps it, so that it finds its names again. A context that ends i
 -export([start/0, start/1, stop/0, is_started/0, get_context/0, get_context/1]).
 -export([bind_context/1, bind_context/2, unbind_context/0, unbind_context/1]).
 -export([num_contexts/0, num_contexts/1, contexts/0, contexts/1]).
--export([start_pool/2, start_pool/3, stop_pool/1, pool_started/1]).
+-export([start_pool/2, start_pool/3, start_link/3, child_spec/3, stop_pool/1, pool_started/1]).
 -export([register_pool/2, register_pool/3, unregister_pool/1, unregister_pool/2]).
 -export([lookup_pool/2, list_pool_registrations/0]).
 
@@ -46,7 +46,7 @@ cannot start.
 start(Options) -> ?PY:start_router(Options).
 
 ?DOC("Stops the default pool. Its pending calls fail.").
--spec stop() -> ok.
+-spec stop() -> ok | {error, supervised}.
 stop() -> stop_pool(default).
 
 ?DOC("Whether the default pool is started.").
@@ -104,8 +104,19 @@ start_pool(Pool, Size) -> start_pool(Pool, Size, worker).
 -spec start_pool(pool_name(), pos_integer(), py_context:context_mode()) -> {ok, [pid()]} | {error, term()}.
 start_pool(Pool, Size, Mode) -> ?PY:start_pool(Pool, Size, Mode).
 
-?DOC("Stops a pool. One that is not started is fine.").
--spec stop_pool(pool_name()) -> ok.
+?DOC("""
+Starts a pool of contexts linked to the calling process, a supervisor as a rule: `child_spec/3`. Unlike one of `start_pool/3` it
+ends with that process. Errors: `{already_started, Pool}`, `{start_failed, Text}`, `{invalid_mode, Mode}`.
+""").
+-spec start_link(pool_name(), pos_integer(), py_context:context_mode()) -> {ok, pid()} | {error, term()}.
+start_link(Pool, Size, Mode) -> ?PY:pool_start_link(Pool, Size, Mode).
+
+?DOC("The specification of a pool for supervisors: it ends with them, and the contexts that end come back.").
+-spec child_spec(pool_name(), pos_integer(), py_context:context_mode()) -> supervisor:child_spec().
+child_spec(Pool, Size, Mode) -> ?PY:pool_child_spec(Pool, Size, Mode).
+
+?DOC("Stops a pool. One that is not started is fine. `{error, supervised}` for one of `start_link/3`: its supervisor stops it.").
+-spec stop_pool(pool_name()) -> ok | {error, supervised}.
 stop_pool(Pool) -> ?PY:stop_pool(Pool).
 
 ?DOC("Whether a pool is started.").

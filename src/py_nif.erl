@@ -29,9 +29,9 @@ context_call(Ref, Module, Function, Args, Kwargs, Env) ->
 -spec owngil_supported() -> boolean().
 owngil_supported() -> subinterp_supported().
 
-?DOC("Whether this Python has own-GIL sub-interpreters: CPython 3.12 and later.").
+?DOC("Whether this Python has own-GIL sub-interpreters: CPython 3.12 and later. Answers before the application is started, too.").
 -spec subinterp_supported() -> boolean().
-subinterp_supported() -> maps:get(own_gil, 'Elixir.Py':info()).
+subinterp_supported() -> maps:get(own_gil, 'Elixir.Py.Interpreter':capabilities()).
 
 ?DOC("Whether this Python was built without a GIL. Such builds are refused when the application starts, so this is `gil` today.").
 -spec execution_mode() -> free_threaded | gil.

@@ -14,7 +14,8 @@ ok
 {ok,2}
 ```
 
-Keys are text: an atom, a binary or a string. Values are any terms. In Python: `state_get`, `state_set`, `state_delete`,
+Keys and values are any terms. An atom and the binary of its name are different keys; Elixir and Python know keys that are
+binaries. `max_state_entries` of the application's environment is read whenever a value is stored. In Python: `state_get`, `state_set`, `state_delete`,
 `state_keys`, `state_clear`, `state_incr` and `state_decr` of the module `erlang`. Counters lose no update, whoever else counts.
 """).
 
@@ -23,37 +24,37 @@ Keys are text: an atom, a binary or a string. Values are any terms. In Python: `
 -define(PY, 'Elixir.Py.Erlang').
 
 ?DOC("The value of a key.").
--spec fetch(py:name()) -> {ok, term()} | {error, not_found}.
+-spec fetch(term()) -> {ok, term()} | {error, not_found}.
 fetch(Key) -> ?PY:state_fetch(Key).
 
 ?DOC("Stores a value. `{error, full}` when the key is new and there are `max_state_entries`.").
--spec store(py:name(), term()) -> ok | {error, full}.
+-spec store(term(), term()) -> ok | {error, full}.
 store(Key, Value) -> ?PY:state_store(Key, Value).
 
 ?DOC("Removes a key, if it is there.").
--spec remove(py:name()) -> ok.
+-spec remove(term()) -> ok.
 remove(Key) -> ?PY:state_remove(Key).
 
 ?DOC("All keys, in no order.").
--spec keys() -> [binary()].
-keys() -> 'Elixir.Py.State':keys().
+-spec keys() -> [term()].
+keys() -> ?PY:state_keys().
 
 ?DOC("Removes all keys.").
 -spec clear() -> ok.
 clear() -> 'Elixir.Py.State':clear().
 
 ?DOC("Adds 1 to a counter: see `incr/2`.").
--spec incr(py:name()) -> integer() | {error, full}.
+-spec incr(term()) -> integer() | {error, full}.
 incr(Key) -> incr(Key, 1).
 
 ?DOC("Adds to a counter, which starts at 0: its new value. `badarg` when the value is no integer.").
--spec incr(py:name(), integer()) -> integer() | {error, full}.
+-spec incr(term(), integer()) -> integer() | {error, full}.
 incr(Key, Amount) -> ?PY:state_incr(Key, Amount).
 
 ?DOC("Subtracts 1 from a counter: see `incr/2`.").
--spec decr(py:name()) -> integer() | {error, full}.
+-spec decr(term()) -> integer() | {error, full}.
 decr(Key) -> decr(Key, 1).
 
 ?DOC("Subtracts from a counter: see `incr/2`.").
--spec decr(py:name(), integer()) -> integer() | {error, full}.
+-spec decr(term(), integer()) -> integer() | {error, full}.
 decr(Key, Amount) -> ?PY:state_decr(Key, Amount).

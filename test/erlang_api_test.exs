@@ -39,7 +39,9 @@ defmodule ErlangApiTest do
       |> to_charlist()
       |> then(&:xref.add_directory(xref, &1))
 
-    assert :xref.analyze(xref, :undefined_function_calls) == {:ok, []}
+    # The browser of the dashboard's tests uses a library that need not be there.
+    {:ok, undefined} = :xref.analyze(xref, :undefined_function_calls)
+    assert Enum.reject(undefined, &match?({{Py.Test.Browser, _, _}, {Jason, _, _}}, &1)) == []
     assert :xref.analyze(xref, :deprecated_function_calls) == {:ok, []}
     :xref.stop(xref)
   end

@@ -45,18 +45,17 @@ defmodule ErlangExamplesTest do
 
   alias Py.Test.Peer
 
-  if Py.info().own_gil do
-    test "sys_config: a VM that is started with a sys.config" do
-      file = Py.Test.Wait.tmp_path("sys.config")
+  @tag :own_gil
+  test "sys_config: a VM that is started with a sys.config" do
+    file = Py.Test.Wait.tmp_path("sys.config")
 
-      File.write!(
-        file,
-        "[{erlang_python, [{max_concurrent, 50}, {context_mode, owngil}, {num_contexts, 8}]}].\n"
-      )
+    File.write!(
+      file,
+      "[{erlang_python, [{max_concurrent, 50}, {context_mode, owngil}, {num_contexts, 8}]}].\n"
+    )
 
-      peer = Peer.start([], [~c"-config", to_charlist(file)])
-      assert {:ok, _started} = Peer.start_python(peer)
-      assert Peer.call(peer, :py_examples, :sys_config, []) == :ok
-    end
+    peer = Peer.start([], [~c"-config", to_charlist(file)])
+    assert {:ok, _started} = Peer.start_python(peer)
+    assert Peer.call(peer, :py_examples, :sys_config, []) == :ok
   end
 end

@@ -58,17 +58,18 @@ defmodule ErlangHabitsTest do
     {{:py, :to_term}, [:object]},
     {{:py, :context}, [:index_or_pool]},
     {{:py, :start_contexts}, [:options]},
+    {{:py, :keep_tracebacks}, [:boolean]},
     {{:py, :interrupt}, [:context]},
     {{:py, :get_local_env}, [:context]},
     {{:py, :register_pool}, [:pool, :name]},
     {{:py, :unregister_pool}, [:name]},
-    {{:py, :state_fetch}, [:name]},
-    {{:py, :state_store}, [:name, :any]},
-    {{:py, :state_remove}, [:name]},
-    {{:py, :state_incr}, [:name]},
-    {{:py, :state_incr}, [:name, :integer]},
-    {{:py, :state_decr}, [:name]},
-    {{:py, :state_decr}, [:name, :integer]},
+    {{:py, :state_fetch}, [:any]},
+    {{:py, :state_store}, [:any, :any]},
+    {{:py, :state_remove}, [:any]},
+    {{:py, :state_incr}, [:any]},
+    {{:py, :state_incr}, [:any, :integer]},
+    {{:py, :state_decr}, [:any]},
+    {{:py, :state_decr}, [:any, :integer]},
     {{:py, :gc}, [:generation]},
     {{:py, :tracemalloc_start}, [:positive]},
     {{:py, :reload}, [:name]},
@@ -76,6 +77,7 @@ defmodule ErlangHabitsTest do
     {{:py_context, :start_link}, [:any, :mode]},
     {{:py_context, :start_link}, [:any, :mode, :options]},
     {{:py_context, :new}, [:options]},
+    {{:py_context, :child_spec}, [:options]},
     {{:py_context, :stop}, [:context]},
     {{:py_context, :destroy}, [:context]},
     {{:py_context, :call}, [:context, :name, :name, :args]},
@@ -104,6 +106,8 @@ defmodule ErlangHabitsTest do
     {{:py_context_router, :contexts}, [:pool]},
     {{:py_context_router, :start_pool}, [:pool, :positive]},
     {{:py_context_router, :start_pool}, [:pool, :positive, :mode]},
+    {{:py_context_router, :start_link}, [:pool, :positive, :mode]},
+    {{:py_context_router, :child_spec}, [:pool, :positive, :mode]},
     {{:py_context_router, :stop_pool}, [:pool]},
     {{:py_context_router, :pool_started}, [:pool]},
     {{:py_context_router, :register_pool}, [:pool, :name]},
@@ -113,13 +117,13 @@ defmodule ErlangHabitsTest do
     {{:py_context_router, :lookup_pool}, [:name, :name]},
     {{:py_semaphore, :acquire}, [:timeout]},
     {{:py_semaphore, :set_max_concurrent}, [:positive]},
-    {{:py_state, :fetch}, [:name]},
-    {{:py_state, :store}, [:name, :any]},
-    {{:py_state, :remove}, [:name]},
-    {{:py_state, :incr}, [:name]},
-    {{:py_state, :incr}, [:name, :integer]},
-    {{:py_state, :decr}, [:name]},
-    {{:py_state, :decr}, [:name, :integer]},
+    {{:py_state, :fetch}, [:any]},
+    {{:py_state, :store}, [:any, :any]},
+    {{:py_state, :remove}, [:any]},
+    {{:py_state, :incr}, [:any]},
+    {{:py_state, :incr}, [:any, :integer]},
+    {{:py_state, :decr}, [:any]},
+    {{:py_state, :decr}, [:any, :integer]},
     {{:py_callback, :register}, [:name, :fun]},
     {{:py_callback, :unregister}, [:name]},
     {{:py_callback, :lookup}, [:name]},
@@ -222,6 +226,9 @@ defmodule ErlangHabitsTest do
   defp run(module, name, args) do
     task =
       Task.async(fn ->
+        # What fails to start ends its parent otherwise.
+        Process.flag(:trap_exit, true)
+
         try do
           settle(apply(module, name, args))
         catch
@@ -257,6 +264,7 @@ defmodule ErlangHabitsTest do
   defp value(:generation, _fixture), do: 0
   defp value(:index_or_pool, _fixture), do: 1
   defp value(:mode, _fixture), do: :worker
+  defp value(:boolean, _fixture), do: false
   defp value(:any, _fixture), do: :any
   defp value(kind, fixture) when kind in [:object, :env, :native], do: Map.fetch!(fixture, kind)
 
@@ -265,6 +273,8 @@ defmodule ErlangHabitsTest do
   defp wrong(kind), do: Enum.reject(@junk ++ terms(), &fits?(kind, &1))
 
   defp terms, do: [self(), make_ref(), fn -> 1 end, hd(Port.list())]
+
+  defp fits?(:boolean, value), do: is_boolean(value)
 
   defp fits?(:name, term),
     do: (is_atom(term) and term != nil) or term in ["text", ~c"text", [1, 2]]
@@ -290,7 +300,7 @@ defmodule ErlangHabitsTest do
       assert_receive {:py_response, ^ok, {:ok, 4.0}}, 5_000
       assert_receive {:py_response, ^failed, {:error, {:ValueError, _text}}}, 5_000
       nowhere = :py.spawn_call(:no_such_pool, :math, :sqrt, [16])
-      assert_receive {:py_response, ^nowhere, {:error, {:context_died, :not_found}}}, 5_000
+      assert_receive {:py_response, ^nowhere, {:error, {:no_such_pool, :no_such_pool}}}, 5_000
       assert mailbox() == []
     end
 
@@ -457,6 +467,12 @@ defmodule ErlangHabitsTest do
     for _ <- 1..3 do
       assert call.(:application, :stop, [:erlang_python]) == :ok
       assert call.(:py, :eval, ["1"]) == {:error, {:context_died, :not_found}}
+      not_running = {:error, {:context_died, :not_running}}
+      assert call.(:py_context, :new, [%{}]) == not_running
+      assert call.(:py_context, :start_link, [1, :worker]) == not_running
+      assert call.(:py_context_router, :start, []) == not_running
+      assert call.(:py_context_router, :start_pool, [:ml, 2]) == not_running
+      assert call.(:py_context_router, :start_link, [:ml, 2, :worker]) == not_running
       assert call.(:application, :start, [:erlang_python]) == :ok
       assert call.(:py, :call, [:math, :sqrt, [16]]) == {:ok, 4.0}
       # The interpreter is the same one.

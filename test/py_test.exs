@@ -9,4 +9,5 @@ defmodule PyTest do
   doctest Py.Error
   doctest Py.Object
   doctest Py.Router
+  doctest Py.Task
 end

@@ -76,8 +76,10 @@ static void start(char *arguments[]) {
     entry = ((ErlNifEntry * (*)(void)) dlsym(opened(arguments[4], 0), "nif_init"))();
     if (entry->load && entry->load(heap, &(void *){0}, atom("nil"))) die("the library cannot be loaded");
 
-    Term keys[] = {atom("executable"), atom("package")}, options;
-    enif_make_map_from_arrays(heap, keys, (Term[]){text(heap, arguments[1]), text(heap, arguments[3])}, 2, &options);
+    Term keys[] = {atom("executable"), atom("package"), atom("environment"), atom("memory_tuning")}, options;
+    Term variable = TUPLE(heap, text(heap, "LANG"), text(heap, "C.UTF-8"));
+    Term values[] = {text(heap, arguments[1]), text(heap, arguments[3]), LIST(heap, variable), atom("true")};
+    enif_make_map_from_arrays(heap, keys, values, LENGTH(keys), &options);
     if (!is_tagged(function("start_runtime")(heap, 1, &options), "ok")) die("Python does not start");
 }
 

@@ -103,11 +103,13 @@ static int is_pid(Term term) { return (term & 0xF) == PID; }
 static int is_cons(Term term) { return (term & TAG) == CONS; }
 static Term *pointer(Term term) { return (Term *)(term & ~(Term)TAG); }
 static int is_boxed(Term term, unsigned tag) { return (term & TAG) == BOXED && (*pointer(term) & 0x3F) == tag; }
-static size_t arity(Term term) { return *pointer(term) >> 6; }
+static size_t arity(Term term) { return pointer(term)[-1]; }
 
 static Term *box(ErlNifEnv *env, unsigned tag, size_t size, Term *term) {
-    Term *place = words(env, size + 1);
-    *place = (Term)size << 6 | tag;
+    Term *place = words(env, size + 2);
+    *place++ = size;
+    /* As in the Erlang VM, all small maps have the same header. */
+    *place = (Term)(tag == MAP ? 0 : size) << 6 | tag;
     *term = (Term)place | BOXED;
     return place + 1;
 }
@@ -312,7 +314,7 @@ static int same(Term left, Term right) {
     if ((left & TAG) != (right & TAG)) return 0;
     if (is_cons(left))
         return same(pointer(left)[0], pointer(right)[0]) && same(pointer(left)[1], pointer(right)[1]);
-    if ((left & TAG) != BOXED || *pointer(left) != *pointer(right)) return 0;
+    if ((left & TAG) != BOXED || *pointer(left) != *pointer(right) || arity(left) != arity(right)) return 0;
     if (is_boxed(left, BINARY))
         return pointer(left)[1] == pointer(right)[1] &&
                !memcmp((void *)pointer(left)[2], (void *)pointer(right)[2], pointer(left)[1]);
@@ -482,6 +484,7 @@ ErlNifPid *enif_self(ErlNifEnv *env, ErlNifPid *pid) {
 
 int enif_get_local_pid(ErlNifEnv *env, Term term, ErlNifPid *pid) { return is_pid(term) && (pid->pid = term, 1); }
 int enif_whereis_pid(ErlNifEnv *env, Term name, ErlNifPid *pid) { return 0; }
+int enif_consume_timeslice(ErlNifEnv *env, int percent) { return 0; }
 int enif_is_process_alive(ErlNifEnv *env, ErlNifPid *pid) { return 1; }
 int enif_thread_type(void) { return pthread_equal(pthread_self(), scheduler) ? ERL_NIF_THR_NORMAL_SCHEDULER : 0; }
 

@@ -10,31 +10,44 @@ defmodule Py.Application do
     stopping(false)
     Config.load()
     Py.Stats.init()
+    Py.Telemetry.Log.init()
+    Py.Telemetry.Tasks.prepare()
 
     with :ok <- start_python() do
       Native.set_max_permits(Config.get(:max_concurrent))
       Native.state_set_max(Config.get(:max_state_entries))
+      Native.set_max_value_size(Config.get(:max_value_size))
 
       children = [
         {Task.Supervisor, name: Py.Callback.Tasks},
         Py.Callback.Dispatcher,
         Py.Logging,
+        Py.Tracing,
         Py.Context.Directory,
         %{id: :pg, start: {:pg, :start_link, [Py.Router.group_scope()]}},
         Py.Router,
         {DynamicSupervisor, name: Py.Pools},
         Py.Cast,
         %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}},
-        Py.Telemetry.Reporter
+        Py.Telemetry.Reporter,
+        Py.Telemetry.Tasks
       ]
 
-      Supervisor.start_link(children,
-        strategy: :rest_for_one,
-        max_restarts: 10,
-        max_seconds: 5,
-        name: Py.Supervisor
-      )
+      options = [strategy: :rest_for_one, max_restarts: 10, max_seconds: 5, name: Py.Supervisor]
+
+      with {:ok, supervisor} <- Supervisor.start_link(children, options) do
+        Py.Telemetry.Log.attach_problems()
+        if Config.get(:log), do: Py.Log.log(:info, started())
+        {:ok, supervisor}
+      end
     end
+  end
+
+  defp started do
+    %{version: version, interpreter: python} = :persistent_term.get(Py.Interpreter)
+
+    "erlang_python: CPython #{version} (#{python.executable}), " <>
+      "#{Py.Router.num_contexts()} contexts of mode #{Config.get(:context_mode)} in the default pool"
   end
 
   @doc false
@@ -50,19 +63,43 @@ defmodule Py.Application do
     start_default_pool(Py.Router.start())
   end
 
-  defp start_default_pool({:error, error}), do: {:error, error}
+  # Raised, it is shown as a message, and not as a struct.
+  defp start_default_pool({:error, error}), do: raise(error)
 
   # All contexts at once, so that stopping them one after the other waits for none of them alone.
   @impl true
   def prep_stop(state) do
     stopping(true)
 
-    for pid <- Py.Context.list(), {:ok, native} <- [Py.Context.Directory.fetch(pid)] do
-      Native.context_stop(native)
-    end
+    for pid <- Py.Context.list(),
+        {:ok, native} <- [Py.Context.Directory.fetch(pid)],
+        do: Native.context_stop(native)
 
+    # Threads that Python code has started, which a context may be about to join.
+    Native.callback_drop_pending()
     state
   end
+
+  @impl true
+  def stop(_state) do
+    Native.callback_drop_pending()
+
+    if not Native.run_exit_functions() do
+      Py.Log.log(
+        :warning,
+        "Python's exit functions have not ended within 2 s: an atexit function, a flush, or code that holds the GIL takes longer"
+      )
+    end
+
+    Py.Telemetry.Log.detach_problems()
+  end
+
+  @doc false
+  def running?, do: Process.whereis(Py.Supervisor) != nil
+
+  @doc false
+  # For functions that would otherwise fail somewhere deeper.
+  def running!, do: if(running?(), do: :ok, else: raise(%Py.ContextError{reason: :not_running}))
 
   @doc false
   def stopping?, do: :persistent_term.get({__MODULE__, :stopping}, false)
@@ -80,7 +117,12 @@ defmodule Py.Application do
          :ok <- native(Native.load(), python),
          {:ok, info} <-
            native(
-             Native.start_runtime(%{executable: python.executable, package: package()}),
+             Native.start_runtime(%{
+               executable: python.executable,
+               package: package(),
+               environment: Py.Setup.environment(),
+               memory_tuning: Py.Setup.memory_tuning?()
+             }),
              python
            ) do
       :persistent_term.put(Py.Interpreter, Map.put(info, :interpreter, python))

@@ -43,6 +43,7 @@ defmodule Py.Callback do
   @spec register(atom() | String.t(), fun() | {module(), atom()}, style()) :: :ok
   def register(name, fun, style \\ :spread) when style in [:spread, :list] do
     name = name!(name)
+    Py.Application.running!()
 
     if not (is_function(fun) or match?({m, f} when is_atom(m) and is_atom(f), fun)) do
       raise ArgumentError, "expected a function or {module, function}, got: #{inspect(fun)}"
@@ -131,19 +132,19 @@ defmodule Py.Callback do
 
   @doc false
   # What goes back to Python, `{:ok, value} | {:error, kind, text, stacktrace}`; and what `count/1` is to be told then.
-  @spec run(term(), tuple()) ::
+  @spec run(term(), tuple(), Native.request() | nil) ::
           {{:ok, term()} | {:error, String.t(), String.t(), String.t()}, done() | nil}
-  def run(target, args) do
+  def run(target, args, request) do
     case resolve(target) do
       {name, style, fun, counters} ->
         call = Telemetry.callback_start(name)
         started = System.monotonic_time()
         outcome = invoke(style, fun, args)
         time = System.monotonic_time() - started
-        {answer(outcome), {name, counters, call, time, outcome}}
+        {answer(outcome, name, request), {name, counters, call, time, outcome}}
 
       :error ->
-        {unregistered(target), nil}
+        {unregistered(target, request), nil}
     end
   end
 
@@ -167,12 +168,42 @@ defmodule Py.Callback do
     Telemetry.callback_stop(call, name, time, outcome)
   end
 
-  defp answer({:ok, value}), do: {:ok, value}
+  defp answer({:ok, value}, _name, _request), do: {:ok, value}
 
-  defp answer({:failed, kind, reason, stacktrace, text}) do
-    Failures.record(:callback, type(kind, reason, stacktrace), text, nil)
+  defp answer({:failed, kind, reason, stacktrace, text}, name, request) do
+    type = type(kind, reason, stacktrace)
+    Failures.record_callback(type, text, name, context(request), location(stacktrace))
     stacktrace = if stacktrace == [], do: "", else: Exception.format_stacktrace(stacktrace)
     {:error, Atom.to_string(kind), text, cut(stacktrace)}
+  end
+
+  # `nil`, for threads that Python code started.
+  defp context(nil), do: nil
+  defp context(request), do: request |> Native.request_times() |> elem(0)
+
+  @languages [:elixir, :erts, :kernel, :stdlib, :erlang_python]
+
+  # The innermost line of the program: not of Elixir, Erlang or this library.
+  defp location(stacktrace) do
+    stacktrace
+    # What comes further out called Python.
+    |> Enum.take_while(&(elem(&1, 0) != __MODULE__))
+    |> Enum.find_value(fn {module, _function, _args, info} ->
+      with [_ | _] = file <- info[:file],
+           line when is_integer(line) <- info[:line],
+           false <- application(module) in @languages do
+        {List.to_string(file), line}
+      else
+        _unknown -> nil
+      end
+    end)
+  end
+
+  defp application(module) do
+    case :application.get_application(module) do
+      {:ok, application} -> application
+      :undefined -> nil
+    end
   end
 
   defp type(:error, reason, stacktrace),
@@ -220,11 +251,12 @@ defmodule Py.Callback do
   defp apply_fun(fun, :spread, args), do: apply(fun, args)
   defp apply_fun(fun, :list, args), do: fun.(args)
 
-  defp unregistered(name) do
+  defp unregistered(name, request) do
     text =
       "no function is registered as #{inspect(name)}; register it with Py.register_function/2"
 
-    Failures.record(:callback, "not_registered", text, nil)
+    # A name may be anything; the message has it.
+    Failures.record_callback("not_registered", text, nil, context(request), nil)
     {:error, "error", text, ""}
   end
 

@@ -2,21 +2,28 @@ defmodule Py.Cast do
   @moduledoc false
   # Receives the failures of `Py.cast`, whose callers do not wait: logs them.
 
-  use GenServer
+  use Py.Server
 
-  require Logger
+  alias Py.{Boundary, Operation}
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
   @doc "Submits an operation whose failure is logged."
-  @spec run(Py.Boundary.operation(), Py.Options.t()) :: :ok
+  @spec run(Boundary.operation(), Py.Options.t()) :: :ok
   def run(operation, options) do
     with pid when is_pid(pid) <- Process.whereis(__MODULE__),
-         {:ok, _ref, _request} <- Py.Boundary.submit(operation, options, pid, :cast) do
+         {:ok, _ref, _request} <- Boundary.submit(operation, options, pid, :cast) do
       :ok
     else
-      nil -> failed(%Py.ContextError{reason: :not_found, context: :default})
-      {:error, error} -> failed(error)
+      nil ->
+        failed(
+          %Py.ContextError{reason: :not_found, context: :default},
+          nil,
+          Operation.brief(operation)
+        )
+
+      {:error, error} ->
+        failed(error, nil, Operation.brief(operation))
     end
   end
 
@@ -24,19 +31,18 @@ defmodule Py.Cast do
   def init(nil), do: {:ok, nil}
 
   @impl true
-  def handle_info({ref, {:error, reason}}, state) when is_reference(ref) do
-    {:error, error} = Py.Boundary.result({:error, reason}, %Py.Options{})
-    failed(error)
+  def handle_info({{ref, native, brief}, {:error, reason}}, state) when is_reference(ref) do
+    {:error, error} = Boundary.result({:error, reason}, %Py.Options{timed: true}, native, brief)
+    failed(error, native, brief)
     {:noreply, state}
   end
 
-  def handle_info(_other, state), do: {:noreply, state}
-
-  defp failed(error) do
+  defp failed(error, native, brief) do
     Py.Stats.Counters.add(:cast_failures)
-    Py.Telemetry.cast(error)
+    Py.Telemetry.cast(error, native, brief)
 
-    Logger.error(
+    Py.Log.log(
+      :error,
       "Py.cast failed: " <>
         if(is_exception(error), do: Exception.message(error), else: inspect(error))
     )

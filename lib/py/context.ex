@@ -29,7 +29,7 @@ defmodule Py.Context do
   Starts, stops, crashes and contexts that are stuck are events: see `Py.Telemetry`.
   """
 
-  alias Py.Context.{Directory, Server}
+  alias Py.Context.{Directory, Server, Stack}
   alias Py.Native
 
   @typedoc "A context: its pid, its registered name, or its number (from 1) in the default pool."
@@ -53,7 +53,8 @@ defmodule Py.Context do
     * `:preload` - Python code run before the first call; what it defines is seen by all calls. Default: the application's
       `:preload`
     * `:max_queue` - requests that may be queued, the next is a `Py.OverloadedError`. Default: the application's
-    * `:start_timeout` - how long starting, `:preload` included, may take, in milliseconds. Default: 60_000
+    * `:start_timeout` - how long starting, `:preload` included, may take, in milliseconds. Default: the
+      configured `:start_timeout` (60_000)
 
   Returns `{:error, %Py.ContextError{}}` when the interpreter cannot be made or `:preload` raises.
   """
@@ -85,7 +86,7 @@ defmodule Py.Context do
 
   @doc """
   Interrupts what runs on the context now: Python raises `KeyboardInterrupt` at its next bytecode, and the call returns
-  `{:error, %Py.InterruptedError{}}`.
+  `{:error, %Py.InterruptedError{}}`. A destructor that runs between two calls is interrupted too.
   """
   @spec interrupt(t()) :: :ok | {:error, :not_running | Py.ContextError.t()}
   def interrupt(context) do
@@ -102,14 +103,56 @@ defmodule Py.Context do
       iex> {info.running, info.stuck, info.queued}
       {false, false, 0}
 
-  Keys: `:id`, `:mode`, `:queued`, `:running`, `:stopped`, `:stuck` (an interrupt has had no effect for half a second: C code
-  that does not return), `:max_queue`, `:thread_ident` (of `threading.get_ident()`), and counts since the start: `:calls`,
-  `:errors`, `:timeouts`, `:interrupts`, `:orphans` (caller died), `:rejected` (refused at once), `:expired` (waited for a
-  permit in vain), `:callbacks`, `:callback_errors`, `:stuck_count`. `Py.Stats` tells more.
+  Keys: `:id`, `:mode`, `:queued`, `:running` (a call, or a destructor between two), `:stopped`, `:stuck` (an interrupt has
+  had no effect for half a second: C code that does not return), `:max_queue`, `:thread_ident` (of `threading.get_ident()`),
+  and counts since the start: `:calls`, `:errors`, `:timeouts`, `:interrupts`, `:orphans` (caller died), `:rejected` (refused
+  at once), `:expired` (waited for a permit in vain), `:callbacks`, `:callback_errors`, `:stuck_count`. `Py.Stats` tells more.
   """
   @spec info(t()) :: {:ok, map()} | {:error, Py.ContextError.t()}
   def info(context) do
     with {:ok, native} <- lookup(context), do: {:ok, Native.context_info(native)}
+  end
+
+  @typedoc "A line that runs, or that called the next one. `:line` is `nil` for code that has no lines."
+  @type frame :: %{file: String.t(), line: pos_integer() | nil, function: String.t()}
+
+  @doc """
+  The Python code that a context runs now: its frames, outermost first, at most the 100 innermost. `[]` while it is idle.
+
+      iex> {:ok, context} = Py.Context.start_link()
+      iex> Py.Context.stack(context)
+      {:ok, []}
+      iex> Py.register_function(:look, fn -> Py.Context.stack(context) |> elem(1) |> List.first() end)
+      iex> frame = Py.eval!(context, "__import__('erlang').call('look')")
+      iex> {frame["line"], frame["function"]}
+      {1, "<module>"}
+
+  It waits for nothing and disturbs nothing, neither the code nor the GIL: so it shows where a stuck context is, also inside
+  of C code (the innermost frame is the Python code that called it). `:function` is Python's qualified name. What is seen of
+  code that runs Python at that moment may be a few instructions old. The log line and the telemetry event of a stuck
+  context, and the dashboard, show the same.
+
+  Errors: `{:error, %Py.ContextError{}}` when there is no such context on this node, and on a Python whose structures are
+  not known (other than CPython 3.11 to 3.15 with a GIL).
+  """
+  @doc since: "0.1.0"
+  @spec stack(t()) :: {:ok, [frame()]} | {:error, Py.ContextError.t()}
+  def stack(context) do
+    with {:ok, native} <- lookup(context) do
+      case Stack.read(native) do
+        {:ok, frames} ->
+          {:ok, frames}
+
+        :stopped ->
+          {:error, %Py.ContextError{reason: :stopped, context: context}}
+
+        :unsupported ->
+          reason =
+            {:failed, "the stack of this version of Python cannot be read; 3.11 to 3.15 can"}
+
+          {:error, %Py.ContextError{reason: reason, context: context}}
+      end
+    end
   end
 
   @doc "A new namespace on the context, see `Py.Env`."

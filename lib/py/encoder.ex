@@ -168,12 +168,13 @@ defmodule Py.Encoder.Prepare do
     }
   end
 
-  defp step(key) when is_atom(key) and not is_nil(key), do: step(Atom.to_string(key))
-
-  defp step(key) when is_binary(key),
-    do: if(key =~ ~r/\A\w+\z/u, do: ".#{key}", else: bracketed(inspect(key)))
+  defp step(key) when is_atom(key) and not is_nil(key), do: step(key, Atom.to_string(key))
+  defp step(key) when is_binary(key), do: step(key, key)
 
   defp step(key), do: bracketed(inspect(key, limit: 10))
+
+  defp step(key, text),
+    do: if(text =~ ~r/\A\w+\z/u, do: ".#{text}", else: bracketed(inspect(key)))
 
   # Long keys are cut, as the native converter does.
   defp bracketed(text) do

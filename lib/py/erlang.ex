@@ -61,7 +61,30 @@ defmodule Py.Erlang do
   def exec(code), do: done(run({:exec, code(code), nil}, options(:infinity)))
 
   def exec(context, code),
-    do: done(run(pid(context), {:exec, code(code), nil}, options(:infinity)))
+    do: done(run(context(context), {:exec, code(code), nil}, options(:infinity)))
+
+  ## Tracebacks
+
+  def keep_tracebacks(keep) when is_boolean(keep) do
+    Boundary.keep_tracebacks(keep)
+  end
+
+  def keep_tracebacks(other), do: badarg("true or false", other)
+
+  def last_traceback, do: Boundary.last_traceback() || :undefined
+
+  ## Spans
+
+  def enable_tracing, do: guarded(&Py.Tracing.enable/0)
+  def disable_tracing, do: guarded(&Py.Tracing.disable/0)
+  def clear_traces, do: guarded(&Py.Tracing.clear/0)
+
+  def get_traces do
+    {:ok, for(trace <- guarded(&Py.Tracing.traces/0), do: with_undefined(trace))}
+  end
+
+  defp with_undefined(%{parent_id: nil} = trace), do: %{trace | parent_id: :undefined}
+  defp with_undefined(trace), do: trace
 
   ## Work beside the caller
 
@@ -103,8 +126,18 @@ defmodule Py.Erlang do
 
   ## Contexts
 
+  @context_settings [
+    :mode,
+    :name,
+    :preload,
+    :memory_limit,
+    :paths,
+    :max_queue,
+    :start_timeout
+  ]
+
   def context_start_link(mode, settings) when mode in [:worker, :owngil] do
-    case settings(settings, [:mode, :preload, :memory_limit, :paths, :max_queue, :start_timeout]) do
+    case settings(settings, @context_settings) do
       %{memory_limit: _bytes} -> {:error, {:not_supported, :memory_limit}}
       settings -> started(Context.start_link(context_options(settings, mode)))
     end
@@ -112,10 +145,16 @@ defmodule Py.Erlang do
 
   def context_start_link(mode, _settings), do: {:error, {:invalid_mode, mode}}
 
+  def context_child_spec(settings) do
+    settings = settings(settings, @context_settings)
+    id = Map.get(settings, :name, :py_context)
+    %{id: id, start: {:py_context, :new, [settings]}, shutdown: 10_000}
+  end
+
   defp started({:error, %Py.ContextError{reason: {:failed, text}}}),
     do: {:error, {:start_failed, text}}
 
-  defp started(other), do: other
+  defp started(other), do: flat(other)
 
   defp context_options(settings, mode) do
     for {key, value} <- Map.put(settings, :mode, mode), do: {key, setting(key, value)}
@@ -126,10 +165,14 @@ defmodule Py.Erlang do
   defp setting(:start_timeout, timeout), do: timeout(timeout)
   defp setting(:max_queue, max) when is_integer(max) and max > 0, do: max
   defp setting(:mode, mode), do: mode
+  defp setting(:name, name) when is_pool(name), do: name
+  defp setting(:name, {:local, name}) when is_pool(name), do: name
+  defp setting(:name, {kind, _name} = name) when kind == :global, do: name
+  defp setting(:name, {:via, module, _name} = name) when is_atom(module), do: name
   defp setting(key, value), do: badarg(Atom.to_string(key), value)
 
   def context_stop(context) do
-    with {:ok, _native} <- Context.lookup(pid(context)), do: Context.stop(context)
+    with {:ok, _native} <- Context.lookup(context(context)), do: Context.stop(context)
     :ok
   end
 
@@ -158,7 +201,7 @@ defmodule Py.Erlang do
   end
 
   defp on_context(context, operation, options) do
-    Boundary.run(operation, %{options | context: pid(context), namespace: :context})
+    Boundary.run(operation, %{options | context: context(context), namespace: :context})
   end
 
   # An environment belongs to its context.
@@ -175,34 +218,39 @@ defmodule Py.Erlang do
 
   # A context's pid, or what get_nif_ref gave for it.
   defp native(reference) when is_reference(reference), do: {:ok, reference}
-  defp native(context), do: flat(Context.lookup(pid(context)))
+  defp native(context), do: flat(Context.lookup(context(context)))
 
   defp done({:ok, _none}), do: :ok
   defp done(error), do: error
 
   def context_interrupt(context) do
-    case Context.interrupt(pid(context)) do
+    case Context.interrupt(context(context)) do
       :ok -> :ok
       {:error, _reason} -> :not_running
     end
   end
 
   def context_info(context, key) do
-    with {:ok, info} <- flat(Context.info(pid(context))), do: {:ok, Map.fetch!(info, key)}
+    with {:ok, info} <- flat(Context.info(context(context))), do: {:ok, Map.fetch!(info, key)}
   end
 
   def nif_ref(context) do
-    case native(pid(context)) do
+    case native(context(context)) do
       {:ok, native} -> native
       {:error, reason} -> :erlang.error(reason)
     end
   end
 
-  def new_env(context), do: flat(Context.new_env(pid(context)))
+  def new_env(context), do: flat(Context.new_env(context(context)))
 
   # The calling process's own names on a context, as an environment: what py:exec(Ctx, Code) uses.
   def local_env(context) do
-    options = %{options(@timeout) | context: pid(context), namespace: :process, return: :object}
+    options = %{
+      options(@timeout)
+      | context: context(context),
+        namespace: :process,
+        return: :object
+    }
 
     case Boundary.run({:eval, "globals()", nil}, options) do
       {:ok, object} -> %Py.Env{object: object}
@@ -220,7 +268,7 @@ defmodule Py.Erlang do
 
   # The context is that of the object.
   def call_method(context, object, method, args) do
-    _checked = pid(context)
+    _checked = context(context)
     call_method(object, method, args)
   end
 
@@ -244,10 +292,38 @@ defmodule Py.Erlang do
     do: badarg("the name of a pool and a positive number", {pool, size})
 
   defp ensure_pool(pool, size, mode) when mode in [:worker, :owngil] do
-    guarded(fn -> pool |> Router.ensure_pool(size, mode: mode) |> started() end)
+    with :ok <- running(),
+         do: guarded(fn -> pool |> Router.ensure_pool(size, mode: mode) |> started() end)
   end
 
   defp ensure_pool(_pool, _size, mode), do: {:error, {:invalid_mode, mode}}
+
+  def pool_start_link(pool, size, mode) do
+    case pool_options(pool, size, mode) do
+      {:error, _reason} = error -> error
+      options -> with(:ok <- running(), do: started(Py.Pool.start_link(options)))
+    end
+  end
+
+  def pool_child_spec(pool, size, mode) do
+    with {:error, _mode} <- pool_options(pool, size, mode), do: badarg("worker or owngil", mode)
+
+    %{
+      id: {:py_context_router, pool},
+      start: {:py_context_router, :start_link, [pool, size, mode]},
+      type: :supervisor
+    }
+  end
+
+  defp pool_options(pool, size, mode)
+       when is_pool(pool) and is_integer(size) and size in 1..10_000 do
+    if mode in [:worker, :owngil],
+      do: [name: pool, size: size, mode: mode],
+      else: {:error, {:invalid_mode, mode}}
+  end
+
+  defp pool_options(pool, size, _mode),
+    do: badarg("the name of a pool and a number from 1 to 10,000", {pool, size})
 
   def start_router(settings) do
     settings = settings(settings, [:contexts, :mode])
@@ -262,8 +338,7 @@ defmodule Py.Erlang do
   end
 
   def stop_pool(pool) when is_pool(pool) do
-    _not_started = Router.stop_pool(pool)
-    :ok
+    with {:error, :not_started} <- Router.stop_pool(pool), do: :ok
   end
 
   def stop_pool(other), do: badarg("the name of a pool", other)
@@ -346,19 +421,50 @@ defmodule Py.Erlang do
 
   ## State
 
-  def state_fetch(key) do
-    with :error <- Py.State.fetch(text(key)), do: {:error, :not_found}
+  # Keys are any terms. Binaries are those of Elixir and Python; others are in the table in Erlang's external format.
+  @term_key "erlang:term:"
+
+  defp state_key(key) when is_binary(key), do: key
+  defp state_key(key), do: @term_key <> :erlang.term_to_binary(key, [:deterministic])
+
+  def state_keys do
+    for key <- Py.State.keys() do
+      case key do
+        @term_key <> term -> :erlang.binary_to_term(term)
+        key -> key
+      end
+    end
   end
 
-  def state_store(key, value), do: Py.State.put(text(key), value)
+  # The bound is that of the environment at this moment.
+  defp refresh_bound do
+    bound = Application.get_env(:erlang_python, :max_state_entries)
+
+    if bound != Py.Config.get(:max_state_entries) do
+      bound = Py.Config.check!(:max_state_entries, bound)
+      Py.Config.update(:max_state_entries, fn _old -> bound end)
+      Py.Native.state_set_max(bound)
+    end
+  end
+
+  def state_fetch(key) do
+    with :error <- Py.State.fetch(state_key(key)), do: {:error, :not_found}
+  end
+
+  def state_store(key, value) do
+    refresh_bound()
+    Py.State.put(state_key(key), value)
+  end
 
   def state_remove(key) do
-    _was_there = Py.State.delete(text(key))
+    _was_there = Py.State.delete(state_key(key))
     :ok
   end
 
   def state_incr(key, by) when is_integer(by) do
-    case Py.State.add(text(key), by) do
+    refresh_bound()
+
+    case Py.State.add(state_key(key), by) do
       {:ok, sum} -> sum
       {:error, :full} -> {:error, :full}
       {:error, :not_an_integer} -> badarg("the key of an integer", key)
@@ -414,7 +520,11 @@ defmodule Py.Erlang do
         {:error, :main_not_cacheable}
 
       module ->
-        guarded(fn -> Py.Setup.add_import(module, import_name(name), dialect: :erlang) end)
+        result =
+          guarded(fn -> Py.Setup.add_import(module, import_name(name), dialect: :erlang) end)
+
+        # As in the C package: calls of it tell.
+        if match?({:error, {:ModuleNotFoundError, _text}}, result), do: :ok, else: result
     end
   end
 
@@ -483,7 +593,8 @@ defmodule Py.Erlang do
 
   def tracemalloc_stop, do: done(call(:tracemalloc, :stop, []))
 
-  def execution_mode, do: if(Py.info().free_threaded, do: :free_threaded, else: :gil)
+  def execution_mode,
+    do: if(Py.Interpreter.capabilities().free_threaded, do: :free_threaded, else: :gil)
 
   # Counts since their start of the contexts that run, added up, and what is in use.
   def debug_counters do
@@ -523,6 +634,8 @@ defmodule Py.Erlang do
   # The shapes of Elixir functions, in those of Erlang.
   defp flat({:error, error}) when is_exception(error), do: {:error, Boundary.erlang_reason(error)}
   defp flat(other), do: other
+
+  defp running, do: if(Py.Application.running?(), do: :ok, else: died(:not_running))
 
   defp died(reason), do: {:error, {:context_died, reason}}
 end

@@ -84,10 +84,34 @@ defmodule Py.Error do
 
   def is_a?(_other, _class), do: false
 
+  @statements "eval takes one expression; Py.exec/2 runs statements, with return: :last for the value of the last one"
+
+  @doc false
+  # Adds a note to the syntax error of an expression, where `code` looks like statements.
+  def advise_statements(%__MODULE__{frames: []} = error, code) do
+    if statements?(code) do
+      notes = error.notes ++ [@statements]
+      %{error | notes: notes, traceback: error.traceback <> @statements <> "\n"}
+    else
+      error
+    end
+  end
+
+  # Of code that the expression has run.
+  def advise_statements(error, _code), do: error
+
+  # Several lines, a keyword that begins a statement, or an assignment.
+  defp statements?(code) do
+    code =~ ~r/\n\s*\S/ or
+      code =~
+        ~r/^\s*(assert|async|class|def|del|for|from|global|if|import|nonlocal|pass|raise|return|try|while|with)\b/ or
+      code =~ ~r/^\s*[\w.\[\]'", ]+([-+*%&|^@]|\*\*|\/{1,2}|<<|>>)?=(?!=)/
+  end
+
   @doc false
   # From the tuple of `describe` in priv/python/erlang/_errors.py.
   def from_description(
-        {type, module, message, traceback, frames, notes, cause, bases, members},
+        {type, module, message, traceback, frames, notes, cause, bases, members, _location},
         object
       ) do
     %__MODULE__{
@@ -109,14 +133,38 @@ defmodule Py.Error do
 end
 
 defmodule Py.TimeoutError do
-  @moduledoc "A call took longer than its `:timeout`, time in the queue included. Its Python code is interrupted."
-  @type t :: %__MODULE__{timeout: timeout()}
-  defexception [:timeout]
+  @moduledoc """
+  A call took longer than its `:timeout`, time in the queue included.
+
+    * `:timeout` - milliseconds, as given
+    * `:phase` - `:running`, and the Python code is interrupted; or `:queued`, or `:waiting` for a permit, when nothing of the
+      request had run; `nil` where that is not known. A call that got no permit ends with `Py.OverloadedError` instead
+    * `:context` - the number of the context, as in `Py.stats/0`, or `nil`
+  """
+  @type t :: %__MODULE__{
+          timeout: timeout(),
+          phase: :waiting | :queued | :running | nil,
+          context: pos_integer() | nil
+        }
+  defexception [:timeout, :phase, :context]
 
   @impl true
-  def message(%{timeout: timeout}) do
-    "no result within #{timeout} ms; the Python code was interrupted. Pass a larger :timeout if it needs longer"
+  def message(%{timeout: timeout, phase: :queued, context: context}) do
+    "no result within #{timeout} ms; the request was still queued behind other work#{on(context)}, nothing of it has run. " <>
+      "Use another context, a pool with more of them, or a larger :timeout; Py.stats/0 shows what its contexts do"
   end
+
+  def message(%{timeout: timeout, phase: :waiting}) do
+    "no result within #{timeout} ms; the request was still waiting for a permit, nothing of it has run. Await it for longer, " <>
+      "raise :max_concurrent, or run less at once"
+  end
+
+  def message(%{timeout: timeout, context: context}) do
+    "no result within #{timeout} ms; the Python code#{on(context)} was interrupted. Pass a larger :timeout if it needs longer"
+  end
+
+  defp on(nil), do: ""
+  defp on(context), do: " on Python context #{context}"
 end
 
 defmodule Py.InterruptedError do
@@ -127,16 +175,35 @@ end
 
 defmodule Py.OverloadedError do
   @moduledoc """
-  Too much Python work at once: the limit on concurrent work (`config :erlang_python, max_concurrent: …`) was reached
-  for longer than the call was ready to `:wait`, or the queue of the context (`max_queue`) was full.
+  Too much Python work at once: nothing of the work has run.
+
+    * `:limit` - what was in the way for longer than the call was ready to `:wait`:
+      * `:permits` - the limit on concurrent work of the VM, `config :erlang_python, max_concurrent: …`
+      * `:context` - its context was busy: one request runs, and another one is next. Other contexts may be idle
+      * `:queue` - as many requests as its `max_queue` allows wait for that context; refused at once
+    * `:current`, `:max` - what is in use and what may be: permits, or requests at that context
   """
-  @type t :: %__MODULE__{current: non_neg_integer(), max: non_neg_integer()}
-  defexception [:current, :max]
+  @type t :: %__MODULE__{
+          current: non_neg_integer(),
+          max: non_neg_integer(),
+          limit: :permits | :context | :queue | nil
+        }
+  defexception [:current, :max, :limit]
 
   @impl true
+  def message(%{current: current, limit: :context}) do
+    "the Python context is busy: #{current} requests are there. Use another context, a pool with more of them, or wait " <>
+      "longer (:wait)"
+  end
+
+  def message(%{current: current, max: max, limit: :queue}) do
+    "the Python context has #{current} requests, and its max_queue is #{max}. Try again later, use another context, a pool " <>
+      "with more of them, or raise :max_queue"
+  end
+
   def message(%{current: current, max: max}) do
-    "too much Python work at once: #{current} of #{max} in use. Try again later, wait longer (:wait), or raise " <>
-      "max_concurrent or max_queue"
+    "too much Python work at once: #{current} of #{max} permits in use. Try again later, wait longer (:wait), or raise " <>
+      ":max_concurrent"
   end
 end
 
@@ -149,12 +216,36 @@ defmodule Py.ContextError do
     * `{:crashed, text}` - its thread failed; it is being replaced
     * `{:failed, text}` - it could not start
     * `{:unreachable, text}` - it is on another node, which does not answer or cannot do this
+    * `:not_running` - the application `:erlang_python` is not started
     * `:wrong_interpreter` - a handle belongs to another interpreter, or to one that has ended
   """
   @type t :: %__MODULE__{reason: atom() | {atom(), String.t()}, context: term()}
   defexception [:reason, :context]
 
   @impl true
+  def message(%{reason: :not_running}) do
+    "the application erlang_python is not running; start it first: Application.ensure_all_started(:erlang_python), in Erlang " <>
+      "application:ensure_all_started(erlang_python)"
+  end
+
+  def message(%{reason: :not_found, context: :default}) do
+    cond do
+      not Py.Application.running?() ->
+        message(%{reason: :not_running})
+
+      Py.Config.get(:num_contexts) == 0 ->
+        "there is no default pool, for config :erlang_python, num_contexts is 0; raise it, or name a context or pool of your own"
+
+      true ->
+        "the default pool is not started; see Py.Router.start/1"
+    end
+  end
+
+  def message(%{reason: :not_found, context: name}) when is_atom(name) do
+    "there is no Python context #{inspect(name)}, and no pool of that name; start a pool with Py.Router.start_pool/3. " <>
+      "Started are the pools #{inspect(Py.Router.pools())}; Py.Context.list/0 lists the running contexts"
+  end
+
   def message(%{reason: :not_found, context: context}) do
     "there is no Python context #{inspect(context)}; Py.Context.list/0 lists the running ones"
   end

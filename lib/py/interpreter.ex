@@ -46,6 +46,28 @@ defmodule Py.Interpreter do
   print(1 if get('Py_GIL_DISABLED') else 0)
   """
 
+  @doc """
+  What the Python to embed can do: known before the application has started, too, by asking the executable.
+  """
+  @spec capabilities() :: %{own_gil: boolean(), free_threaded: boolean()}
+  def capabilities do
+    case :persistent_term.get(__MODULE__, nil) do
+      %{own_gil: own_gil, interpreter: python} ->
+        %{own_gil: own_gil, free_threaded: python.free_threaded}
+
+      nil ->
+        if :persistent_term.get(Py.Config, nil) == nil, do: Py.Config.load()
+
+        case find() do
+          {:ok, python} ->
+            %{own_gil: python.version >= {3, 12}, free_threaded: python.free_threaded}
+
+          {:error, error} ->
+            raise error
+        end
+    end
+  end
+
   @doc "Finds the Python to embed."
   @spec find() :: {:ok, t()} | {:error, Py.InterpreterError.t()}
   def find do

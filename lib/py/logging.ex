@@ -13,10 +13,17 @@ defmodule Py.Logging do
   Records have the level, message and time that Python gave them, and this metadata: `domain: [:python]`, `py_logger` (the name
   of Python's logger), `file`, `line` and `py_function`. A traceback (`logging.exception`) is part of the message.
 
-  The handler is added to Python's root logger, so loggers with `propagate = False` keep their records.
+  Warnings (logger `py.warnings`), exceptions that end a Python thread (`threading`) and those that Python can only ignore, of a
+  destructor for example (`sys.unraisablehook`), are logged too.
+
+  It waits for every interpreter, and returns the error of the first that does not answer in its `:timeout`, a stuck own-GIL
+  context for example. All others are set up then too.
+
+  The handler is added to Python's root logger. Handlers that it has stay: after a plain `logging.warning(…)`, there is one that
+  writes to standard error. Loggers with `propagate = False` keep their records.
   """
 
-  use GenServer
+  use Py.Server
 
   @levels [:debug, :info, :warning, :error, :critical]
 
@@ -101,8 +108,6 @@ defmodule Py.Logging do
     :logger.log(level, message, metadata)
     {:noreply, state}
   end
-
-  def handle_info(_other, state), do: {:noreply, state}
 
   @impl true
   def handle_call(:flush, _from, state), do: {:reply, :ok, state}

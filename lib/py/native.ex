@@ -11,21 +11,52 @@ defmodule Py.Native do
   @type callback :: {:callback, non_neg_integer(), term(), tuple()}
   @type seen :: {:ok, term()} | {:error, term()} | callback()
 
+  # The contexts of a running Python belong to the version of this module that loaded the library. Another version gets no
+  # functions from it; where the old one can stay, it does.
+  @on_load :check_version
+  @again "the module Py.Native was loaded again while Python runs, and a VM can load its library once: restart the VM"
+
+  defp check_version do
+    if loaded_before?() and :erlang.module_loaded(__MODULE__), do: {:error, @again}, else: :ok
+  end
+
+  defp loaded_before?, do: :persistent_term.get({__MODULE__, :loaded}, false)
+
   @doc "Loads the library. libpython must be open: see `Py.Native.Loader`."
   @spec load() :: :ok | {:error, String.t()}
   def load do
+    cond do
+      loaded?() -> :ok
+      loaded_before?() -> {:error, @again}
+      true -> load_library()
+    end
+  end
+
+  defp load_library do
     path = :filename.join(:code.priv_dir(:erlang_python), ~c"native/erlang_python_nif")
 
     case :erlang.load_nif(path, 0) do
-      :ok -> :ok
-      {:error, {:reload, _text}} -> :ok
+      :ok -> :persistent_term.put({__MODULE__, :loaded}, true)
       {:error, {_reason, text}} -> {:error, List.to_string(text)}
     end
   end
 
-  @spec start_runtime(%{executable: String.t(), package: String.t()}) ::
+  @doc "Whether this version of the module has the functions of the library."
+  @spec loaded?() :: boolean()
+  def loaded?, do: :erlang.phash2(0, 1) == 1
+
+  @spec start_runtime(%{
+          executable: String.t(),
+          package: String.t(),
+          environment: [{String.t(), String.t()}],
+          memory_tuning: boolean()
+        }) ::
           {:ok, %{version: String.t(), own_gil: boolean()}} | {:error, String.t()}
   def start_runtime(_options), do: stub()
+
+  @doc "Runs Python's exit functions and flushes its files: whether that ended within two seconds."
+  @spec run_exit_functions() :: boolean()
+  def run_exit_functions, do: stub()
 
   @doc "Starts a thread that sends back what it gets: the floor that benchmarks compare calls with."
   @spec echo_start(non_neg_integer()) :: {:ok, reference()} | {:error, String.t()}
@@ -37,17 +68,26 @@ defmodule Py.Native do
   @spec permits() :: {non_neg_integer(), non_neg_integer(), non_neg_integer()}
   def permits, do: stub()
 
+  @doc "Bounds the size of one value that comes from Python, in bytes; `0` for the default. Returns the bound."
+  @spec set_max_value_size(non_neg_integer()) :: pos_integer()
+  def set_max_value_size(_max), do: stub()
+
   @spec set_max_permits(non_neg_integer()) :: :ok
   def set_max_permits(_max), do: stub()
 
   @spec context_start(map()) :: {:ok, context(), pos_integer()} | {:error, String.t()}
   def context_start(_options), do: stub()
 
-  @spec context_stop(context()) :: :ok
+  @doc "Ends a context. Returns the milliseconds since this was first asked."
+  @spec context_stop(context()) :: non_neg_integer()
   def context_stop(_context), do: stub()
 
   @spec context_info(context()) :: map()
   def context_info(_context), do: stub()
+
+  @spec context_stack(context()) ::
+          [{String.t(), pos_integer() | nil, String.t()}] | :stopped | :unsupported
+  def context_stack(_context), do: stub()
 
   @spec context_interrupt(context()) :: boolean()
   def context_interrupt(_context), do: stub()
@@ -61,7 +101,7 @@ defmodule Py.Native do
   @spec submit(
           context(),
           pid(),
-          reference(),
+          reference() | {reference(), context(), Py.Operation.brief()},
           term(),
           term(),
           non_neg_integer(),
@@ -72,7 +112,8 @@ defmodule Py.Native do
           | {:look, request()}
           | {request(), {:ok, term()} | {:error, term()}}
           | :stopped
-          | {:rejected, :permits | :queue, non_neg_integer(), non_neg_integer()}
+          | :stuck
+          | {:rejected, :permits | :queue | :context, non_neg_integer(), non_neg_integer()}
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
@@ -89,7 +130,8 @@ defmodule Py.Native do
   @spec cancel(request()) :: :waiting | :queued | :running | :lost | :done
   def cancel(_request), do: stub()
 
-  @spec cancel_waiting(request()) :: boolean()
+  @spec cancel_waiting(request()) ::
+          false | {:overloaded, :permits | :context, non_neg_integer(), non_neg_integer()}
   def cancel_waiting(_request), do: stub()
 
   @spec permit_acquire(reference(), boolean()) :: {:granted | :waiting, reference()} | :full
@@ -103,6 +145,18 @@ defmodule Py.Native do
 
   @spec context_load(context()) :: non_neg_integer()
   def context_load(_context), do: stub()
+
+  @doc "Whether calls of this process, which works for `callers`, are nested in a request of Python code."
+  @spec is_nested([pid()]) :: boolean()
+  def is_nested(_callers), do: stub()
+
+  @doc "What speaks against a context: 0 nothing, 1 a request that has run for more than 5 ms, 2 it is stuck."
+  @spec context_pressure(context()) :: 0..2
+  def context_pressure(_context), do: stub()
+
+  @doc "Whether somebody holds the GIL of a stuck context, so that nothing else of its interpreter runs."
+  @spec context_gil_held(context()) :: boolean()
+  def context_gil_held(_context), do: stub()
 
   @spec set_registered(String.t(), boolean()) :: :ok
   def set_registered(_name, _erlang), do: stub()
@@ -167,11 +221,19 @@ defmodule Py.Native do
   @spec stats_take_events() :: [map()]
   def stats_take_events, do: stub()
 
+  @doc "The calling process gets `{:py_task, ref, :ok | {:error, reason}, times}` of tracked requests, instead of another."
+  @spec follow_tasks() :: :ok
+  def follow_tasks, do: stub()
+
   @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}
   def request_times(_request), do: stub()
 
   @spec count_timeout(request(), boolean()) :: :ok
   def count_timeout(_request, _waiting), do: stub()
 
-  defp stub, do: :erlang.nif_error(:nif_not_loaded)
+  defp stub do
+    if loaded_before?(), do: raise(Py.InterpreterError, message: @again)
+    # The library is loaded when the application starts.
+    :erlang.nif_error(%Py.ContextError{reason: :not_running})
+  end
 end

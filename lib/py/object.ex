@@ -13,6 +13,12 @@ defmodule Py.Object do
       iex> to_string(path)
       "/etc/hosts"
 
+  `inspect/2` shows the class and a short form of Python's `repr()`, at most 80 characters; a reference in its place while
+  the context is busy, where `repr()` fails, or when it takes longer than 100 ms.
+
+      iex> inspect(Py.eval!("list(range(100))", return: :object))
+      "#Py.Object<list [0, 1, 2, 3, 4, 5, ...]>"
+
   A handle belongs to an interpreter. Handles of worker contexts work on every worker context; those of an own-GIL context
   only there, and until it ends (`Py.ContextError`).
   """
@@ -99,15 +105,33 @@ defmodule Py.Object do
   def repr(%__MODULE__{} = object, options \\ []),
     do: Py.call(:builtins, :repr, [object], options)
 
+  # For `inspect/2`, which must be cheap and safe wherever it is called: only where nothing is under way, and not for long.
+  @brief_ms 100
+
+  @doc false
+  @spec brief(t()) :: String.t()
+  def brief(%__MODULE__{context: context} = object) do
+    with 0 <- Py.Native.context_load(context),
+         0 <- Py.Native.context_pressure(context),
+         {:ok, text} when is_binary(text) <-
+           Py.call(:erlang, "_objects.brief", [object], timeout: @brief_ms, wait: 0) do
+      text
+    else
+      _busy -> reference(object)
+    end
+  rescue
+    # Of another node, or the application does not run.
+    _error in [ArgumentError, Py.ContextError] -> reference(object)
+  end
+
+  defp reference(object), do: object.ref |> :erlang.ref_to_list() |> List.to_string()
+
   defp name(name) when is_atom(name) and not is_nil(name), do: Atom.to_string(name)
   defp name(name) when is_binary(name), do: name
   defp name(name), do: raise(ArgumentError, "expected an attribute name, got: #{inspect(name)}")
 
   defimpl Inspect do
-    # No Python code here: inspect must be cheap and safe wherever it is called.
-    def inspect(object, _options) do
-      "#Py.Object<#{object.type} #{object.ref |> :erlang.ref_to_list() |> List.to_string()}>"
-    end
+    def inspect(object, _options), do: "#Py.Object<#{object.type} #{Py.Object.brief(object)}>"
   end
 
   defimpl String.Chars do

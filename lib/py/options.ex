@@ -9,10 +9,12 @@ defmodule Py.Options do
             locals: nil,
             namespace: :context,
             return: :term,
+            spent: 0,
             timed: false,
             timeout: 30_000,
             wait: :infinity
 
+  # `spent`: milliseconds of the timeout that went to an attempt before this one.
   @type t :: %__MODULE__{
           context: term(),
           dialect: :elixir | :erlang,
@@ -21,6 +23,7 @@ defmodule Py.Options do
           locals: map() | nil,
           namespace: :context | :process,
           return: :term | :object | :last,
+          spent: non_neg_integer(),
           timed: boolean(),
           timeout: timeout(),
           wait: timeout()
@@ -64,7 +67,14 @@ defmodule Py.Options do
 
   defp unknown!(key, allowed) do
     raise ArgumentError,
-          "unknown option #{inspect(key)}, the allowed ones are #{inspect(Enum.sort(allowed))}"
+          "unknown option #{inspect(key)}, the allowed ones are #{inspect(Enum.sort(allowed))}" <>
+            keyword_hint(key, allowed)
+  end
+
+  defp keyword_hint(key, allowed) do
+    if :kwargs in allowed,
+      do: "; if it is a keyword argument of the Python function, pass kwargs: [#{key}: …]",
+      else: ""
   end
 
   @doc "Checks a timeout in milliseconds."

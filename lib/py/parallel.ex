@@ -3,7 +3,7 @@ defmodule Py.Parallel do
   # Many calls over the contexts of one pool. Each context has up to two at a time, so that it never waits for us; the next
   # call goes to the context that has finished one.
 
-  alias Py.{Boundary, Native, Telemetry}
+  alias Py.{Boundary, Native, Operation, Telemetry}
 
   @per_context 2
 
@@ -26,9 +26,12 @@ defmodule Py.Parallel do
   defp fill([context | places], [{operation, index} | queue], running, results, options) do
     call = Telemetry.Call.start(operation)
 
-    case Boundary.submit_to(context, operation, %{options | timed: call != nil}) do
+    submit = fn -> Boundary.submit_to(context, operation, %{options | timed: call != nil}) end
+
+    case Telemetry.Call.guard(call, submit) do
       {:ok, ref, request} ->
-        running = Map.put(running, ref, {index, request, context, call})
+        told = {call, Operation.brief(operation)}
+        running = Map.put(running, ref, {index, request, context, told})
         fill(places, queue, running, results, options)
 
       # Refused: this context takes the next one.
@@ -59,18 +62,23 @@ defmodule Py.Parallel do
 
     results =
       for {ref, {index, request, _context, call}} <- running, into: results do
-        certain? = Boundary.give_up(request) in [:lost, :done]
-        reply = if certain?, do: receive_reply(ref), else: timed_out
+        reply =
+          case Boundary.give_up(request) do
+            certain when certain in [:lost, :done] -> receive_reply(ref)
+            phase -> {:error, {:timeout, options.timeout, phase}}
+          end
+
         {index, result(call, request, reply, options)}
       end
 
-    for {_operation, index} <- queue,
+    for {operation, index} <- queue,
         into: results,
-        do: {index, Boundary.result(timed_out, options)}
+        do: {index, Boundary.result(timed_out, options, nil, Operation.brief(operation))}
   end
 
-  defp result(call, request, reply, options) do
-    result = Boundary.result(reply, options, request)
+  defp result({call, brief}, request, reply, options) do
+    options = %{options | timed: call != nil}
+    result = Boundary.result(reply, options, {:request, request}, brief)
     Telemetry.Call.stop(call, request, result)
     result
   end

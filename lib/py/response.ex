@@ -3,28 +3,31 @@ defmodule Py.Response do
   # Work whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the Erlang API. It goes on when
   # the process that asked for it ends.
 
-  alias Py.Boundary
+  alias Py.{Boundary, Operation}
 
   @doc "Submits an operation for the calling process."
   @spec start(Boundary.operation(), Py.Options.t()) :: reference()
   def start(operation, options) do
     ref = make_ref()
     owner = self()
-    receiver = spawn(fn -> forward(owner, ref, options) end)
+    brief = Operation.brief(operation)
+    receiver = spawn(fn -> forward(owner, ref, options, brief) end)
 
     case Boundary.submit(operation, options, receiver) do
-      {:ok, reply, _request} -> send(receiver, {:submitted, reply})
+      {:ok, reply, request} -> send(receiver, {:submitted, reply, request})
       {:error, _reason} = refused -> send(receiver, {:refused, refused})
     end
 
     ref
   end
 
-  defp forward(owner, ref, options) do
+  defp forward(owner, ref, options, brief) do
     receive do
-      {:submitted, reply} ->
+      {:submitted, reply, request} ->
         receive do
-          {^reply, result} -> send(owner, {:py_response, ref, Boundary.result(result, options)})
+          {^reply, result} ->
+            result = Boundary.result(result, options, {:request, request}, brief)
+            send(owner, {:py_response, ref, result})
         end
 
       {:refused, refused} ->

@@ -25,7 +25,7 @@ defmodule Py.Router do
   connected nodes: `Py.call(:math, :sqrt, [16], context: :ml)` works there too, for values (not for handles).
   """
 
-  use GenServer
+  use Py.Server
 
   alias Py.{Context, Native}
 
@@ -151,11 +151,16 @@ defmodule Py.Router do
 
   ## Pools
 
+  # Each context is a thread.
+  @max_size 10_000
+
   @doc """
   Starts a pool of `size` contexts, supervised by the application.
 
     * `:mode` - `:worker` (default) or `:owngil`
     * `:strategy` - `:affinity` (default), `:round_robin`, `:least_busy` or a `Py.Router.Strategy`
+    * `:replace_stuck` - milliseconds after which a stuck context is replaced by a new one, or `:never`. Default: the
+      configured `:replace_stuck` (600_000). Its thread is left to itself: see *Contexts and modes*
     * `:pg` - `true` lets other nodes use its contexts
     * `:paths`, `:preload`, `:max_queue`, `:start_timeout` - as for `Py.Context.start_link/1`
 
@@ -164,11 +169,22 @@ defmodule Py.Router do
   @spec start_pool(pool(), pos_integer(), keyword()) ::
           {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
   def start_pool(pool, size, options \\ []) do
+    {strategy, options} = check_pool!(pool, size, options)
+    start(pool, size, strategy, options)
+  end
+
+  @doc false
+  # The strategy, and the options of the pool's contexts.
+  def check_pool!(pool, size, options) do
     if not (is_atom(pool) and pool not in [nil, true, false]),
       do: raise(ArgumentError, "expected a pool name as an atom, got: #{inspect(pool)}")
 
-    if not (is_integer(size) and size > 0),
-      do: raise(ArgumentError, "expected a positive number of contexts, got: #{inspect(size)}")
+    Py.Application.running!()
+
+    if not (is_integer(size) and size in 1..@max_size) do
+      raise ArgumentError,
+            "expected a positive number of contexts, at most #{@max_size}, got: #{inspect(size)}"
+    end
 
     {strategy, options} = Keyword.pop(options, :strategy, :affinity)
     {pg, options} = Keyword.pop(options, :pg, false)
@@ -177,8 +193,11 @@ defmodule Py.Router do
     if not is_boolean(pg),
       do: raise(ArgumentError, "invalid :pg #{inspect(pg)}, expected a boolean")
 
-    Context.Server.check!(options)
-    start(pool, size, strategy, [pg: pg] ++ options)
+    if Keyword.has_key?(options, :name),
+      do: raise(ArgumentError, "unknown option :name, a pool names its contexts by number")
+
+    Context.Server.check!(options, [:strategy, :pg, :replace_stuck])
+    {strategy, [pg: pg] ++ options}
   end
 
   @doc """
@@ -204,14 +223,29 @@ defmodule Py.Router do
       else: {:error, {:already_started, has}}
   end
 
-  @doc "Stops a pool: pending calls fail with `Py.ContextError`. `{:error, :not_started}` when there is none."
-  @spec stop_pool(pool()) :: :ok | {:error, :not_started}
+  @doc """
+  Stops a pool: pending calls fail with `Py.ContextError`.
+
+  Errors: `{:error, :not_started}`, and `{:error, :supervised}` for a `Py.Pool`, which its supervisor would start again: stop it
+  there, with `Supervisor.terminate_child/2`.
+  """
+  @spec stop_pool(pool()) :: :ok | {:error, :not_started | :supervised}
   def stop_pool(pool) do
     # The supervisor is stopped here and not in the router, which its contexts may be about to call.
     case GenServer.call(__MODULE__, {:stop_pool, pool}) do
-      {:ok, nil} -> :ok
-      {:ok, supervisor} -> DynamicSupervisor.terminate_child(Py.Pools, supervisor)
-      {:error, reason} -> {:error, reason}
+      {:ok, nil} ->
+        :ok
+
+      {:ok, supervisor} ->
+        # All at once, so that stopping them one after the other waits for none of them alone.
+        for {_id, pid, _kind, _modules} <- Supervisor.which_children(supervisor),
+            is_pid(pid),
+            do: Context.Server.prepare_stop(pid)
+
+        DynamicSupervisor.terminate_child(Py.Pools, supervisor)
+
+      {:error, reason} ->
+        {:error, reason}
     end
   end
 
@@ -233,7 +267,8 @@ defmodule Py.Router do
           {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
   def start(options \\ []) do
     {size, options} = Keyword.pop(options, :contexts, Py.Config.get(:num_contexts))
-    start_pool(@default, size, Keyword.put_new(options, :mode, Py.Config.get(:context_mode)))
+    defaults = [mode: Py.Config.get(:context_mode), strategy: Py.Config.get(:strategy)]
+    start_pool(@default, size, Keyword.merge(defaults, options))
   end
 
   @doc "Stops the default pool."
@@ -327,11 +362,20 @@ defmodule Py.Router do
     size = tuple_size(slots)
 
     case own do
-      {_how, index} when strategy == :affinity and index < size -> native(slots, index)
-      {:bound, index} when index < size -> native(slots, index)
-      pid when is_pid(pid) -> bound(pool, pid, slots, strategy, turn)
-      _none when size == 0 -> not_found(pool)
-      _none -> native(slots, by(strategy, pool, slots, turn))
+      {:sticky, index} when strategy == :affinity and index < size ->
+        sticky(pool, index, slots, turn)
+
+      {:bound, index} when index < size ->
+        native(slots, index)
+
+      pid when is_pid(pid) ->
+        bound(pool, pid, slots, strategy, turn)
+
+      _none when size == 0 ->
+        not_found(pool)
+
+      _none ->
+        native(slots, by(strategy, pool, slots, turn))
     end
   end
 
@@ -344,24 +388,49 @@ defmodule Py.Router do
 
   defp native(slots, index), do: {:ok, slots |> elem(index) |> elem(1)}
 
+  # Of the default pool the native side tells, with the call.
+  defp sticky(@default, index, slots, _turn), do: native(slots, index)
+
+  defp sticky(pool, index, slots, turn) do
+    if stuck?(slots, index),
+      do: native(slots, by(:affinity, pool, slots, turn)),
+      else: native(slots, index)
+  end
+
+  @doc false
+  # Where a call of the default pool goes whose context is stuck.
+  @spec move(Native.context()) :: Native.context()
+  def move(context) do
+    with own when own == nil or elem(own, 0) == :sticky <- Process.get(@own),
+         {slots, strategy, turn} when slots != {} <- published(@default) do
+      slots |> elem(by(strategy, @default, slots, turn)) |> elem(1)
+    else
+      _bound_or_stopped -> context
+    end
+  end
+
+  # The next one in turn that no long request keeps from its queue, else the one with the least of them.
   defp by(:affinity, pool, slots, turn) do
-    index = rem(:atomics.add_get(turn, 1, 1), tuple_size(slots))
-    Process.put(key(pool), {:sticky, index})
+    index = least(slots, turn, fn index -> {pressure(slots, index), load(slots, index)} end)
+    # What a callback calls runs where its Python code runs, not here.
+    nested? = pool == @default and Native.is_nested(Process.get(:"$callers", []))
+    if not nested?, do: Process.put(key(pool), {:sticky, index})
     index
   end
 
-  defp by(:round_robin, _pool, slots, turn),
-    do: rem(:atomics.add_get(turn, 1, 1), tuple_size(slots))
+  defp by(:round_robin, _pool, slots, turn), do: least(slots, turn, &stuck?(slots, &1))
 
   defp by(:least_busy, _pool, slots, _turn),
-    do: Enum.min_by(0..(tuple_size(slots) - 1), &load(slots, &1))
+    do: Enum.min_by(0..(tuple_size(slots) - 1), &{stuck?(slots, &1), load(slots, &1)})
 
   defp by(strategy, pool, slots, _turn) do
     size = tuple_size(slots)
 
     case strategy.pick(pool, size, &load(slots, &1)) do
       index when is_integer(index) and index >= 0 and index < size ->
-        index
+        if stuck?(slots, index),
+          do: Enum.min_by(0..(size - 1), &{stuck?(slots, &1), load(slots, &1)}),
+          else: index
 
       other ->
         raise ArgumentError,
@@ -369,6 +438,16 @@ defmodule Py.Router do
     end
   end
 
+  # The first in turn of which nothing speaks against it, else that with the least `weight`.
+  defp least(slots, turn, weight) do
+    size = tuple_size(slots)
+    first = rem(:atomics.add_get(turn, 1, 1), size)
+    indexes = for offset <- 0..(size - 1), do: rem(first + offset, size)
+    Enum.find(indexes, &(pressure(slots, &1) == 0)) || Enum.min_by(indexes, weight)
+  end
+
+  defp stuck?(slots, index), do: pressure(slots, index) == 2
+  defp pressure(slots, index), do: slots |> elem(index) |> elem(1) |> Native.context_pressure()
   defp load(slots, index), do: slots |> elem(index) |> elem(1) |> Native.context_load()
 
   # Another context for a request that `context`, stopped, has refused: only where the router chose it, or where the
@@ -431,9 +510,19 @@ defmodule Py.Router do
   def put(pool, index, pid, context),
     do: GenServer.call(__MODULE__, {:put, pool, index, pid, context})
 
+  @doc false
+  # Makes a pool known whose contexts `supervisor` is about to start.
+  def register_supervisor(pool, strategy, supervisor) do
+    with :ok <- GenServer.call(__MODULE__, {:new_pool, pool, strategy, supervisor}),
+         do: GenServer.call(__MODULE__, {:supervised, pool, {:own, supervisor}})
+  end
+
+  @doc false
+  def forget_supervisor(supervisor), do: GenServer.call(__MODULE__, {:ended, supervisor})
+
   # Contexts report to the router while they start, so it is not the one that starts them.
   defp start(pool, size, strategy, options) do
-    with :ok <- GenServer.call(__MODULE__, {:new_pool, pool, strategy}) do
+    with :ok <- GenServer.call(__MODULE__, {:new_pool, pool, strategy, nil}) do
       case DynamicSupervisor.start_child(Py.Pools, {Context.Supervisor, {pool, size, options}}) do
         {:ok, supervisor} ->
           GenServer.call(__MODULE__, {:supervised, pool, supervisor})
@@ -446,10 +535,13 @@ defmodule Py.Router do
     end
   end
 
-  defp start_error({:shutdown, {:failed_to_start_child, _id, %Py.ContextError{} = error}}),
-    do: error
-
-  defp start_error(other), do: %Py.ContextError{reason: {:failed, inspect(other)}}
+  @doc false
+  # Why a supervisor of contexts, or of one of those, has not started.
+  def start_error({:shutdown, {:failed_to_start_child, _id, reason}}), do: start_error(reason)
+  def start_error({:shutdown, reason}), do: start_error(reason)
+  def start_error(%Py.ContextError{} = error), do: error
+  def start_error({:already_started, pool}), do: {:already_started, pool}
+  def start_error(other), do: %Py.ContextError{reason: {:failed, inspect(other)}}
 
   @impl true
   def init(nil) do
@@ -461,8 +553,8 @@ defmodule Py.Router do
   end
 
   @impl true
-  def handle_call({:new_pool, pool, strategy}, _from, state) do
-    if pool_started?(pool) do
+  def handle_call({:new_pool, pool, strategy, supervisor}, _from, state) do
+    if pool_started?(pool) and not replaceable?(pool, supervisor) do
       {:reply, {:error, {:already_started, pool}}, state}
     else
       :ets.insert(__MODULE__, {{:pool, pool}, nil})
@@ -471,8 +563,9 @@ defmodule Py.Router do
     end
   end
 
+  # `{:own, supervisor}` for one of `Py.Pool`.
   def handle_call({:supervised, pool, supervisor}, _from, state) do
-    Process.monitor(supervisor)
+    Process.monitor(pid_of(supervisor))
     :ets.insert(__MODULE__, {{:pool, pool}, supervisor})
     {:reply, :ok, state}
   end
@@ -489,14 +582,23 @@ defmodule Py.Router do
   end
 
   def handle_call({:stop_pool, pool}, _from, state) do
-    case :ets.take(__MODULE__, {:pool, pool}) do
-      [{_key, supervisor}] ->
+    case :ets.lookup(__MODULE__, {:pool, pool}) do
+      [{_key, {:own, _supervisor}}] ->
+        {:reply, {:error, :supervised}, state}
+
+      [{key, supervisor}] ->
+        :ets.delete(__MODULE__, key)
         forget(pool)
         {:reply, {:ok, supervisor}, state}
 
       [] ->
         {:reply, {:error, :not_started}, state}
     end
+  end
+
+  def handle_call({:ended, supervisor}, _from, state) do
+    ended(supervisor)
+    {:reply, :ok, state}
   end
 
   def handle_call({:register, what, pool}, _from, state) do
@@ -509,18 +611,35 @@ defmodule Py.Router do
     {:reply, :ok, state}
   end
 
+  # It has ended, which is not in the mailbox yet, or is behind this message; or its supervisor starts it anew.
+  defp replaceable?(pool, supervisor) do
+    case :ets.lookup(__MODULE__, {:pool, pool}) do
+      [{_key, nil}] -> false
+      [{_key, known}] -> pid_of(known) == supervisor or not Process.alive?(pid_of(known))
+      [] -> false
+    end
+  end
+
+  defp pid_of({:own, supervisor}), do: supervisor
+  defp pid_of(supervisor), do: supervisor
+
   # A pool has ended otherwise than by `stop_pool/1`.
   @impl true
   def handle_info({:DOWN, _monitor, :process, supervisor, _reason}, state) do
-    for [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, supervisor}) do
-      :ets.delete(__MODULE__, {:pool, pool})
-      forget(pool)
-    end
-
+    ended(supervisor)
     {:noreply, state}
   end
 
-  def handle_info(_exit, state), do: {:noreply, state}
+  # Of a supervisor that a caller of `start_pool` has started.
+  def handle_info({:EXIT, _pid, _reason}, state), do: {:noreply, state}
+
+  defp ended(supervisor) do
+    for known <- [supervisor, {:own, supervisor}],
+        [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, known}) do
+      :ets.delete(__MODULE__, {:pool, pool})
+      forget(pool)
+    end
+  end
 
   @impl true
   def terminate(_reason, _state), do: forget_all()

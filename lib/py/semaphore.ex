@@ -98,6 +98,6 @@ defmodule Py.Semaphore do
 
   defp overloaded do
     {current, max, _waiting} = Native.permits()
-    {:error, %Py.OverloadedError{current: current, max: max}}
+    {:error, %Py.OverloadedError{current: current, max: max, limit: :permits}}
   end
 end

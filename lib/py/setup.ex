@@ -15,7 +15,7 @@ defmodule Py.Setup do
       "ModuleNotFoundError"
 
   Functions that reach running contexts take `:timeout` (milliseconds for each, default 30_000) and `:dialect`, and return the
-  first error of a context.
+  first error of a context. The others are changed all the same.
   """
 
   alias Py.{Config, Context}
@@ -123,6 +123,62 @@ defmodule Py.Setup do
     check!(options)
     each_interpreter(&Py.call(&1, "erlang._setup", :reload, [to_string(module)], options))
   end
+
+  @doc """
+  Copies the environment variables of the VM (`System.get_env/0`) to `os.environ` of every interpreter, and so to the
+  programs that Python starts.
+
+  This happens by itself when Python starts. Later changes by `System.put_env/2` and `System.delete_env/1` are seen by
+  Python after this. Changes that Python makes to `os.environ` are seen by that interpreter, C code and the
+  programs that Python starts, never by `System.get_env/1`; this undoes them.
+
+      iex> System.put_env("GREETING", "hello")
+      iex> Py.Setup.sync_env()
+      :ok
+      iex> Py.eval!("__import__('os').environ['GREETING']")
+      "hello"
+      iex> System.delete_env("GREETING")
+      iex> Py.Setup.sync_env()
+      :ok
+  """
+  @doc since: "0.1.0"
+  @spec sync_env(keyword()) :: :ok | {:error, term()}
+  def sync_env(options \\ []) do
+    check!(options)
+    variables = Map.new(environment())
+    each_interpreter(&Py.call(&1, "erlang._setup", :sync_env, [variables], options))
+  end
+
+  @doc false
+  # Names and values that are no text are left as they are.
+  @spec environment() :: [{String.t(), String.t()}]
+  def environment do
+    for {name, value} <- System.get_env(),
+        String.valid?(name) and String.valid?(value),
+        do: {name, value}
+  end
+
+  @heap_variables ~w(MALLOC_MMAP_THRESHOLD_ MALLOC_TRIM_THRESHOLD_ MALLOC_TOP_PAD_)
+  @heap_tunables ~r/glibc\.malloc\.(mmap_threshold|trim_threshold|top_pad)=/
+
+  @doc false
+  # Whether nobody has said how much memory the C library keeps: neither the configuration, nor the environment, nor the
+  # flags of the VM, which has defaults of its own.
+  @spec memory_tuning?() :: boolean()
+  def memory_tuning? do
+    Config.get(:memory_tuning) and
+      not Enum.any?(@heap_variables, &System.get_env/1) and
+      not (System.get_env("GLIBC_TUNABLES", "") =~ @heap_tunables) and
+      default_flags?(:erlang.system_info({:allocator, :sys_alloc}))
+  end
+
+  # +MYtt and +MYtp.
+  defp default_flags?(info) when is_list(info) do
+    options = info[:options] || []
+    options[:tt] in [nil, 131_072] and options[:tp] in [nil, 0]
+  end
+
+  defp default_flags?(_info), do: true
 
   # In this process, not in those of `each/2`.
   defp check!(options), do: Py.Options.new(options, [:timeout, :dialect])

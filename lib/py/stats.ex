@@ -105,7 +105,7 @@ defmodule Py.Stats do
     for a function of the BEAM), `:stuck` (an interrupt has had no effect for half a second: C code that does not return),
     `:dead` (ended, and not replaced yet)
   * `running_ms` - how long the running request has been running; `nil` when none is
-  * `queue_length` - requests that have a permit and wait for the thread
+  * `queue_length` - requests that wait for the thread: the next one, which has a permit, and the line behind it
   * `load` - all requests on it, those that wait for a permit and the running one included: what `max_queue` bounds
   * `calls` to `callback_errors` - as in `t:totals/0`, for this context since its start
   * `busy_ms` - time with a request, waiting for callbacks included
@@ -203,7 +203,15 @@ defmodule Py.Stats do
   * `kind` - what failed: the Python code (`:python`), its time (`:timeout`), an interrupt (`:interrupted`), the limit or a
     queue (`:overloaded`), the context (`:context`), a value (`:conversion`), a function of the BEAM (`:callback`)
   * `type` - Python's class, or the Elixir exception's module
+  * `operation` - `:call`, `:eval`, `:exec` or `:new_env`; `:callback` for a function that Python called; `nil` for the end of
+    a context
+  * `function` - the function, with its module: `"math.sqrt"`. The registered name of a callback. `nil` for code, and for a
+    function that was passed as an argument
+  * `file`, `line` - the innermost line of your code that the exception came through, Python's or that of a callback; of a
+    library where there is none. Code given to `Py.exec/2` has names such as `"<exec 2>"`. `nil` where no line is known, as
+    in a timeout
   * `context` - the id of the context; `nil` where no context was reached
+  * `context_name` - its name, or its pool and its number there: `"default 1"`; `nil` where it has neither
   * `message` - at most 500 characters. Text of the program: escape it where it is shown
   """
   @type failure :: %{
@@ -211,7 +219,12 @@ defmodule Py.Stats do
           kind:
             :python | :timeout | :interrupted | :overloaded | :context | :conversion | :callback,
           type: String.t(),
+          operation: :call | :eval | :exec | :new_env | :callback | nil,
+          function: String.t() | nil,
+          file: String.t() | nil,
+          line: pos_integer() | nil,
           context: pos_integer() | nil,
+          context_name: String.t() | nil,
           message: String.t()
         }
 

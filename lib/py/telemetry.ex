@@ -13,37 +13,44 @@ defmodule Py.Telemetry do
       :ok
 
   Times are in native units (`System.convert_time_unit/3`), but for `:system_time` they are durations or monotonic. Metadata holds
-  few different values, apart from `:reason`, `:stacktrace` and `:telemetry_span_context`, and no arguments or code: it may be
-  used for tags. Events are emitted by processes, never by a thread that runs Python. While no handler is attached to the events
+  few different values, apart from `:reason`, `:stacktrace`, `:file`, `:line` and `:telemetry_span_context`, and no arguments
+  or code: it may be used for tags. Events are emitted by processes, never by a thread that runs Python. While no handler is attached to the events
   of calls or callbacks, a call pays a lookup each; `config :erlang_python, telemetry: false` saves that and switches these two
   families off.
 
   ## Calls
 
-  Of `Py.call/4`, `eval/2`, `exec/2`, each call of `parallel/2`, and tasks, whose end is told when they are awaited or
-  cancelled. Emitted by the process that calls.
+  Emitted for `Py.call/4`, `eval/2`, `exec/2`, each call of `parallel/2`, and tasks, by the process that calls. The end of a
+  task is emitted when its work has ended, whether or not it is awaited, by a process of this library; by the owner of the task
+  when it cancels the task, or times out waiting for it. A process that is killed while it waits for a call emits no end.
 
   | event | measurements | metadata |
   |---|---|---|
   | `[:erlang_python, :call, :start]` | `monotonic_time`, `system_time` | `operation`, `module`, `function`, `telemetry_span_context` |
-  | `[:erlang_python, :call, :stop]` | `monotonic_time`, `duration`, `queue_time`, `python_time` | the same and `context` |
-  | `[:erlang_python, :call, :exception]` | as `stop` | as `stop` and `kind`, `reason`, `stacktrace`, `error`, `type` |
+  | `[:erlang_python, :call, :stop]` | `monotonic_time`, `duration`, `queue_time`, `python_time` | the same and `context`, `context_name` |
+  | `[:erlang_python, :call, :exception]` | as `stop` | as `stop` and `kind`, `reason`, `stacktrace`, `error`, `type`, `file`, `line` |
 
-  * `duration` - until the caller had the result
+  * `duration` - until the caller had the result, or the work of the task had ended
   * `queue_time` - until Python took the call up: waiting for a permit and in the queue of its context
   * `python_time` - on the context's thread, conversion of values included, without the time of callbacks
   * `operation` - `:call`, `:eval`, `:exec` or `:new_env`
   * `module`, `function` - as strings, the names that were given; `nil` for code. For a handle, the class of its object
   * `context` - the id of the context, see `t:Py.Stats.context/0`; `nil` where none of this node was reached
-  * `error` - `:python`, `:timeout`, `:interrupted`, `:overloaded`, `:context`, `:conversion`, `:cancelled`
+  * `context_name` - the name of the context, or its pool and its number there: `"default 1"`; `nil` where it has neither
+  * `file`, `line` - the innermost line of your Python code that the exception came through, or of a library where there is
+    none. Code given to `eval` and `exec` has names such as `<exec 2>`. `nil` where no line is known, as in a timeout
+  * `error` - `:python`, `:timeout`, `:interrupted`, `:overloaded`, `:context`, `:conversion`, `:cancelled` (a task
+    that its owner cancelled, or whose owner died), `:raised` (the call raised, as a `Py.Router.Strategy` may)
   * `type` - Python's class, or the Elixir exception
-  * `kind`, `reason`, `stacktrace` - `:error`, the error that the call returned, `[]`
+  * `kind`, `reason`, `stacktrace` - `:error`, the error that the call returned, `[]`; of a call that raised, what it raised
 
   ## Casts
 
   | event | measurements | metadata |
   |---|---|---|
-  | `[:erlang_python, :cast, :exception]` | `count` | `kind`, `reason`, `stacktrace`, `error`, `type` |
+  | `[:erlang_python, :cast, :exception]` | `count` | `operation`, `module`, `function`, `context`, `context_name`, `kind`, `reason`, `stacktrace`, `error`, `type`, `file`, `line` |
+
+  The metadata is that of calls.
 
   ## Callbacks
 
@@ -64,11 +71,13 @@ defmodule Py.Telemetry do
   | `[:erlang_python, :context, :start]` | `system_time`, `duration` of the start | `id`, `mode`, `pool`, `index`, `name` |
   | `[:erlang_python, :context, :stop]` | `system_time`, `duration` of its life | the same and `reason` |
   | `[:erlang_python, :context, :crash]` | `system_time`, `duration` of its life | the same and `reason` |
-  | `[:erlang_python, :context, :stuck]` | `system_time` | as `start` |
+  | `[:erlang_python, :context, :stuck]` | `system_time` | as `start` and `stack`, see `Py.Context.stack/1` |
   | `[:erlang_python, :context, :recovered]` | `system_time`, `duration` of being stuck | as `start` |
+  | `[:erlang_python, :context, :replaced]` | `system_time`, `duration` of being stuck | as `start` |
 
   A context is *stuck* when an interrupt (of a timeout, of a caller that died) has had no effect for half a second: C code that
-  does not return. A *crash* is an end that nobody asked for: a bug in native code, or an owner that was killed.
+  does not return. It is *replaced* when that has lasted for `:replace_stuck`; its `stop` follows, and the `start` of the new one.
+  A *crash* is an end that nobody asked for: a bug in native code, or an owner that was killed.
 
   ## Overload
 
@@ -76,11 +85,13 @@ defmodule Py.Telemetry do
 
   | event | measurements | metadata |
   |---|---|---|
-  | `[:erlang_python, :overload, :rejected]` | `current`, `max` | `limit`, `context` |
-  | `[:erlang_python, :overload, :expired]` | `current`, `max` | `limit`, `context` |
+  | `[:erlang_python, :overload, :rejected]` | `current`, `max` | `limit`, `context`, `context_name` |
+  | `[:erlang_python, :overload, :expired]` | `current`, `max` | `limit`, `context`, `context_name` |
 
-  * `rejected` - at once: `limit` is `:permits` (with `wait: 0`) or `:queue`, that of the context
-  * `expired` - it has waited for a permit in vain
+  * `rejected` - at once: `limit` is `:permits` or `:context` (with `wait: 0`), or `:queue`
+  * `expired` - it has waited in vain: `limit` is `:permits` or `:context`
+
+  See `Py.OverloadedError` for the limits.
 
   ## Garbage collection
 
@@ -108,12 +119,13 @@ defmodule Py.Telemetry do
   """
 
   alias Py.Stats.{Counters, Failures}
+  alias Py.Telemetry.Call
 
   @families [
     call: [:start, :stop, :exception],
     cast: [:exception],
     callback: [:start, :stop, :exception],
-    context: [:start, :stop, :crash, :stuck, :recovered],
+    context: [:start, :stop, :crash, :stuck, :recovered, :replaced],
     overload: [:rejected, :expired],
     gc: [:run],
     stats: [:node, :context, :interpreter]
@@ -211,8 +223,6 @@ defmodule Py.Telemetry do
   defp native(time, unit), do: System.convert_time_unit(time, unit, :native)
 
   if Code.ensure_loaded?(Telemetry.Metrics) do
-    import Telemetry.Metrics
-
     @doc """
     Metrics of these events, for reporters of `Telemetry.Metrics` and the metrics page of Phoenix LiveDashboard.
 
@@ -222,40 +232,57 @@ defmodule Py.Telemetry do
     """
     @spec metrics() :: [Telemetry.Metrics.t()]
     def metrics do
+      # A variable, not an import: that would be expanded, and fail, without the library too.
+      metrics = Telemetry.Metrics
       milliseconds = {:native, :millisecond}
 
       [
-        summary("erlang_python.call.stop.duration", unit: milliseconds, tags: [:operation]),
-        summary("erlang_python.call.stop.queue_time", unit: milliseconds),
-        summary("erlang_python.call.stop.python_time", unit: milliseconds, tags: [:operation]),
-        counter("erlang_python.call.stop.duration", tags: [:operation]),
-        counter("erlang_python.call.exception.duration", tags: [:error, :type]),
-        counter("erlang_python.cast.exception.count", tags: [:error, :type]),
-        summary("erlang_python.callback.stop.duration", unit: milliseconds, tags: [:name]),
-        counter("erlang_python.callback.exception.duration", tags: [:name]),
-        counter("erlang_python.context.crash.system_time", tags: [:mode, :pool]),
-        counter("erlang_python.context.stuck.system_time", tags: [:mode, :pool]),
-        counter("erlang_python.overload.rejected.current", tags: [:limit]),
-        counter("erlang_python.overload.expired.current", tags: [:limit]),
-        summary("erlang_python.gc.run.duration", unit: milliseconds, tags: [:generation]),
-        last_value("erlang_python.stats.node.permits_current"),
-        last_value("erlang_python.stats.node.permits_waiting"),
-        last_value("erlang_python.stats.node.running"),
-        last_value("erlang_python.stats.node.stuck"),
-        last_value("erlang_python.stats.node.queue_length"),
-        last_value("erlang_python.stats.node.memory", unit: {:byte, :megabyte}),
-        last_value("erlang_python.stats.node.cpu_share"),
-        last_value("erlang_python.stats.node.handles"),
-        last_value("erlang_python.stats.node.state_bytes", unit: {:byte, :megabyte}),
-        last_value("erlang_python.stats.context.busy_share", tags: [:pool, :index]),
-        last_value("erlang_python.stats.interpreter.allocated_blocks", tags: [:interpreter])
+        metrics.summary("erlang_python.call.stop.duration",
+          unit: milliseconds,
+          tags: [:operation]
+        ),
+        metrics.summary("erlang_python.call.stop.queue_time", unit: milliseconds),
+        metrics.summary("erlang_python.call.stop.python_time",
+          unit: milliseconds,
+          tags: [:operation]
+        ),
+        metrics.counter("erlang_python.call.stop.count",
+          measurement: :duration,
+          tags: [:operation]
+        ),
+        metrics.counter("erlang_python.call.exception.duration", tags: [:error, :type]),
+        metrics.counter("erlang_python.cast.exception.count", tags: [:error, :type]),
+        metrics.summary("erlang_python.callback.stop.duration",
+          unit: milliseconds,
+          tags: [:name]
+        ),
+        metrics.counter("erlang_python.callback.exception.duration", tags: [:name]),
+        metrics.counter("erlang_python.context.crash.system_time", tags: [:mode, :pool]),
+        metrics.counter("erlang_python.context.stuck.system_time", tags: [:mode, :pool]),
+        metrics.counter("erlang_python.overload.rejected.current", tags: [:limit]),
+        metrics.counter("erlang_python.overload.expired.current", tags: [:limit]),
+        metrics.summary("erlang_python.gc.run.duration", unit: milliseconds, tags: [:generation]),
+        metrics.last_value("erlang_python.stats.node.permits_current"),
+        metrics.last_value("erlang_python.stats.node.permits_waiting"),
+        metrics.last_value("erlang_python.stats.node.running"),
+        metrics.last_value("erlang_python.stats.node.stuck"),
+        metrics.last_value("erlang_python.stats.node.queue_length"),
+        metrics.last_value("erlang_python.stats.node.memory", unit: {:byte, :megabyte}),
+        metrics.last_value("erlang_python.stats.node.cpu_share"),
+        metrics.last_value("erlang_python.stats.node.handles"),
+        metrics.last_value("erlang_python.stats.node.state_bytes", unit: {:byte, :megabyte}),
+        metrics.last_value("erlang_python.stats.context.busy_share", tags: [:pool, :index]),
+        metrics.last_value("erlang_python.stats.interpreter.allocated_blocks",
+          tags: [:interpreter]
+        )
       ]
     end
   end
 
   @doc """
-  Logs what an operator should know: crashed and stuck contexts as errors; failed casts and callbacks, and overload, as
-  warnings; starts and stops of contexts at `:level`.
+  Logs more than problems of contexts and overload, which are logged without it (unless `config :erlang_python, log: false`), and
+  takes the place of that. What an operator should know: crashed and stuck contexts as errors; failed casts and callbacks, and overload, as
+  warnings; starts and stops of contexts at `:level`. Overload is summed up once a second.
 
     * `:level` - of what is no failure. Default: `:info`
     * `:families` - whose events are logged. Default: `[:cast, :callback, :context, :overload]`; `:call` logs calls that failed, `:gc`
@@ -274,7 +301,7 @@ defmodule Py.Telemetry do
       :ok
   """
   @spec attach_default_logger(
-          level: Logger.level(),
+          level: :logger.level(),
           families: [atom()],
           slow: pos_integer() | nil
         ) :: :ok | {:error, :already_exists}
@@ -297,10 +324,17 @@ defmodule Py.Telemetry do
   ## Events that need no state. Those of calls: see `Py.Telemetry.Call`.
 
   @doc false
-  @spec cast(term()) :: :ok
-  def cast(reason) do
+  @spec cast(term(), Py.Native.context() | nil, Py.Operation.brief()) :: :ok
+  def cast(reason, native, brief) do
     {error, type} = Failures.classify(reason)
-    metadata = %{kind: :error, reason: reason, stacktrace: [], error: error, type: type}
+    context = native && elem(Py.Native.context_state(native), 0)
+
+    metadata =
+      %{kind: :error, reason: reason, stacktrace: [], error: error, type: type}
+      |> Map.merge(Py.Operation.names(brief))
+      |> Map.merge(Call.place(context))
+      |> Map.merge(Call.location())
+
     :telemetry.execute([:erlang_python, :cast, :exception], %{count: 1}, metadata)
   end
 
@@ -362,7 +396,7 @@ defmodule Py.Telemetry do
 
   defp count(:crash, info, metadata) do
     Counters.add(:contexts_crashed)
-    Failures.record(:context, "crash", inspect(metadata.reason), info.id)
+    Failures.record_crash(inspect(metadata.reason), info.id)
   end
 
   defp count(_name, _info, _metadata), do: :ok
@@ -373,8 +407,8 @@ defmodule Py.Telemetry do
   def overload({:rejected, limit, current, max}, context),
     do: overload(:rejected, limit, current, max, context)
 
-  def overload({:overloaded, current, max}, context),
-    do: overload(:expired, :permits, current, max, context)
+  def overload({:overloaded, limit, current, max}, context),
+    do: overload(:expired, limit, current, max, context)
 
   def overload(_other, _context), do: :ok
 
@@ -382,7 +416,7 @@ defmodule Py.Telemetry do
     :telemetry.execute(
       [:erlang_python, :overload, name],
       %{current: current, max: max},
-      %{limit: limit, context: context}
+      Map.put(Call.place(context), :limit, limit)
     )
   end
 

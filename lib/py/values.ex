@@ -13,7 +13,7 @@ defmodule Py.Bytes do
 end
 
 defmodule Py.Float do
-  @moduledoc "A float that Elixir cannot hold: NaN or an infinity. See `Py.float/1`."
+  @moduledoc "A number that shall be a `float`. See `Py.float/1`."
   @enforce_keys [:value]
   defstruct [:value]
   @type t :: %__MODULE__{value: number() | :nan | :infinity | :neg_infinity}

@@ -177,11 +177,11 @@ counting_together() ->
         "    for thread in threads: thread.start()\n"
         "    for thread in threads: thread.join()\n"
     >>),
-    Processes = [spawn_monitor(fun() -> [py:state_incr(together) || _ <- lists:seq(1, 100)] end)
+    Processes = [spawn_monitor(fun() -> [py:state_incr(<<"together">>) || _ <- lists:seq(1, 100)] end)
                  || _ <- lists:seq(1, 32)],
     {ok, none} = py_context:call(Ctx, '__main__', count_in_threads, [32]),
     [receive {'DOWN', Monitor, process, Pid, normal} -> ok end || {Pid, Monitor} <- Processes],
-    {ok, 6400} = py:state_fetch(together),
+    {ok, 6400} = py:state_fetch(<<"together">>),
     ok = py:state_clear().
 
 %% 10

@@ -16,8 +16,6 @@
     %% virtual environments
     {py, ensure_venv, 2}, {py, ensure_venv, 3}, {py, activate_venv, 1}, {py, deactivate_venv, 0},
     {py, venv_info, 0},
-    %% tracing
-    {py, enable_tracing, 0}, {py, disable_tracing, 0}, {py, get_traces, 0}, {py, clear_traces, 0},
     %% shared dictionaries
     {py, shared_dict_new, 0}, {py, shared_dict_get, 2}, {py, shared_dict_get, 3},
     {py, shared_dict_set, 3}, {py, shared_dict_del, 2}, {py, shared_dict_keys, 1},
@@ -207,11 +205,12 @@
 
 'py:state_fetch/1'() ->
     {error, not_found} = py:state_fetch(table_nothing),
-    ok = py:state_store(table_key, #{a => [1]}),
+    ok = py:state_store(<<"table_key">>, #{a => [1]}),
+    {error, not_found} = py:state_fetch(table_key),
     {ok, #{a := [1]}} = py:state_fetch(<<"table_key">>).
 
 'py:state_store/2'() ->
-    ok = py:state_store("table_key", 1),
+    ok = py:state_store(<<"table_key">>, 1),
     {ok, 1} = py:call(erlang, state_get, [table_key]).
 
 'py:state_remove/1'() ->
@@ -223,7 +222,8 @@
 'py:state_keys/0'() ->
     ok = py:state_clear(),
     ok = py:state_store(table_key, 1),
-    [<<"table_key">>] = py:state_keys().
+    ok = py:state_store(<<"table_key">>, 1),
+    [table_key, <<"table_key">>] = lists:sort(py:state_keys()).
 
 'py:state_clear/0'() ->
     ok = py:state_store(table_key, 1),
@@ -234,7 +234,7 @@
 
 'py:state_incr/2'() ->
     ok = py:state_clear(),
-    [5, 15] = [py:state_incr(table_n, 5), py:state_incr("table_n", 10)],
+    [5, 15] = [py:state_incr(table_n, 5), py:state_incr(table_n, 10)],
     ok = py:state_store(table_n, text),
     badarg = catch_error(fun() -> py:state_incr(table_n, 1) end).
 
@@ -433,10 +433,7 @@
 'py_context:get_interp_id/1'() ->
     {ok, A} = py_context:get_interp_id(py:context(1)),
     {ok, B} = py_context:get_interp_id(py:context(2)),
-    case mode() of
-        worker -> [0, 0] = [A, B];
-        owngil -> true = A > 0 andalso B > 0 andalso A =/= B
-    end.
+    true = is_integer(A) andalso is_integer(B) andalso A =/= B.
 
 'py_context:is_subinterp/1'() ->
     {ok, Worker} = py_context:new(#{}),
@@ -499,6 +496,132 @@
     First = py_context_router:get_context(1),
     true = lists:member(py_context_router:get_context(default), py_context_router:contexts()),
     badarg = catch_error(fun() -> py_context_router:get_context(no_such_pool) end).
+
+%% A supervisor whose end ends what it has started.
+supervised(Spec, Test) ->
+    {ok, Supervisor} = 'Elixir.Supervisor':start_link([Spec], [{strategy, one_for_one}]),
+    Test(),
+    ok = 'Elixir.Supervisor':stop(Supervisor).
+
+'py_context:child_spec/1'() ->
+    Options = #{name => table_models, mode => mode(), preload => <<"answer = 42">>},
+    #{id := table_models} = Spec = py_context:child_spec(Options),
+    supervised(Spec, fun() ->
+        {ok, 42} = py_context:eval(table_models, "answer"),
+        ok = py_context:exec(table_models, "answer = 0"),
+        {ok, 2.0} = py:call(table_models, math, sqrt, [4]),
+        ok = py_context:stop(table_models),
+        {ok, 42} = eventually(fun() -> py_context:eval(table_models, "answer") end, {ok, 42})
+    end),
+    {error, {no_such_pool, table_models}} = py_context:eval(table_models, "answer"),
+    {error, {no_such_pool, table_models}} = py:call(table_models, math, sqrt, [4]),
+    {ok, Local} = py_context:new(#{name => {local, table_local}}),
+    Local = whereis(table_local),
+    ok = py_context:stop(Local),
+    {ok, Global} = py_context:new(#{name => {global, table_global}}),
+    Global = global:whereis_name(table_global),
+    ok = py_context:stop(Global),
+    [badarg = catch_error(fun() -> py_context:new(#{name => Name}) end) || Name <- ["a", nil, {a, b}]],
+    #{id := py_context} = py_context:child_spec(#{}).
+
+eventually(Fun, Expected) -> eventually(Fun, Expected, 1000).
+
+eventually(Fun, Expected, Tries) ->
+    case Fun() of
+        Expected -> Expected;
+        _Other when Tries > 0 -> receive after 5 -> eventually(Fun, Expected, Tries - 1) end
+    end.
+
+'py_context_router:start_link/3'() ->
+    process_flag(trap_exit, true),
+    {ok, Pid} = py_context_router:start_link(table_linked, 2, mode()),
+    2 = py_context_router:num_contexts(table_linked),
+    {error, {already_started, table_linked}} = py_context_router:start_link(table_linked, 2, mode()),
+    {ok, 2.0} = py:call(table_linked, math, sqrt, [4]),
+    {error, supervised} = py_context_router:stop_pool(table_linked),
+    ok = 'Elixir.Supervisor':stop(Pid),
+    false = eventually(fun() -> py_context_router:pool_started(table_linked) end, false),
+    {error, {invalid_mode, subinterp}} = py_context_router:start_link(table_linked, 2, subinterp),
+    badarg = catch_error(fun() -> py_context_router:start_link("table", 2, worker) end),
+    badarg = catch_error(fun() -> py_context_router:start_link(table_linked, 0, worker) end),
+    process_flag(trap_exit, false).
+
+'py_context_router:child_spec/3'() ->
+    supervised(py_context_router:child_spec(table_supervised, 2, mode()), fun() ->
+        {ok, 2.0} = py:call(table_supervised, math, sqrt, [4]),
+        2 = py_context_router:num_contexts(table_supervised)
+    end),
+    false = eventually(fun() -> py_context_router:pool_started(table_supervised) end, false).
+
+traced(Test) ->
+    ok = py:clear_traces(),
+    ok = py:enable_tracing(),
+    try Test() after ok = py:disable_tracing(), ok = py:clear_traces() end.
+
+'py:enable_tracing/0'() ->
+    traced(fun() ->
+        ok = py:exec("with erlang.Span('outer', size=2, of=None):\n    with erlang.Span('inner'): pass"),
+        {ok, [Inner, Outer]} = py:get_traces(),
+        #{name := <<"outer">>, parent_id := undefined, span_id := Id, status := ok, events := []} = Outer,
+        #{attributes := #{<<"size">> := 2, <<"of">> := none}, start_time := Start, end_time := End} = Outer,
+        Duration = maps:get(duration_us, Outer),
+        Duration = End - Start,
+        true = abs(erlang:system_time(microsecond) - End) < 60_000_000,
+        #{name := <<"inner">>, parent_id := Id, attributes := Empty, end_attrs := Empty} = Inner,
+        0 = map_size(Empty),
+        ok = py:enable_tracing()
+    end).
+
+'py:disable_tracing/0'() ->
+    ok = py:disable_tracing(),
+    ok = py:exec("with erlang.Span('unseen'): pass"),
+    {ok, []} = py:get_traces(),
+    traced(fun() ->
+        ok = py:exec("with erlang.Span('seen'): pass"),
+        ok = py:disable_tracing(),
+        ok = py:exec("with erlang.Span('unseen'): pass"),
+        {ok, [#{name := <<"seen">>}]} = py:get_traces()
+    end).
+
+'py:get_traces/0'() ->
+    traced(fun() ->
+        ok = py:exec("with erlang.Span('s') as s:\n    s.event('one', n=1)\n    s.event('two')"),
+        {ok, [#{events := [#{name := <<"one">>, attrs := #{<<"n">> := 1}, time := First}, Second]}]} = py:get_traces(),
+        #{name := <<"two">>, time := Later} = Second,
+        true = Later >= First,
+        {error, {'ValueError', "wrong"}} = py:exec("with erlang.Span('failed'): raise ValueError('wrong')"),
+        {ok, [_, #{status := error, end_attrs := #{<<"exception">> := <<"wrong">>}}]} = py:get_traces()
+    end).
+
+'py:clear_traces/0'() ->
+    traced(fun() ->
+        ok = py:exec("@erlang.trace('named')\ndef f(): return 5\nf()"),
+        {ok, [#{name := <<"named">>}]} = py:get_traces(),
+        ok = py:clear_traces(),
+        {ok, []} = py:get_traces()
+    end).
+
+'py:keep_tracebacks/1'() ->
+    ok = py:keep_tracebacks(true),
+    undefined = py:last_traceback(),
+    {error, {'ZeroDivisionError', "division by zero"}} = py:eval("1 / 0"),
+    nomatch = string:find(py:last_traceback(), "_errors.py"),
+    <<"Traceback (most recent call last):", _/binary>> = py:last_traceback(),
+    {error, {'ValueError', _}} = py:call(builtins, int, [<<"x">>]),
+    true = string:find(py:last_traceback(), "ValueError: invalid literal") =/= nomatch,
+    {ok, 1} = py:eval("1"),
+    true = string:find(py:last_traceback(), "ValueError") =/= nomatch,
+    {error, _} = py:call(no_such_pool, math, sqrt, [4]),
+    undefined = py:last_traceback(),
+    ok = py:keep_tracebacks(false),
+    {error, {'ZeroDivisionError', _}} = py:eval("1 / 0"),
+    undefined = py:last_traceback(),
+    badarg = catch_error(fun() -> py:keep_tracebacks(yes) end).
+
+'py:last_traceback/0'() ->
+    undefined = py:last_traceback(),
+    {error, _} = py:eval("1 / 0"),
+    undefined = py:last_traceback().
 
 'py_context_router:bind_context/1'() ->
     [_, Second | _] = py_context_router:contexts(),
@@ -635,13 +758,29 @@
     ok = py_state:clear(),
     {error, not_found} = py_state:fetch(k),
     ok = py_state:store(k, {any, [term]}),
-    {ok, {any, [term]}} = py_state:fetch("k").
+    {ok, {any, [term]}} = py_state:fetch(k),
+    [{error, not_found} = py_state:fetch(Other) || Other <- ["k", <<"k">>, {k}]],
+    Keys = [k, "k", <<"k">>, {k, 7}, 1.5, #{a => b}, self()],
+    [ok = py_state:store(Key, Key) || Key <- Keys],
+    [{ok, Key} = py_state:fetch(Key) || Key <- Keys],
+    true = lists:sort(Keys) =:= lists:sort(py_state:keys()),
+    [ok = py_state:remove(Key) || Key <- Keys],
+    [] = py_state:keys().
 
 'py_state:store/2'() ->
     ok = py_state:store(k, 1),
     {ok, 1} = py_state:fetch(k),
     ok = py_state:store(k, two),
-    {ok, two} = py_state:fetch(k).
+    {ok, two} = py_state:fetch(k),
+    %% The bound is read when a value is stored.
+    ok = py_state:clear(),
+    ok = application:set_env(erlang_python, max_state_entries, 1),
+    ok = py_state:store(a, 1),
+    {error, full} = py_state:store(b, 1),
+    ok = py_state:remove(no_such_key),
+    {error, full} = py_state:incr(b),
+    ok = application:unset_env(erlang_python, max_state_entries),
+    ok = py_state:store(b, 1).
 
 'py_state:remove/1'() ->
     ok = py_state:store(k, 1),
@@ -652,7 +791,7 @@
     ok = py_state:clear(),
     ok = py_state:store(k, 1),
     {ok, none} = py:call(erlang, state_set, [from_python, 2]),
-    [<<"from_python">>, <<"k">>] = lists:sort(py_state:keys()).
+    [k, <<"from_python">>] = lists:sort(py_state:keys()).
 
 'py_state:clear/0'() ->
     ok = py_state:store(k, 1),
@@ -729,7 +868,8 @@
         {ok, [true | _] = Loaded} = loaded("colorsys"),
         [] = [no || false <- Loaded],
         {error, main_not_cacheable} = py_import:ensure_imported('__main__'),
-        {error, {'ModuleNotFoundError', _}} = py_import:ensure_imported(no_such_module),
+        ok = py_import:ensure_imported(no_such_module),
+        {error, {'ModuleNotFoundError', _}} = py:call(no_such_module, f, []),
         {ok, Ctx} = py_context:new(#{mode => mode()}),
         {ok, _} = py_context:eval(Ctx, "colorsys.__name__"),
         ok = py_context:stop(Ctx)
@@ -891,9 +1031,9 @@ everywhere(Code) -> {ok, [Value || Ctx <- py_context_router:contexts(), {ok, Val
 
 %% The effect of a cast is seen in the shared state.
 noted(Cast, Value) ->
-    ok = py:state_store(table_cast, none),
+    ok = py:state_store(<<"table_cast">>, none),
     ok = Cast(),
-    ok = until(fun() -> py:state_fetch(table_cast) =:= {ok, Value} end).
+    ok = until(fun() -> py:state_fetch(<<"table_cast">>) =:= {ok, Value} end).
 
 %% Code that has timed out in C holds its permit until it returns.
 idle() -> until(fun() -> py_semaphore:current() =:= 0 end).

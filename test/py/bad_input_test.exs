@@ -213,8 +213,13 @@ defmodule Py.BadInputTest do
   describe "limits" do
     test "wait: 0 sheds load at once, others wait their turn" do
       %{max_concurrent: max} = Py.info()
-      context = start_supervised!(Py.Context)
-      holders = for _ <- 1..max, do: Py.async(:time, :sleep, [0.3], context: context)
+
+      holders =
+        for n <- 1..max do
+          context = start_supervised!(Py.Context, id: n)
+          Py.async(:time, :sleep, [0.3], context: context)
+        end
+
       eventually(fn -> permits().in_use == max end)
 
       assert {:error, %Py.OverloadedError{current: ^max, max: ^max}} = Py.eval("1", wait: 0)

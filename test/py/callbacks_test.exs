@@ -179,6 +179,7 @@ defmodule Py.CallbacksTest do
           {1, {}, nil},
           %{"a" => %{1 => [2]}},
           MapSet.new([1, 2]),
+          [:nan, :infinity, :neg_infinity],
           ~D[2026-01-31],
           ~U[2026-01-31 12:00:00Z],
           me,
@@ -190,9 +191,6 @@ defmodule Py.CallbacksTest do
           assert eval(ctx, "__import__('erlang').call('seen', x)", %{x: value}) == value
           assert_received {:seen, ^value}
         end
-
-        assert eval(ctx, "__import__('erlang').call('seen', float('nan'), )") == "nan"
-        assert_received {:seen, :nan}
 
         assert eval(ctx, "__import__('erlang').call('seen', __import__('erlang').atom('ok'))") ==
                  "ok"
@@ -255,7 +253,7 @@ defmodule Py.CallbacksTest do
         dead = spawn(fn -> :ok end)
         monitor = Process.monitor(dead)
         assert_receive {:DOWN, ^monitor, _, _, _}
-        assert eval(ctx, "erlang.send(pid, 1)", %{pid: dead}) == nil
+        assert %Py.Error{type: "ProcessError"} = error(ctx, "erlang.send(pid, 1)", %{pid: dead})
         assert %Py.Error{type: "TypeError"} = error(ctx, "erlang.send('pid', 1)")
         assert %Py.Error{type: "TypeError"} = error(ctx, "erlang.send(erlang.self())")
         assert mailbox() == []
@@ -1173,8 +1171,9 @@ defmodule Py.CallbacksTest do
                  )
 
         assert length(words) == 50
-        # The function of the package that makes datetimes.
-        assert {"word", "make"} in words
+
+        # The function of the package that makes datetimes. Before 3.12 the collector runs at the first allocation.
+        if Version.match?(python_version(), ">= 3.12.0"), do: assert({"word", "make"} in words)
         assert Enum.all?(words, &match?({"word", _}, &1))
       end
     end
@@ -1208,5 +1207,30 @@ defmodule Py.CallbacksDispatcherTest do
     assert Py.await(Py.async(:erlang, :call, ["stays", 2])) == {:ok, 3}
     assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
     assert mailbox() == []
+  end
+
+  # Found by script/soak: the thread of the context leaves the callback later than the caller hears of the end.
+  test "a call after one whose context ended during its callback is not part of that" do
+    {:ok, context} = Py.Context.start_link()
+    {:ok, other} = Py.Context.start_link()
+    Process.unlink(context)
+
+    Py.register_function("end_context", fn ->
+      # C code that keeps the GIL, so that the thread of the context cannot leave.
+      busy = Py.async(:builtins, :sum, [0..29_999_999], context: other)
+      Py.Test.Wait.until_running(other)
+      Process.exit(context, :kill)
+      Py.Test.Wait.eventually(fn -> not Process.alive?(context) end)
+      send(self(), {:busy, busy})
+    end)
+
+    assert {:error, %Py.ContextError{reason: :stopped}} =
+             Py.eval(context, "__import__('erlang').call('end_context')")
+
+    assert Py.call(:math, :sqrt, [16]) == {:ok, 4.0}
+    assert_received {:busy, busy}
+    assert Py.await(busy) == {:ok, 449_999_985_000_000}
+    Py.unregister_function("end_context")
+    Py.Context.stop(other)
   end
 end

@@ -5,6 +5,50 @@ defmodule Py.ErrorTest do
     describe "#{mode}:" do
       @describetag mode: mode
 
+      # Their text would be larger than the memory, and made in C code that holds the GIL.
+      test "large arguments are shown in short, also of causes and members", %{ctx: ctx} do
+        Py.exec!(ctx, """
+        large = 0
+        for _ in range(60): large = [large, large]
+        raised = []
+        def fail(*args):
+            raised.append(ValueError(*args))
+            raise raised[-1]
+        """)
+
+        half = "[[[...], [...]], [[...], [...]]]"
+        short = "[#{half}, #{half}]"
+
+        for {args, message} <- [
+              {"large", short},
+              {"1, large", "(1, #{short})"},
+              {"{1: large}", "{1: #{half}}"},
+              {"{1}, [2, 'x']", "({1}, [2, 'x'])"}
+            ] do
+          error = error(ctx, "fail(#{args})")
+          assert {args, error.message} == {args, message}
+          assert String.ends_with?(error.traceback, "ValueError: #{message}\n")
+
+          assert {:error, {:ValueError, text}} = Py.eval(ctx, "fail(#{args})", dialect: :erlang)
+          assert List.to_string(text) == message
+        end
+
+        # The exception itself stays as it was.
+        assert eval(ctx, "raised[0].args[0] is large") == true
+
+        code = """
+        try:
+            fail(large)
+        except ValueError as cause:
+            raise ExceptionGroup("both", [TypeError(large), KeyError(1)]) from cause
+        """
+
+        assert {:error, %Py.Error{type: "ExceptionGroup"} = error} = Py.exec(ctx, code)
+        assert error.cause.message == short
+        assert [%{message: ^short}, %{message: "1"}] = error.exceptions
+        assert error.traceback =~ "TypeError: #{short}"
+      end
+
       test "class, module, message, frames and traceback", %{ctx: ctx} do
         Py.exec!(ctx, """
         def inner(n):
@@ -36,6 +80,19 @@ defmodule Py.ErrorTest do
                  {true, {"no 7"}}
 
         assert eval(ctx, "x.__traceback__", %{x: error.exception}) == nil
+      end
+
+      test "no frames but the program's", %{ctx: ctx} do
+        error = error(ctx, "1 +")
+        assert %Py.Error{type: "SyntaxError", frames: []} = error
+        assert error.traceback =~ ~s(File "<eval)
+        refute error.traceback =~ "_code.py"
+        Py.register_function("failing", fn -> raise "no" end)
+        error = error(ctx, "__import__('erlang').call('failing')")
+        assert [%{file: "<eval" <> _, function: "<module>"}] = error.frames
+        assert error.traceback =~ "CallbackError: RuntimeError: no"
+        refute error.traceback =~ "__init__.py"
+        Py.unregister_function("failing")
       end
 
       test "only the innermost frames of a deep stack", %{ctx: ctx} do
@@ -331,7 +388,9 @@ defmodule Py.ErrorTest do
     test "say what to do" do
       for {error, text} <- [
             {%Py.TimeoutError{timeout: 50}, "no result within 50 ms"},
-            {%Py.OverloadedError{current: 9, max: 9}, "9 of 9 in use"},
+            {%Py.OverloadedError{current: 9, max: 9, limit: :permits}, "9 of 9 permits in use"},
+            {%Py.OverloadedError{current: 3, max: 2, limit: :context}, "3 requests are there"},
+            {%Py.OverloadedError{current: 9, max: 9, limit: :queue}, "its max_queue is 9"},
             {%Py.InterruptedError{}, "interrupted"},
             {%Py.ContextError{reason: :not_found, context: :x}, "no Python context :x"},
             {%Py.ContextError{reason: :stopped}, "try again"},
@@ -348,4 +407,21 @@ defmodule Py.ErrorTest do
   end
 
   defp sys(code), do: "__import__('sys').#{code}"
+
+  @tag :own_gil
+  test "advice on what own-GIL contexts cannot do, wrapped or not", %{contexts: contexts} do
+    for code <- [
+          "import threading\nthreading.Thread(target=print, daemon=True)",
+          "import faulthandler",
+          """
+          try:
+              import faulthandler
+          except ImportError as error:
+              raise RuntimeError("needs faulthandler") from error
+          """
+        ] do
+      assert {:error, %Py.Error{notes: [note]}} = Py.exec(contexts.owngil, code)
+      assert note =~ "worker context (mode: :worker)"
+    end
+  end
 end

@@ -17,7 +17,7 @@ defmodule Py.InterpreterTest do
   @path "json.dumps([p for p in sys.path if p and 'erlang_python_' not in p])"
 
   describe "the embedded Python" do
-    for mode <- [:worker, :owngil] do
+    for mode <- Py.Case.modes() do
       test "is what its executable is (#{mode})" do
         context = start_supervised!({Py.Context, mode: unquote(mode)})
         %{executable: python} = Py.info()
@@ -62,6 +62,7 @@ defmodule Py.InterpreterTest do
     [multiprocessing.get_start_method(), roots, others]
     """
 
+    @tag :own_gil
     test "runs multiprocessing by spawning in worker contexts, and says so elsewhere" do
       worker = start_supervised!({Py.Context, mode: :worker}, id: :worker)
       expected = ["spawn", [1.0, 2.0, 3.0], MapSet.new(["b", "d"])]
@@ -114,7 +115,8 @@ defmodule Py.InterpreterTest do
         assert {:ok, _started} = Peer.start_python(peer, [num_contexts: 1] ++ config)
         assert Peer.call(peer, Py, :eval, ["__import__('only_in_this_venv').answer"]) == {:ok, 42}
         assert Peer.call(peer, Py, :eval, ["__import__('sys').prefix"]) == {:ok, venv}
-        {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, [mode: :owngil]])
+        mode = List.last(Py.Case.modes())
+        {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, [mode: mode]])
 
         assert Peer.call(peer, Py, :eval, [own, "__import__('only_in_this_venv').answer"]) ==
                  {:ok, 42}
@@ -187,7 +189,11 @@ defmodule Py.InterpreterTest do
             {:context_mode, :fast, ":worker or :owngil"},
             {:max_concurrent, 0, "positive"},
             {:paths, "x", "list of strings"},
-            {:wait, "x", "milliseconds"}
+            {:wait, "x", "milliseconds"},
+            {:start_timeout, 0, "milliseconds"},
+            {:replace_stuck, :infinity, "milliseconds or :never"},
+            {:paths, ["/nowhere/at/all"], "there is no \\\"/nowhere/at/all\\\""},
+            {:venv, "/nowhere", "no virtual environment"}
           ] do
         peer = Peer.start([])
         assert {:error, reason} = Peer.start_python(peer, [{key, value}])
@@ -197,12 +203,42 @@ defmodule Py.InterpreterTest do
       end
     end
 
+    test "with a key that is none is refused, and the keys are listed" do
+      peer = Peer.start([])
+      assert {:error, reason} = Peer.start_python(peer, num_context: 2)
+      assert inspect(reason) =~ "has num_context:; the keys are context_mode, "
+      :peer.stop(peer)
+    end
+
+    test "of code that fails at the start is named, with line and traceback" do
+      for {config, text} <- [
+            {[imports: ["no_such_module"]], "import no_such_module"},
+            {[preload: "x = 1\ny = x['a']"], "line 2, in <module>"}
+          ] do
+        start = "{:error, {_, reason}} = Application.ensure_all_started(:erlang_python)\n"
+        code = start <> "IO.puts(Exception.format_exit(reason))"
+        {output, 0} = Py.Test.VM.run(code, config: config, start: false)
+        assert output =~ "(Py.ContextError) the Python context could not start: "
+        assert output =~ ":imports, then :preload"
+        assert output =~ "Traceback (most recent call last):"
+        assert output =~ text
+      end
+    end
+
+    test "without contexts says what calls need" do
+      code = "{:error, error} = Py.eval(\"1\")\nIO.puts(Exception.message(error))"
+      {output, 0} = Py.Test.VM.run(code, config: [num_contexts: 0])
+      assert output =~ "num_contexts is 0"
+    end
+
     test "is followed" do
       peer = Peer.start([])
 
+      mode = List.last(Py.Case.modes())
+
       config = [
         num_contexts: 3,
-        context_mode: :owngil,
+        context_mode: mode,
         max_concurrent: 7,
         imports: ["json"],
         preload: "answer = 42"
@@ -210,7 +246,7 @@ defmodule Py.InterpreterTest do
 
       assert {:ok, _started} = Peer.start_python(peer, config)
 
-      assert %{contexts: 3, context_mode: :owngil, max_concurrent: 7} =
+      assert %{contexts: 3, context_mode: ^mode, max_concurrent: 7} =
                Peer.call(peer, Py, :info, [])
 
       assert Peer.call(peer, Py, :eval, ["json.dumps(answer)"]) == {:ok, "42"}

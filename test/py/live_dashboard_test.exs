@@ -95,6 +95,14 @@ defmodule Py.LiveDashboardTest do
       assert html =~ "&lt;script&gt;"
     end
 
+    test "the function, the line and the context of a failure" do
+      failure = Snapshot.failure(%{function: "shop.price", file: "/srv/shop.py", line: 7})
+      html = failures(Snapshot.new(%{failures: [failure]}))
+      assert html =~ "shop.price"
+      assert html =~ "shop.py:7"
+      assert html =~ "default 1"
+    end
+
     test "a failure of bytes that are no text is valid UTF-8" do
       assert [Snapshot.failure(%{message: <<0, 255, "x">>})]
              |> then(&Snapshot.new(%{failures: &1}))
@@ -158,7 +166,11 @@ defmodule Py.LiveDashboardTest do
                Enum.find(snapshot.contexts, &(&1.pid == context))
 
       assert is_integer(ms)
+      assert {:ok, [line]} = Source.stack(node(), context)
+      assert line =~ ~r/^<exec \d+>:1: <module>$/
       Py.Context.stop(context)
+      assert {:error, text} = Source.stack(node(), context)
+      assert text =~ "no Python context"
       assert {:error, %Py.ContextError{}} = Task.await(task)
     end
   end

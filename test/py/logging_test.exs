@@ -45,6 +45,33 @@ defmodule Py.LoggingTest do
         assert time in (before - 1_000)..System.system_time(:microsecond)
       end
 
+      test "warnings, and exceptions that nobody can catch", %{context: context} do
+        assert Py.Logging.configure() == :ok
+
+        :ok =
+          Py.exec(context, """
+          import threading, warnings
+          def fail(): raise ValueError("of the thread")
+          class Bad:
+              def __del__(self): raise ValueError("of the destructor")
+          warnings.warn("old thing")
+          thread = threading.Thread(target=fail)
+          thread.start()
+          thread.join()
+          Bad()
+          """)
+
+        assert_receive {:log, %{level: :warning, msg: {:string, text}, meta: meta}}, 5_000
+        assert text =~ "UserWarning: old thing"
+        assert meta.py_logger == "py.warnings"
+        assert_receive {:log, %{level: :error, msg: {:string, text}, meta: meta}}, 5_000
+        assert text =~ "Exception in thread" and text =~ "ValueError: of the thread"
+        assert meta.py_logger == "threading"
+        assert_receive {:log, %{level: :error, msg: {:string, text}, meta: meta}}, 5_000
+        assert text =~ "__del__" and text =~ "ValueError: of the destructor"
+        assert meta.py_logger == "sys.unraisablehook"
+      end
+
       test "levels", %{context: context} do
         assert Py.Logging.configure(level: :info) == :ok
 

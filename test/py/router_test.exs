@@ -5,6 +5,12 @@ defmodule Py.RouterTest do
 
   alias Py.Router
 
+  defmodule First do
+    @behaviour Py.Router.Strategy
+    @impl true
+    def pick(_pool, _size, _load), do: 0
+  end
+
   defmodule Second do
     @behaviour Py.Router.Strategy
     @impl true
@@ -33,8 +39,33 @@ defmodule Py.RouterTest do
     Enum.find_index(pids, &(elem(Py.Context.info(&1), 1).thread_ident == ident))
   end
 
+  describe "calls of a callback" do
+    for mode <- Py.Case.modes() do
+      test "run where its Python code runs, and bind the process to no other context (#{mode})" do
+        context = start_supervised!({Py.Context, mode: unquote(mode)})
+
+        Py.register_function("routed", fn ->
+          inside = Py.call!(:threading, :get_ident)
+          task = Task.async(fn -> {Py.call!(:threading, :get_ident), Process.get_keys()} end)
+          {deeper, keys} = Task.await(task)
+          [inside, deeper, Enum.count(keys, &routing?/1)]
+        end)
+
+        on_exit(fn -> Py.unregister_function("routed") end)
+        ident = elem(Py.Context.info(context), 1).thread_ident
+        assert Py.eval(context, "erlang.call('routed')") == {:ok, [ident, ident, 0]}
+        refute Enum.any?(Process.get_keys(), &routing?/1)
+        # Outside of it the process has a context of its own, and keeps it.
+        assert Py.call!(:threading, :get_ident) == Py.call!(:threading, :get_ident)
+        assert Enum.count(Process.get_keys(), &routing?/1) == 1
+      end
+    end
+  end
+
+  defp routing?(key), do: key == :"$py_context"
+
   describe "pools" do
-    for mode <- [:worker, :owngil] do
+    for mode <- Py.Case.modes() do
       test "start, serve and stop (#{mode})" do
         {name, pids} = pool(2, mode: unquote(mode), preload: "import json\nanswer = 42")
         assert length(Enum.uniq(pids)) == 2
@@ -184,10 +215,12 @@ defmodule Py.RouterTest do
 
     test ":least_busy avoids busy contexts" do
       {name, [first | _] = pids} = pool(2, strategy: :least_busy)
-      sleep = Py.async(:time, :sleep, [0.4], context: first)
+      pipe = pipe()
+      waits = Py.async(:builtins, :open, [pipe], context: first, return: :object)
       until_running(first)
       assert for(_ <- 1..5, do: reached(pids, context: name)) == [1, 1, 1, 1, 1]
-      assert {:ok, nil} = Py.await(sleep)
+      release(pipe)
+      assert {:ok, %Py.Object{}} = Py.await(waits)
     end
 
     test "are modules" do
@@ -310,7 +343,7 @@ defmodule Py.RouterTest do
     test "stops and starts" do
       assert Router.stop() == :ok
       assert {:error, %Py.ContextError{reason: :not_found}} = Py.eval("1")
-      assert {:ok, pids} = Router.start(contexts: 3, mode: :owngil)
+      assert {:ok, pids} = Router.start(contexts: 3, mode: List.last(Py.Case.modes()))
       assert length(pids) == 3
       assert Py.eval("1") == {:ok, 1}
       assert {:error, {:already_started, :default}} = Router.start()
@@ -319,4 +352,212 @@ defmodule Py.RouterTest do
       assert Py.eval("1") == {:ok, 1}
     end
   end
+
+  describe "a stuck context" do
+    for strategy <- [:affinity, :round_robin, :least_busy, __MODULE__.First] do
+      test "is passed over (#{inspect(strategy)})" do
+        name = :"stuck_#{System.unique_integer([:positive])}"
+        {:ok, [one, two]} = Router.start_pool(name, 2, strategy: unquote(strategy))
+        pipe = stuck(one)
+        {:ok, %{id: id}} = Py.Context.info(two)
+
+        for _ <- 1..6 do
+          assert Task.await(Task.async(fn -> native_id(Router.get_context(name)) end)) == id
+        end
+
+        release(pipe)
+        assert eventually(fn -> match?({:ok, %{stuck: false}}, Py.Context.info(one)) end)
+        Router.stop_pool(name)
+      end
+    end
+
+    test "is left by the process that made it stuck, also of the default pool" do
+      code = """
+      [one, two] = Py.Router.contexts()
+      Py.exec!("mine = 1")
+      {:error, %Py.TimeoutError{}} = Py.exec("import time; time.sleep(6)", timeout: 50)
+      wait = fn wait -> Enum.any?(Py.stats().contexts, & &1.state == :stuck) or wait.(wait) end
+      wait.(wait)
+      for _ <- 1..4, do: {:ok, 42} = Py.eval("6 * 7", timeout: 2_000)
+      for _ <- 1..4, do: {:ok, 42} = Task.await(Task.async(fn -> Py.eval("6 * 7", timeout: 2_000) end))
+      {:ok, 42} = Py.await(Py.async(:builtins, :int, ["42"]), 2_000)
+      {:error, %Py.Error{type: "NameError"}} = Py.eval("mine")
+      IO.puts("moved")
+      System.halt(0)
+      """
+
+      assert {output, 0} = Py.Test.VM.run(code, config: [num_contexts: 2])
+      assert output =~ "moved"
+    end
+  end
+
+  describe "a context that stays stuck" do
+    setup do
+      test = self()
+
+      :telemetry.attach_many(
+        "router_test",
+        for(name <- [:replaced, :stop, :recovered], do: [:erlang_python, :context, name]),
+        &__MODULE__.tell/4,
+        test
+      )
+
+      on_exit(fn -> :telemetry.detach("router_test") end)
+    end
+
+    for mode <- Py.Case.modes() do
+      test "is replaced (#{mode})" do
+        {name, [one, two]} = pool(2, mode: unquote(mode), replace_stuck: 100)
+        {:ok, %{id: id}} = Py.Context.info(one)
+        abandoned = Py.stats().totals.contexts_abandoned
+        pipe = pipe()
+
+        log =
+          ExUnit.CaptureLog.capture_log(fn ->
+            hang(one, pipe)
+            queued = Task.async(fn -> Py.eval(one, "1", timeout: :infinity) end)
+            assert_receive {:replaced, %{duration: duration}, %{id: ^id, pool: ^name}}, 30_000
+            assert duration >= System.convert_time_unit(100, :millisecond, :native)
+            assert {:error, %Py.ContextError{reason: :stopped}} = Task.await(queued)
+          end)
+
+        assert log =~ "number 1 of #{inspect(name)}) was stuck for"
+        assert_receive {:stop, _, %{id: ^id, reason: {:shutdown, :stuck}}}
+        new = eventually(fn -> Enum.find(Router.contexts(name), &(&1 not in [one, two])) end)
+        assert Router.contexts(name) == [new, two]
+        assert Py.eval(new, "6 * 7") == {:ok, 42}
+        :ok = Router.bind_context(name, 1)
+        assert Py.eval("6 * 7", context: name) == {:ok, 42}
+        Router.unbind_context(name)
+        stats = Py.stats()
+        assert stats.totals.contexts_abandoned == abandoned + 1
+        # While its thread is still stuck.
+        eventually(fn -> Py.stats().permits.current == 0 end)
+        assert %{restarts: 1} = Enum.find(stats.contexts, &(&1.pid == new))
+
+        # The old thread ends, and the new context is not disturbed.
+        release(pipe)
+        assert Py.eval(new, "6 * 7") == {:ok, 42}
+        assert {:error, %Py.ContextError{}} = Py.eval(one, "1")
+      end
+
+      test "is not replaced where it works again in time, or never shall be (#{mode})" do
+        for option <- [60_000, :never] do
+          {name, [one]} = pool(1, mode: unquote(mode), replace_stuck: option)
+          pipe = pipe()
+          hang(one, pipe)
+          assert eventually(fn -> match?({:ok, %{stuck: true}}, Py.Context.info(one)) end)
+          assert eventually(fn -> :sys.get_state(one).stuck_since end)
+          assert is_reference(:sys.get_state(one).timer) == is_integer(option)
+          release(pipe)
+          assert_receive {:recovered, _, %{pool: ^name}}, 10_000
+          assert :sys.get_state(one).timer == nil
+          assert Py.eval(one, "1") == {:ok, 1}
+          assert Router.contexts(name) == [one]
+          refute_received {:replaced, _, _}
+        end
+      end
+    end
+
+    test "is not replaced while C code holds the GIL that its replacement needs" do
+      code = """
+      [one] = Py.Router.contexts()
+      Py.exec!("import ctypes")
+      hold = "ctypes.PyDLL(None).sleep(4)"
+      {:error, %Py.TimeoutError{}} = Py.exec(hold, timeout: 50)
+      {:ok, 42} = Py.eval("6 * 7", timeout: 30_000)
+      [^one] = Py.Router.contexts()
+      0 = Py.stats().totals.contexts_abandoned
+      IO.puts("kept")
+      System.halt(0)
+      """
+
+      config = [num_contexts: 1, context_mode: :worker, replace_stuck: 1]
+      assert {output, 0} = Py.Test.VM.run(code, config: config)
+      assert output =~ "stuck and cannot be replaced: C code holds the GIL"
+      assert output =~ "kept"
+    end
+
+    test "is replaced in the default pool after the configured time" do
+      code = """
+      [one] = Py.Router.contexts()
+      {:error, %Py.TimeoutError{}} = Py.exec("import time; time.sleep(600)", timeout: 50)
+      wait = fn wait -> if Py.Router.contexts() == [one], do: wait.(wait) end
+      wait.(wait)
+      {:ok, 42} = Py.eval("6 * 7", timeout: 30_000)
+      1 = Py.stats().totals.contexts_abandoned
+      IO.puts("replaced")
+      System.halt(0)
+      """
+
+      for mode <- Py.Case.modes() do
+        config = [num_contexts: 1, context_mode: mode, replace_stuck: 100]
+        assert {output, 0} = Py.Test.VM.run(code, config: config)
+        assert output =~ "replaced"
+      end
+    end
+
+    test "refuses another time" do
+      for wrong <- [0, -1, 1.5, :infinity, nil] do
+        assert_raise ArgumentError, ~r/:replace_stuck.*milliseconds or :never/, fn ->
+          Router.start_pool(:ml, 1, replace_stuck: wrong)
+        end
+      end
+
+      # Of a context of one's own its supervisor takes care.
+      assert_raise ArgumentError, ~r/unknown options/, fn ->
+        Py.Context.start_link(replace_stuck: 100)
+      end
+    end
+  end
+
+  def tell([:erlang_python, :context, name], measurements, metadata, test),
+    do: send(test, {name, measurements, metadata})
+
+  # Until the pipe is released.
+  defp hang(context, pipe) do
+    assert {:error, %Py.TimeoutError{}} =
+             Py.exec(context, "open(path).close()", locals: %{path: pipe}, timeout: 50)
+  end
+
+  test "new processes do not wait behind a long request while other contexts are idle" do
+    {:ok, contexts} = Router.start_pool(:spread, 3)
+    pipe = pipe()
+
+    task =
+      Task.async(fn -> Py.exec(hd(contexts), "open(path).close()", locals: %{path: pipe}) end)
+
+    until_running(hd(contexts))
+    assert eventually(fn -> Enum.any?(Py.stats().contexts, &((&1.running_ms || 0) > 5)) end)
+
+    for _ <- 1..9 do
+      assert Task.await(Task.async(fn -> Py.eval("1", context: :spread) end)) == {:ok, 1}
+    end
+
+    release(pipe)
+    assert Task.await(task) == :ok
+    Router.stop_pool(:spread)
+  end
+
+  test "the strategy of the default pool is configured" do
+    code = """
+    ids = for _ <- 1..4, do: Py.eval!("__import__('threading').get_ident()")
+    2 = length(Enum.uniq(ids))
+    IO.puts("in turn")
+    """
+
+    config = [num_contexts: 2, strategy: :round_robin]
+    assert {output, 0} = Py.Test.VM.run(code, config: config)
+    assert output =~ "in turn"
+  end
+
+  # Until `release/1` of the result.
+  defp stuck(context) do
+    pipe = pipe()
+    hang(context, pipe)
+    assert eventually(fn -> match?({:ok, %{stuck: true}}, Py.Context.info(context)) end)
+    pipe
+  end
+
+  defp native_id({:ok, pid}), do: pid |> Py.Context.info() |> elem(1) |> Map.fetch!(:id)
 end

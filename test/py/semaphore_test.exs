@@ -106,7 +106,7 @@ defmodule Py.SemaphoreTest do
   test "every kind of Python work counts" do
     Semaphore.set_max_concurrent(1)
     assert Semaphore.acquire() == :ok
-    overloaded = {:error, %Py.OverloadedError{current: 1, max: 1}}
+    overloaded = {:error, %Py.OverloadedError{current: 1, max: 1, limit: :permits}}
     assert Py.call(:math, :sqrt, [4], wait: 0) == overloaded
     assert Py.eval("1", wait: 0) == overloaded
     assert Py.exec("1", wait: 0) == overloaded
@@ -190,12 +190,125 @@ defmodule Py.SemaphoreTest do
     for n <- patient, do: assert(results[n] == {:ok, n})
 
     for {n, result} <- results do
-      assert result == {:ok, n} or match?({:error, %Py.OverloadedError{max: 5}}, result)
+      assert result == {:ok, n} or match?({:error, %Py.OverloadedError{}}, result)
     end
 
     assert Enum.any?(results, &match?({_n, {:error, %Py.OverloadedError{}}}, &1))
     assert Py.State.get("over_worst") in 1..5
     assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
     assert Py.State.get("over_now") == 0
+  end
+
+  for mode <- [:worker, :owngil] do
+    describe "a busy #{mode} context" do
+      @describetag own_gil: mode == :owngil
+
+      setup do
+        Semaphore.set_max_concurrent(3)
+
+        context =
+          start_supervised!({Py.Context, mode: unquote(mode)}, id: :busy, restart: :temporary)
+
+        pipe = pipe()
+
+        code = """
+        import erlang
+        order = []
+        def work(n):
+            order.append(n)
+            return n
+        erlang.state_set(path, "begun")
+        open(path).close()
+        """
+
+        running = Task.async(fn -> Py.exec(context, code, locals: %{path: pipe}) end)
+        eventually(fn -> Py.State.get(pipe) == "begun" end)
+        on_exit(fn -> Py.State.delete(pipe) end)
+
+        finish = fn ->
+          release(pipe)
+          assert Task.await(running) == :ok
+          Py.eval!(context, "order")
+        end
+
+        {:ok, context: context, finish: finish, release: fn -> release(pipe) end}
+      end
+
+      test "takes no permits from others, and serves its line in order",
+           %{context: context} = busy do
+        tasks = for n <- 1..40, do: Py.async("__main__", "work", [n], context: context)
+        assert permits() == %{in_use: 2, waiting: 0}
+        assert %{queue_length: 40, load: 41} = stats(context)
+        assert {:ok, %{queued: 40}} = Py.Context.info(context)
+        assert Py.eval("6 * 7", wait: 0) == {:ok, 42}
+        busy.finish.()
+        assert Py.await_many(tasks) == for(n <- 1..40, do: {:ok, n})
+        assert Py.eval!(context, "order") == Enum.to_list(1..40)
+        assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+      end
+
+      test "runs casts in order", %{context: context} = busy do
+        for n <- 1..200, do: Py.cast("__main__", "work", [n], context: context)
+        busy.finish.()
+        assert Py.eval!(context, "order") == Enum.to_list(1..200)
+      end
+
+      test "refuses those that will not wait, and says what stood in the way", busy do
+        %{context: context} = busy
+        next = Py.async("__main__", "work", [1], context: context)
+
+        assert {:error, %Py.OverloadedError{current: 2, max: 2, limit: :context} = error} =
+                 Py.eval(context, "1", wait: 0)
+
+        assert Exception.message(error) =~ "the Python context is busy: 2 requests are there"
+
+        assert {:error, %Py.OverloadedError{limit: :context}} =
+                 Py.eval(context, "1", wait: 20, timeout: 5_000)
+
+        assert {:error, %Py.TimeoutError{phase: :queued}} = Py.eval(context, "1", timeout: 20)
+
+        assert {:error, %Py.TimeoutError{phase: :queued}} =
+                 Py.await(Py.async("__main__", "work", [0], context: context, timeout: 20))
+
+        assert Py.eval(context, "1", wait: 0, dialect: :erlang) == {:error, {:overloaded, 2, 2}}
+        assert eventually(fn -> stats(context).load == 2 end)
+
+        assert Map.take(stats(context), [:rejected, :timeouts]) ==
+                 %{rejected: 2, timeouts: 2}
+
+        assert busy.finish.() in [[], [1]]
+        assert Py.await(next) == {:ok, 1}
+      end
+
+      test "forgets callers in line that have died", %{context: context} = busy do
+        callers =
+          for n <- 1..10 do
+            spawn(fn -> Py.call(context, "__main__", "work", [n], timeout: :infinity) end)
+          end
+
+        assert eventually(fn -> stats(context).load == 11 end)
+        Enum.each(callers, &Process.exit(&1, :kill))
+        assert eventually(fn -> stats(context).load == 1 end)
+        assert busy.finish.() == []
+        assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+      end
+
+      test "fails its line when it is stopped", %{context: context} = busy do
+        tasks = for n <- 1..10, do: Py.async("__main__", "work", [n], context: context)
+        stopping = Task.async(fn -> Py.Context.stop(context) end)
+
+        for result <- Py.await_many(tasks),
+            do: assert({:error, %Py.ContextError{reason: :stopped}} = result)
+
+        busy.release.()
+        assert Task.await(stopping) == :ok
+        assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
+      end
+    end
+  end
+
+  defp stats(context) do
+    {:ok, %{id: id}} = Py.Context.info(context)
+    Enum.find(Py.stats().contexts, &(&1.id == id))
   end
 end

@@ -23,6 +23,32 @@ defmodule Py.SetupTest do
     Py.Context.stop(context)
   end
 
+  describe "memory_tuning" do
+    setup do
+      names = ~w(MALLOC_TRIM_THRESHOLD_ GLIBC_TUNABLES)
+      kept = Map.new(names, &{&1, System.get_env(&1)})
+      on_exit(fn -> System.put_env(kept) end)
+      Enum.each(names, &System.delete_env/1)
+    end
+
+    test "is on, and off by the configuration" do
+      assert Setup.memory_tuning?()
+      Py.Config.update(:memory_tuning, fn true -> false end)
+      on_exit(fn -> Py.Config.update(:memory_tuning, fn _off -> true end) end)
+      refute Setup.memory_tuning?()
+    end
+
+    test "leaves alone what the operator has set" do
+      System.put_env("MALLOC_TRIM_THRESHOLD_", "1000000")
+      refute Setup.memory_tuning?()
+      System.delete_env("MALLOC_TRIM_THRESHOLD_")
+      System.put_env("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")
+      assert Setup.memory_tuning?()
+      System.put_env("GLIBC_TUNABLES", "glibc.malloc.arena_max=2:glibc.malloc.top_pad=0")
+      refute Setup.memory_tuning?()
+    end
+  end
+
   test "imports are seen by contexts of both kinds, old and new" do
     modes = Py.Case.modes()
     old = for mode <- modes, do: elem(Py.Context.start_link(mode: mode), 1)

@@ -8,6 +8,9 @@ defmodule Py.StateTest do
   doctest Py.State
 
   setup do
+    # Left by tests of other modules.
+    State.clear()
+
     on_exit(fn ->
       Py.Native.state_set_max(Py.Config.get(:max_state_entries))
       State.clear()
@@ -450,6 +453,21 @@ defmodule Py.StateTest do
         assert eval(ctx, "sum(erlang.state_get('list'))") == Enum.sum(list)
       end
 
+      test "a large map costs its time slices and is weighed in the end", %{ctx: ctx} do
+        map = Map.new(1..50_000, &{&1, {&1, "text"}})
+        before = reductions()
+        State.put("map", map)
+        # A whole time slice has 4,000.
+        assert reductions() - before > 3_000
+        before = reductions()
+        assert State.get("map") == map
+        assert reductions() - before > 3_000
+        assert eval(ctx, "len(erlang.state_get('map'))") == 50_000
+        assert eventually(fn -> weight("map") > 50_000 * 5 * 8 end)
+        State.put("map", 1)
+        assert weight("map") == 3 + 8
+      end
+
       test "a part of a binary that starts within a byte, read again and again", %{ctx: ctx} do
         <<_::1, part::binary-size(1_000_000), _::7>> = :crypto.strong_rand_bytes(1_000_001)
         State.put("part", [part])
@@ -496,6 +514,7 @@ defmodule Py.StateTest do
     end
   end
 
+  @tag :own_gil
   test "one state for all contexts", %{contexts: contexts} do
     for {mode, ctx} <- contexts do
       Py.exec!(
@@ -512,6 +531,7 @@ defmodule Py.StateTest do
     assert State.get("n") == 2
   end
 
+  @tag :own_gil
   test "objects of one interpreter are an error in another", %{contexts: contexts} do
     Py.exec!(
       contexts.owngil,
@@ -526,4 +546,7 @@ defmodule Py.StateTest do
 
     assert message =~ "another interpreter"
   end
+
+  defp reductions, do: self() |> Process.info(:reductions) |> elem(1)
+  defp weight(key), do: State.sizes() |> List.keyfind!(key, 0) |> elem(1)
 end

@@ -151,6 +151,12 @@ defmodule Py.TelemetryTest do
     assert_receive {:context, :recovered, _, _}, 10_000
     Py.Context.stop(context)
 
+    {:ok, [hung]} = Py.Router.start_pool(:telemetry_stuck, 1, replace_stuck: 1)
+    {:error, _} = Py.exec(hung, "open(#{inspect(pipe)})", timeout: 20)
+    assert_receive {:context, :replaced, _, _}, 10_000
+    release(pipe)
+    :ok = Py.Router.stop_pool(:telemetry_stuck)
+
     {:ok, killed} = Task.async(fn -> start_unlinked() end) |> Task.await()
     Process.exit(killed, :kill)
     assert_receive {:context, :crash, _, _}, 10_000
@@ -185,7 +191,8 @@ defmodule Py.TelemetryTest do
       assert_received {:call, :start, %{monotonic_time: began, system_time: _}, start}
       assert %{operation: :call, module: "time", function: "sleep"} = start
       assert_received {:call, :stop, stop, metadata}
-      assert metadata == Map.put(start, :context, id)
+      assert %{context: ^id, context_name: "default " <> _} = metadata
+      assert Map.drop(metadata, [:context, :context_name]) == start
       assert stop.python_time in native(20)..stop.duration
       assert stop.queue_time in 0..(stop.duration - stop.python_time)
       assert stop.monotonic_time - began == stop.duration
@@ -231,20 +238,50 @@ defmodule Py.TelemetryTest do
       end
     end
 
+    test "that fail name the line of the program and the context" do
+      listen()
+      context = start_supervised!({Py.Context, name: :telemetry_named})
+      code = "import json\n\njson.loads('{')"
+
+      for dialect <- [:elixir, :erlang] do
+        {:error, _} = Py.exec(context, code, dialect: dialect)
+        assert_received {:call, :exception, _, %{line: 3, file: "<exec " <> _} = metadata}
+        assert metadata.context_name == "telemetry_named"
+        {:error, _} = Py.call(context, :time, :sleep, [1], timeout: 10, dialect: dialect)
+        assert_received {:call, :exception, _, %{line: nil, file: nil}}
+        {:ok, 1} = Py.eval(context, "1", dialect: dialect)
+        assert_received {:call, :stop, _, %{context_name: "telemetry_named"}}
+        {:error, _} = Py.await(Py.async(:math, :sqrt, [-1], dialect: dialect))
+        assert_receive {:call, :exception, _, %{function: "sqrt", context_name: "default " <> _}}
+      end
+
+      assert Process.get(:"$py_failed_at") == nil
+    end
+
     test "time in the queue is no time in Python" do
       listen()
       context = start_supervised!(Py.Context)
-      sleeper = Task.async(fn -> Py.call(context, :time, :sleep, [0.1]) end)
+      pipe = pipe()
+      waits = "import time\nopen(path).close()\ntime.sleep(0.1)"
+      waiting = fn -> Py.exec(context, waits, locals: %{path: pipe}, timeout: 60_000) end
+      sleeper = Task.async(waiting)
       until_running(context)
+
+      spawn_link(fn ->
+        eventually(fn -> match?({:ok, %{queued: 1}}, Py.Context.info(context)) end)
+        release(pipe)
+      end)
+
       assert Py.eval(context, "1") == {:ok, 1}
       assert_received {:call, :stop, measurements, %{operation: :eval}}
       Task.await(sleeper)
       assert measurements.queue_time > 10 * measurements.python_time
 
       # One that never had its turn was in the queue all the time.
-      sleeper = Task.async(fn -> Py.call(context, :time, :sleep, [0.1]) end)
+      sleeper = Task.async(waiting)
       until_running(context)
       {:error, _} = Py.eval(context, "1", timeout: 30)
+      release(pipe)
       assert_received {:call, :exception, %{queue_time: queued, python_time: 0}, _}
       assert queued >= native(29)
       Task.await(sleeper)
@@ -271,31 +308,145 @@ defmodule Py.TelemetryTest do
       assert Process.get_keys() |> Enum.filter(&(&1 == :"$py_timed_request")) == []
     end
 
-    test "tasks end when they are awaited or cancelled" do
+    for {dialect, nothing} <- [elixir: nil, erlang: :none] do
+      test "of tasks end with their work, or when they are given up (#{dialect})" do
+        listen()
+        dialect = unquote(dialect)
+        async = &Py.async(&1, &2, &3, [dialect: dialect] ++ &4)
+        task = async.(:time, :sleep, [0.02], [])
+        assert_received {:call, :start, _, %{function: "sleep", telemetry_span_context: span}}
+        refute_received {:call, :stop, _, _}
+        assert Py.await(task) == {:ok, unquote(nothing)}
+        assert_receive {:call, :stop, %{python_time: time}, %{telemetry_span_context: ^span}}
+        assert time >= native(20)
+
+        assert {:error, _} = Py.await(async.(:time, :sleep, [0.2], []), 10)
+        assert_received {:call, :exception, _, %{error: :timeout}}
+        # The watchdog ends it.
+        task = async.(:time, :sleep, [5], timeout: 30)
+        assert_receive {:call, :exception, _, %{error: :timeout, reason: timeout}}, 10_000
+        assert {:error, ^timeout} = Py.await(task)
+
+        task = async.(:math, :sqrt, [-1], [])
+        assert_receive {:call, :exception, _, %{error: :python, type: "ValueError"} = metadata}
+        assert %{context_name: "default " <> _} = metadata
+        assert {:error, reason} = eventually(fn -> Py.yield(task, 100) end)
+        assert metadata.reason == reason
+        # Already over.
+        Py.cancel(task)
+        refute_received {:call, :exception, _, _}
+
+        Py.cancel(async.(:time, :sleep, [0.1], []))
+
+        assert_received {:call, :exception, _,
+                         %{error: :cancelled, type: "cancelled", reason: :cancelled}}
+
+        task = async.(:math, :sqrt, [4], context: :nobody)
+        assert_received {:call, :exception, %{queue_time: 0, python_time: 0}, %{error: :context}}
+        {:error, _} = Py.await(task)
+        refute_received {:call, _, _, %{error: _}}
+        assert Process.get(:"$py_failed_at") == nil
+        assert :ets.tab2list(Py.Telemetry.Tasks) == []
+      end
+    end
+
+    test "of tasks that nobody awaits end, too" do
       listen()
-      task = Py.async(:time, :sleep, [0.02])
-      assert_received {:call, :start, _, %{function: "sleep", telemetry_span_context: span}}
+      Py.async(:math, :sqrt, [4])
+      assert_receive {:call, :stop, _, %{function: "sqrt"}}, 10_000
+      Py.async(:json, :loads, ["{"])
+      assert_receive {:call, :exception, _, %{error: :python, line: line}}, 10_000
+      assert is_integer(line)
+
+      # Running, queued and waiting for a permit when their owner dies.
+      context = start_supervised!(Py.Context)
+      limit = Py.Semaphore.max_concurrent()
+      test = self()
+
+      owner =
+        spawn(fn ->
+          Py.async(:time, :sleep, [60], context: context, timeout: :infinity)
+          until_running(context)
+          Py.async(:math, :sqrt, [1], context: context)
+          Py.Semaphore.set_max_concurrent(1)
+          Py.async(:math, :sqrt, [1])
+          send(test, :started)
+          receive do: (:never -> :ok)
+        end)
+
+      assert_receive :started, 10_000
+      spans = for _ <- 1..5, do: span(:start)
+      Process.exit(owner, :kill)
+      ended = for _ <- 1..3, do: span(:exception)
+      assert Enum.sort(ended) == spans |> Enum.drop(2) |> Enum.sort()
+      Py.Semaphore.set_max_concurrent(limit)
+
+      # Of a context that is stopped.
+      Py.async(:time, :sleep, [60], context: context)
+      until_running(context)
+      Py.Context.stop(context)
+      assert_receive {:call, :exception, _, %{error: :context}}, 10_000
       refute_received {:call, :stop, _, _}
-      assert Py.await(task) == {:ok, nil}
-      assert_received {:call, :stop, %{python_time: time}, %{telemetry_span_context: ^span}}
-      assert time >= native(20)
+      assert :ets.tab2list(Py.Telemetry.Tasks) == []
+    end
 
-      assert {:error, _} = Py.await(Py.async(:time, :sleep, [0.2]), 10)
-      assert_received {:call, :exception, _, %{error: :timeout}}
-      task = Py.async(:math, :sqrt, [-1])
-      eventually(fn -> Py.yield(task, 100) end)
-      assert_received {:call, :exception, _, %{error: :python, type: "ValueError"}}
-      # Already over.
-      Py.cancel(task)
-      refute_received {:call, :exception, _, _}
+    defp span(name) do
+      assert_receive {:call, ^name, _, %{telemetry_span_context: span} = metadata}, 10_000
+      if name == :exception, do: assert(metadata.error == :cancelled)
+      span
+    end
 
-      Py.cancel(Py.async(:time, :sleep, [0.1]))
+    test "of many tasks have one end each, whatever becomes of them" do
+      listen()
+      context = start_supervised!(Py.Context)
 
-      assert_received {:call, :exception, _,
-                       %{error: :cancelled, type: "cancelled", reason: :cancelled}}
+      for n <- 1..300 do
+        task = Py.async(:time, :sleep, [0.0001], context: context)
+        if rem(n, 3) == 0, do: Py.cancel(task)
+        if rem(n, 3) == 1, do: Py.await(task, rem(n, 2))
+      end
 
-      {:error, _} = Py.await(Py.async(:math, :sqrt, [4], context: :nobody))
-      assert_received {:call, :exception, %{queue_time: 0, python_time: 0}, %{error: :context}}
+      starts = for _ <- 1..300, do: span(:start)
+      ends = for _ <- 1..300, do: any_end()
+      assert Enum.sort(starts) == Enum.sort(ends)
+      assert Py.eval(context, "1") == {:ok, 1}
+      span(:start)
+      any_end()
+      refute_received {:call, _, _, _}
+    end
+
+    defp any_end do
+      assert_receive {:call, name, _, %{telemetry_span_context: span}}
+                     when name in [:stop, :exception],
+                     10_000
+
+      span
+    end
+
+    defmodule Broken do
+      @behaviour Py.Router.Strategy
+      def pick(_pool, _size, _load), do: raise(ArgumentError, "no choice")
+    end
+
+    test "that raise end, too" do
+      listen()
+      {:ok, _} = Py.Router.start_pool(:telemetry_broken, 1, strategy: Broken)
+
+      for run <- [&Py.call/4, &Py.async/4] do
+        assert_raise ArgumentError, "no choice", fn ->
+          run.(:math, :sqrt, [4], context: :telemetry_broken)
+        end
+
+        assert_received {:call, :start, _, %{telemetry_span_context: span}}
+
+        assert_received {:call, :exception, _,
+                         %{error: :raised, type: "ArgumentError", telemetry_span_context: ^span} =
+                           metadata}
+
+        assert [_ | _] = metadata.stacktrace
+      end
+
+      :ok = Py.Router.stop_pool(:telemetry_broken)
     end
 
     test "of parallel work are calls each" do
@@ -392,8 +543,15 @@ defmodule Py.TelemetryTest do
     Py.cast(:math, :sqrt, [-1])
 
     assert_receive {:cast, :exception, %{count: 1},
-                    %{error: :python, type: "ValueError", kind: :error}},
+                    %{error: :python, type: "ValueError", kind: :error} = metadata},
                    5_000
+
+    assert %{operation: :call, module: "math", function: "sqrt"} = metadata
+    assert %{context: id, context_name: "default " <> _} = metadata
+    assert is_integer(id)
+    Py.cast(:json, :loads, ["{"], dialect: :erlang)
+    assert_receive {:cast, :exception, _, %{function: "loads", line: line}}, 5_000
+    assert is_integer(line)
 
     refute_received {:cast, _, _, _}
     refute_received {:call, _, _, _}
@@ -426,7 +584,9 @@ defmodule Py.TelemetryTest do
 
         pipe = pipe()
         {:error, _} = Py.exec(context, "open(#{inspect(pipe)})", timeout: 20)
-        assert_receive {:context, :stuck, _, %{id: ^id, mode: unquote(mode)}}, 10_000
+        assert_receive {:context, :stuck, _, %{id: ^id, mode: unquote(mode)} = stuck}, 10_000
+        assert [%{file: "<" <> _, line: line, function: "<module>"} | _] = stuck.stack
+        assert is_integer(line)
         release(pipe)
         assert_receive {:context, :recovered, %{duration: stuck}, %{id: ^id}}, 10_000
         assert stuck > 0
@@ -465,9 +625,12 @@ defmodule Py.TelemetryTest do
 
         Py.exec!(context, """
         import gc
+        gc.disable()  # All of them are left to the collection below.
         for _ in range(50):
             cycle = []
             cycle.append(cycle)
+        del cycle
+        gc.enable()
         gc.collect()
         """)
 
@@ -566,6 +729,83 @@ defmodule Py.TelemetryTest do
     defp measure(fun, measurements), do: fun.(measurements)
   end
 
+  describe "without the default logger" do
+    test "problems are logged, overload in one line" do
+      # Of tests before this one.
+      Py.Telemetry.Log.report()
+
+      log =
+        capture_log(fn ->
+          listen()
+          for _ <- 1..50, do: overload()
+          provoke()
+          Py.Telemetry.Log.report()
+        end)
+
+      assert log =~
+               ~r/\[error\] Python context \d+ \(worker\) is stuck: .* It is at \(innermost last\)\n  </
+
+      assert log =~ ~r/\[warning\] Python context \d+ \(worker\) works again/
+      assert log =~ ~r/\[error\] Python context \d+ \(worker\) crashed/
+      # Few, for reports come while this runs; together they miss none.
+      for what <- ["refused", "waited in vain"] do
+        counts = Regex.scan(~r/work #{what}: .*\((?:once|(\d+) times) within a second\)/, log)
+        assert length(counts) < 25
+
+        assert 51 ==
+                 Enum.sum_by(counts, fn
+                   [_line, count] -> String.to_integer(count)
+                   [_line] -> 1
+                 end)
+      end
+
+      refute log =~ "started in"
+    end
+
+    test "the reporter sums up by itself" do
+      assert capture_log(fn ->
+               overload()
+
+               # One more is reported when the first report is through: the last of the counts says so.
+               counts = :persistent_term.get(Py.Telemetry.Log)
+               eventually(fn -> :atomics.get(counts, :atomics.info(counts).size) == 0 end)
+               :sys.get_state(Py.Telemetry.Reporter)
+             end) =~ "Python work refused"
+    end
+
+    test "they are not where the configuration says so" do
+      Py.Config.update(:log, fn true -> false end)
+
+      on_exit(fn ->
+        Py.Config.update(:log, fn _ -> true end)
+        Py.Telemetry.Log.attach_problems()
+      end)
+
+      Py.Telemetry.Log.detach_problems()
+      assert Py.Telemetry.Log.attach_problems() == :ok
+
+      refute capture_log(fn ->
+               overload()
+               Py.Telemetry.Log.report()
+             end) =~ "Python work"
+    end
+
+    test "the start is one line with Python, its place and the contexts" do
+      python = Py.info().executable
+
+      {output, 0} =
+        Py.Test.VM.run(
+          "Logger.configure(level: :info)\n{:ok, _} = Application.ensure_all_started(:erlang_python)\nLogger.flush()",
+          start: false
+        )
+
+      assert output =~
+               ~r/\[info\] erlang_python: CPython 3\.\d+.* \(.+\), 1 contexts of mode worker/
+
+      assert output =~ python
+    end
+  end
+
   describe "the default logger" do
     test "logs what an operator should know, and nothing of the program" do
       :ok =
@@ -578,6 +818,7 @@ defmodule Py.TelemetryTest do
           listen()
           Py.exec("raise ValueError('secret')")
           provoke()
+          Py.Telemetry.Log.report()
         end)
 
       for text <- [

@@ -12,6 +12,10 @@ defmodule Py.ValuesErlangTest do
     {false, "bool", "False", false},
     {:atom, "str", "'atom'", "atom"},
     {:日本, "str", "'日本'", "日本"},
+    {:nan, "float", "nan", :nan},
+    {:infinity, "float", "inf", :infinity},
+    {[:neg_infinity], "list", "[-inf]", [:neg_infinity]},
+    {%{infinity: {:infinity}}, "dict", "{'infinity': (inf,)}", %{"infinity" => {:infinity}}},
     {"text", "str", "'text'", "text"},
     {"", "str", "''", ""},
     {<<255, 0>>, "bytes", "b'\\xff\\x00'", <<255, 0>>},
@@ -77,7 +81,11 @@ defmodule Py.ValuesErlangTest do
     {[%{k: [1 | 2]}], "args[0][0].k"},
     {%{"a" => 1, a: 2}, "args[0].a"},
     {%{nil: 1, none: 2}, nil},
-    {%{[] => 1}, "args[0][[]]"}
+    {%{[] => 1}, "args[0][[]]"},
+    {%{1.5 => [1 | 2]}, "args[0][1.5]"},
+    {%{{:a, "b c", 1.0e100} => [1 | 2]}, ~S(args[0][{a,<<"b c">>,1e100}])},
+    {%{"b c" => [1 | 2]}, ~S(args[0][<<"b c">>])},
+    {%{{:"x y"} => [1 | 2]}, ~S(args[0][{'x y'}])}
   ]
 
   for mode <- modes() do
@@ -100,7 +108,11 @@ defmodule Py.ValuesErlangTest do
       end
 
       test "values that Python makes", %{ctx: ctx} do
-        for {code, term} <- @from_python do
+        # CPython before 3.12.4 gives the built-in types of sub-interpreters methods that they do not have (python/cpython
+        # issue 117482): the text of an IntEnum is another one there.
+        broken = eval(ctx, "'__str__' in int.__dict__")
+
+        for {code, term} <- @from_python, not (broken and code =~ "IntEnum") do
           assert {code, eval(ctx, code, %{}, @erlang)} === {code, term}
         end
       end
@@ -172,7 +184,7 @@ defmodule Py.ValuesErlangTest do
         for {code, part} <- [
               {"(a := [], a.append(a), a)[-1]", "cyclic"},
               {"['\\ud800']", "cannot convert [0]: str with lone surrogates"},
-              {"{'a': 1, b'a': 2}", "two keys"},
+              {"{'a': 1, b'a': 2}", ~S(two keys become the same term, <<"a">>)},
               {"type('S', (), {'__str__': lambda self: 1})()", "__str__"},
               {"__import__('erlang').Atom('x' * 300)", "atom"}
             ] do
@@ -189,14 +201,19 @@ defmodule Py.ValuesErlangTest do
         assert Py.eval(ctx, "__import__('time').sleep(0.05)", timeout: 1, dialect: :erlang) ==
                  {:error, :timeout}
 
+        {:ok, ended} = Py.Context.start_link()
+        :ok = Py.Context.stop(ended)
+        assert {:error, {:context_died, _reason}} = Py.eval(ended, "1", @erlang)
+      end
+
+      @tag :own_gil
+      test "handles of an interpreter that has ended", %{ctx: ctx} do
         {:ok, ended} = Py.Context.start_link(mode: :owngil)
         object = eval(ended, "object()")
         :ok = Py.Context.stop(ended)
 
         assert Py.call(ctx, :builtins, :id, [object], @erlang) ==
                  {:error, {:context_died, :wrong_interpreter}}
-
-        assert {:error, {:context_died, _reason}} = Py.eval(ended, "1", @erlang)
       end
     end
   end
@@ -208,7 +225,9 @@ defmodule Py.ValuesErlangTest do
           {"arange(6).reshape(2, 3)", [[0, 1, 2], [3, 4, 5]]},
           {"float32(0.5)", 0.5},
           {"int64(3)", 3},
-          {"array([])", []}
+          {"array([])", []},
+          {"datetime64('NaT', 'ns')", :none},
+          {"datetime64('2026-01-31', 'ns')", "2026-01-31 00:00:00"}
         ] do
       assert eval(worker, "__import__('numpy').#{code}", %{}, @erlang) === term
     end

@@ -188,7 +188,22 @@ defmodule Py.ValuesPropertyTest do
       {2, any_float()},
       {3, text()},
       {1, binary()},
-      {2, one_of([nil, true, false, :a, :ok, :none, :undefined, :"日本 ö", :"", Enum, :nan])},
+      {2,
+       one_of([
+         nil,
+         true,
+         false,
+         :a,
+         :ok,
+         :none,
+         :undefined,
+         :"日本 ö",
+         :"",
+         Enum,
+         :nan,
+         :infinity,
+         :neg_infinity
+       ])},
       {1, one_of([self(), make_ref(), &String.upcase/1, &Enum.map/2])},
       {1, if(dialect == :elixir, do: wrapped(), else: map(text(), &{:bytes, &1}))}
     ])

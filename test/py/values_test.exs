@@ -57,6 +57,10 @@ defmodule Py.ValuesTest do
     {~D[2026-01-31], "date", "datetime.date(2026, 1, 31)"},
     {~D[0001-01-01], "date", "datetime.date(1, 1, 1)"},
     {~D[9999-12-31], "date", "datetime.date(9999, 12, 31)"},
+    {:nan, "float", "nan"},
+    {:infinity, "float", "inf"},
+    {:neg_infinity, "float", "-inf"},
+    {[1.5, :nan, {:infinity}], "list", "[1.5, nan, (inf,)]"},
     {~T[00:00:00], "time", "datetime.time(0, 0)"},
     {~T[23:59:59.999999], "time", "datetime.time(23, 59, 59, 999999)"},
     {~N[2026-01-31 12:30:00], "datetime", "datetime.datetime(2026, 1, 31, 12, 30)"},
@@ -77,7 +81,8 @@ defmodule Py.ValuesTest do
     {:"日本 ö", "str", "'日本 ö'", "日本 ö"},
     {:undefined, "str", "'undefined'", "undefined"},
     {:none, "str", "'none'", "none"},
-    {:nan, "str", "'nan'", "nan"},
+    {%{nan: :nan}, "dict", "{'nan': nan}", %{"nan" => :nan}},
+    {Py.atom(:nan), "Atom", "erlang.Atom('nan')", :nan},
     {Enum, "str", "'Elixir.Enum'", "Elixir.Enum"},
     {Py.bytes("abc"), "bytes", "b'abc'", "abc"},
     {Py.bytes(""), "bytes", "b''", ""},
@@ -188,7 +193,9 @@ defmodule Py.ValuesTest do
     {[%Plain{}], "[0]", "Py.Test.Plain has no Python counterpart"},
     {%{user: {1, %Plain{}}}, ".user[1]", "Py.Test.Plain"},
     {%{"a b" => %Plain{}}, ~s(["a b"]), "Py.Test.Plain"},
-    {%{"a b": %Plain{}}, ~s(["a b"]), "Py.Test.Plain"},
+    {%{"a b": %Plain{}}, ~s([:"a b"]), "Py.Test.Plain"},
+    {%{"two words": <<1::1>>}, ~s([:"two words"]), "bitstring"},
+    {%{{1.5, Enum, :ok} => <<1::1>>}, ~s([{1.5, Enum, :ok}]), "bitstring"},
     {MapSet.new([%Plain{}]), "{…}", "Py.Test.Plain"},
     {%Itself{}, "", "returned the struct itself"},
     {%Wrapped{value: [%Plain{}]}, "[0]", "Py.Test.Plain"},
@@ -220,8 +227,9 @@ defmodule Py.ValuesTest do
     {"'\\ud800'", "", "lone surrogates"},
     {"['a', '\\udc80']", "[1]", "lone surrogates"},
     {"{'\\ud800': 1}", nil, "lone surrogates"},
-    {"{'a': 1, b'a': 2}", "", "two keys"},
-    {"{1: {b'a', 'a'}}", "[1]", "two keys"},
+    {"{'a': 1, b'a': 2}", "", ~S(two keys become the same term, "a")},
+    {"{1: {b'a', 'a'}}", "[1]", ~S(two keys become the same term, "a")},
+    {"{2: 1, (1, 'a'): 2, (1, b'a'): 3}", "", ~S(two keys become the same term, {1, "a"})},
     {"(a := [], a.append(a), a)[-1]", ~r/^(\[0\]){16}…(\[0\]){16}$/, "cyclic"},
     {"(a := {}, a.update(a=a), a)[-1]", ~r/^a(\.a){15}…(\.a){16}$/, "cyclic"},
     {"(a := [], a.append({'k': (a,)}), a)[-1]", ~r/^\[0\]\.k\[0\]/, "cyclic"},
@@ -444,6 +452,16 @@ defmodule Py.ValuesTest do
 
         assert {:ok, 6.0} =
                  Py.await(Py.async(:builtins, :abs, [%Celsius{degrees: -6}], context: ctx))
+      end
+
+      test "a call that Py.Encoder has a part in counts once, as a success", %{ctx: ctx} do
+        counts = fn -> ctx |> Py.Context.info() |> elem(1) |> Map.take([:calls, :errors]) end
+        %{calls: calls, errors: errors} = counts.()
+        assert Py.call(ctx, :builtins, :abs, [%Celsius{degrees: -7}]) == {:ok, 7.0}
+        # Asynchronous work is encoded before it is submitted.
+        task = Py.async(:builtins, :abs, [%Celsius{degrees: -8}], context: ctx)
+        assert Py.await(task) == {:ok, 8.0}
+        assert counts.() == %{calls: calls + 2, errors: errors}
       end
 
       test "aware datetimes keep zone, offsets and fold", %{ctx: ctx} do
@@ -724,6 +742,34 @@ defmodule Py.ValuesTest do
     end
   end
 
+  # Stand-ins with the names and attributes of pandas: it is not in every environment.
+  @pandas """
+  import datetime as dt
+  NaTType = type("NaTType", (dt.datetime,), {"__module__": "pandas._libs.tslibs.nattype", "year": float("nan")})
+  NAType = type("NAType", (), {"__module__": "pandas._libs.missing"})
+  Timestamp = type("Timestamp", (dt.datetime,), {"nanosecond": 0})
+  Timedelta = type("Timedelta", (dt.timedelta,), {"nanoseconds": 0})
+  nat, na, stamp, delta = NaTType(1, 1, 1), NAType(), Timestamp(2026, 1, 31), Timedelta(1)
+  late, long = Timestamp(2026, 1, 31), Timedelta(1)
+  late.nanosecond = long.nanoseconds = 1
+  """
+
+  describe "pandas:" do
+    for mode <- modes() do
+      @tag mode: mode
+      test "missing values are nil, nanoseconds are refused (#{mode})", %{ctx: ctx} do
+        Py.exec!(ctx, @pandas)
+        assert eval(ctx, "[{'a': nat, 'b': na}]") == [%{"a" => nil, "b" => nil}]
+        assert eval(ctx, "[stamp, delta]") == [~N[2026-01-31 00:00:00], Duration.new!(day: 1)]
+
+        for code <- ["late", "long"] do
+          assert %Py.ConversionError{path: "[0]", reason: reason} = error(ctx, "[#{code}]")
+          assert reason =~ ".floor('us')"
+        end
+      end
+    end
+  end
+
   describe "numpy:" do
     @describetag mode: :worker
 
@@ -761,6 +807,40 @@ defmodule Py.ValuesTest do
       end
     end
 
+    test "times: date-times and durations, or an error, never numbers", %{ctx: ctx} do
+      for {code, value} <- [
+            {"np.datetime64('2026-01-31T01:02:03.000004000', 'ns')",
+             ~N[2026-01-31 01:02:03.000004]},
+            {"np.datetime64('NaT', 'D')", nil},
+            {"np.datetime64('NaT', 'ns')", nil},
+            {"np.array(['2026-01-31', 'NaT'], dtype='M8[ns]')", [~N[2026-01-31 00:00:00], nil]},
+            {"np.timedelta64(1_000, 'ns')", Duration.new!(microsecond: {1, 6})},
+            {"np.array([], dtype='M8[ns]')", []},
+            {"np.array([('2026-01-31', 1.5)], dtype=[('at', 'M8[ns]'), ('x', 'f4')])",
+             [{~N[2026-01-31 00:00:00], 1.5}]},
+            {"np.array([('2026-01-31', 1)], dtype=[('at', 'M8[ns]'), ('x', 'i4')])[0]",
+             {~N[2026-01-31 00:00:00], 1}},
+            {"np.zeros((1, 1), dtype=[('in', [('at', 'M8[ns]', (2,))]), ('s', 'U2')])",
+             [[{{[~N[1970-01-01 00:00:00], ~N[1970-01-01 00:00:00]]}, ""}]]},
+            {"np.array([np.datetime64('2026-01-31', 'ns'), 1], dtype=object)",
+             [~N[2026-01-31 00:00:00], 1]}
+          ] do
+        assert {code, eval(ctx, code)} === {code, value}
+      end
+
+      for {code, says} <- [
+            {"np.datetime64('2026-01-31T00:00:00.000000001')", ".astype('M8[us]')"},
+            {"np.array([[0, 1]], dtype='M8[ns]')", ".astype('M8[us]')"},
+            {"np.timedelta64(1, 'ns')", ".astype('m8[us]')"},
+            {"np.timedelta64(1, 'Y')", ".astype('i8')"},
+            {"np.datetime64('20000-01-01')", ".astype('i8')"},
+            {"np.array([(1,)], dtype=[('at', 'M8[ns]')])", ".astype('M8[us]')"}
+          ] do
+        assert %Py.ConversionError{path: "[0]", reason: reason} = error(ctx, "[#{code}]")
+        assert reason =~ says
+      end
+    end
+
     test "handles with return: :object, and what floats cannot hold", %{ctx: ctx} do
       assert {:ok, %Py.Object{type: "numpy.ndarray"} = array} =
                Py.eval(ctx, "np.arange(3)", return: :object)
@@ -783,6 +863,7 @@ defmodule Py.ValuesTest do
                eval(worker, "[id(x), repr(x)]", %{x: object})
     end
 
+    @tag :own_gil
     test "are refused by own-GIL contexts and those of them", %{contexts: contexts} do
       %{worker: worker, owngil: owngil} = contexts
       other = start_supervised!({Py.Context, mode: :owngil}, id: :other)
@@ -803,6 +884,7 @@ defmodule Py.ValuesTest do
       end
     end
 
+    @tag :own_gil
     test "outlive their interpreter as errors", %{contexts: %{worker: worker}} do
       {:ok, ended} = Py.Context.start_link(mode: :owngil)
       object = eval(ended, "object()")

@@ -37,6 +37,9 @@ defmodule Py.Case do
   @doc "The modes of contexts that this Python has."
   def modes, do: if(Py.info().own_gil, do: [:worker, :owngil], else: [:worker])
 
+  @doc "The version of Python, as `Version` reads it: a release candidate counts as the release."
+  def python_version, do: Py.info().version |> String.split(~r/[^\d.]/) |> hd()
+
   @doc "The value of a Python expression."
   def eval(ctx, code, locals \\ %{}, options \\ []) do
     Py.eval!(ctx, code, [{:locals, locals} | options])

@@ -87,7 +87,14 @@ defmodule Py.Test.Docs do
         do: "defmodule Py.Test.Docs.Block do\n#{code}\nend",
         else: "fn ->\n#{code}\nend"
 
-    for {module, _code} <- Code.compile_string(wrapped, block.place), do: unload(module)
+    case missing_library(code) do
+      nil ->
+        for {module, _code} <- Code.compile_string(wrapped, block.place), do: unload(module)
+
+      library ->
+        IO.puts("#{block.place}: not compiled, #{library} is not among the libraries here")
+    end
+
     state
   end
 
@@ -248,4 +255,10 @@ defmodule Py.Test.Docs do
   end
 
   defp configuration!({:ok, _term}, _place), do: :ok
+
+  defp missing_library(code) do
+    Enum.find_value([{"Phoenix.", Phoenix.Router}, {"Plug.", Plug.Conn}], fn {prefix, module} ->
+      if code =~ prefix and not Code.ensure_loaded?(module), do: inspect(module)
+    end)
+  end
 end

@@ -108,7 +108,12 @@ defmodule Py.Test.Snapshot do
         at: 1_800_000_000_000,
         kind: :python,
         type: "ValueError",
+        operation: :call,
+        function: "math.sqrt",
+        file: "/app/model.py",
+        line: 12,
         context: 1,
+        context_name: "default 1",
         message: "no such value"
       },
       changes

@@ -19,6 +19,7 @@ defmodule Py.ValuesModel do
   defp python(%Py.Atom{name: atom}, :elixir), do: {:atom, Atom.to_string(atom)}
   defp python(%Py.Bytes{data: data}, :elixir), do: {:bytes, data}
   defp python({:bytes, data}, :erlang) when is_binary(data), do: {:bytes, data}
+  defp python(atom, _dialect) when atom in [:nan, :infinity, :neg_infinity], do: {:number, atom}
   defp python(atom, _dialect) when is_atom(atom), do: {:str, Atom.to_string(atom)}
   defp python(number, _dialect) when is_number(number), do: {:number, number}
 
@@ -33,8 +34,13 @@ defmodule Py.ValuesModel do
     {:set, items}
   end
 
+  # Those of the standard library that have a counterpart.
+  defp python(%module{} = struct, :elixir)
+       when module in [Date, Time, NaiveDateTime, DateTime, Duration, Range, Decimal],
+       do: {:opaque, struct}
+
   defp python(map, dialect) when is_map(map) do
-    items = for {key, value} <- map, do: {python(key, dialect), python(value, dialect)}
+    items = for {key, value} <- map, do: {key(key, dialect), python(value, dialect)}
     items |> Enum.map(&elem(&1, 0)) |> hashed()
     {:dict, items}
   end
@@ -43,6 +49,12 @@ defmodule Py.ValuesModel do
     do: {:tuple, tuple |> Tuple.to_list() |> Enum.map(&python(&1, dialect))}
 
   defp python(term, _dialect), do: {:opaque, term}
+
+  # There they are names.
+  defp key(atom, _dialect) when atom in [:nan, :infinity, :neg_infinity],
+    do: {:str, Atom.to_string(atom)}
+
+  defp key(key, dialect), do: python(key, dialect)
 
   # Keys must be hashable, and differ as Python compares: 1 == 1.0 == True, Atom("a") == "a".
   defp hashed(keys) do
@@ -54,6 +66,8 @@ defmodule Py.ValuesModel do
   defp comparable({:number, float}) when is_float(float) and trunc(float) == float,
     do: {:number, trunc(float)}
 
+  # Ranges are equal when they have the same items.
+  defp comparable({:opaque, %Range{} = range}), do: {:range, Enum.to_list(range)}
   defp comparable({:atom, text}), do: {:str, text}
   defp comparable({:tuple, items}), do: {:tuple, Enum.map(items, &comparable/1)}
   defp comparable({kind, _items}) when kind in [:list, :set, :dict], do: throw(:refused)

@@ -15,7 +15,7 @@ top_of_all(Texts, N) ->
 
 -spec texts_seen() -> non_neg_integer().
 texts_seen() ->
-    case py:state_fetch(wordy_texts) of
+    case py:state_fetch(<<"wordy_texts">>) of
         {ok, Seen} -> Seen;
         {error, not_found} -> 0
     end.

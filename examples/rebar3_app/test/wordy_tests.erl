@@ -12,7 +12,8 @@ wordy_test_() ->
             fun counts_words/0,
             fun counts_many_texts/0,
             fun fails_as_erlang_does/0,
-            fun follows_sys_config/0
+            fun follows_sys_config/0,
+            fun leaves_the_log_as_it_is/0
         ]}.
 
 counts_words() ->
@@ -33,3 +34,8 @@ follows_sys_config() ->
     ?assertEqual(20, py_semaphore:max_concurrent()),
     ?assertEqual(2, py_context_router:num_contexts()),
     ?assertEqual(words, py_context_router:lookup_pool(wordy_count, top)).
+
+leaves_the_log_as_it_is() ->
+    {ok, #{formatter := {Formatter, _}}} = logger:get_handler_config(default),
+    ?assertEqual(logger_formatter, Formatter),
+    ?assertNot(lists:keymember(logger, 1, application:which_applications())).

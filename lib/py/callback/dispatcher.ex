@@ -2,7 +2,7 @@ defmodule Py.Callback.Dispatcher do
   @moduledoc false
   # Runs the functions that Python calls where no process waits for the Python code: each in a process of its own.
 
-  use GenServer
+  use Py.Server
 
   alias Py.{Callback, Native}
 
@@ -38,7 +38,8 @@ defmodule Py.Callback.Dispatcher do
   end
 
   # Answered already, unless the process was killed.
-  def handle_info({:DOWN, monitor, :process, _pid, reason}, running) do
+  def handle_info({:DOWN, monitor, :process, _pid, reason}, running)
+      when is_map_key(running, monitor) do
     {{request, id}, running} = Map.pop!(running, monitor)
 
     answer(
@@ -53,7 +54,7 @@ defmodule Py.Callback.Dispatcher do
   defp run(request, callers, id, target, args) do
     act_for(callers)
     if request, do: Native.callback_enter(request)
-    {answer, done} = Callback.run(target, args)
+    {answer, done} = Callback.run(target, args, request)
     Callback.count(done)
     answer(request, id, answer)
   end

@@ -2,37 +2,63 @@ defmodule Py.Context.Server do
   @moduledoc false
   # The process that owns a context: starts and stops its thread, and ends when the thread does. Not on the way of calls.
 
-  use GenServer
+  use Py.Server
 
-  require Logger
-
-  alias Py.Context.Directory
+  alias Py.Context.{Directory, Stack}
   alias Py.Stats.Counters
   alias Py.{Config, Native, Telemetry}
 
-  @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout, :pool, :pool_index, :pg]
+  @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout] ++
+             [:pool, :pool_index, :pg, :replace_stuck]
+
+  # Options that only contexts of a pool have.
+  @of_pools [:pool, :pool_index, :pg, :replace_stuck]
+
+  # A stuck context that cannot be replaced now is looked at again after so long, in milliseconds.
+  @look_again 1_000
 
   # How long a thread may take to end before it is left to itself. Running Python code has been interrupted by then.
   @end_timeout 2_000
 
   def start_link(options) do
     options = check!(options)
-    server_options = Keyword.take(options, [:name])
-    GenServer.start_link(__MODULE__, options, server_options)
+
+    if Py.Application.running?(),
+      do: GenServer.start_link(__MODULE__, options, Keyword.take(options, [:name])),
+      else: {:error, %Py.ContextError{reason: :not_running}}
   end
 
-  @doc false
-  def check!(options) do
-    case Keyword.validate(options, @options) do
-      {:ok, options} ->
-        Enum.each(options, &check_option!/1)
-        options
+  @doc "Has the thread of a context end; the process waits for its supervisor. For contexts that are stopped together."
+  @spec prepare_stop(pid()) :: :ok
+  def prepare_stop(pid), do: GenServer.cast(pid, :prepare_stop)
 
-      {:error, unknown} ->
-        raise ArgumentError,
-              "unknown options #{inspect(unknown)}, the allowed ones are #{inspect(@options -- [:pool, :pool_index, :pg])}"
+  @doc "Checks `options`; `taken` are those that the caller has taken out, and allows too."
+  def check!(options, taken \\ []) do
+    with {:ok, options} <- Keyword.validate(options, @options),
+         [] <- foreign(options, taken) do
+      Enum.each(options, &check_option!/1)
+      options
+    else
+      {:error, unknown} -> unknown!(unknown, taken)
+      foreign -> unknown!(foreign, taken)
     end
   end
+
+  # Options of pools, given to a context that is no part of one.
+  defp foreign(options, taken) do
+    if options[:pool],
+      do: [],
+      else: for({key, _value} <- options, key in @of_pools, key not in taken, do: key)
+  end
+
+  defp unknown!(unknown, taken) do
+    raise ArgumentError,
+          "unknown options #{inspect(unknown)}, the allowed ones are #{inspect(allowed(taken))}"
+  end
+
+  # A pool names its contexts by number.
+  defp allowed([]), do: Enum.sort(@options -- @of_pools)
+  defp allowed(taken), do: Enum.sort(taken ++ (allowed([]) -- [:name]))
 
   defp check_option!({:mode, mode}) when mode in [:worker, :owngil], do: :ok
 
@@ -43,6 +69,14 @@ defmodule Py.Context.Server do
 
   defp check_option!({:max_queue, max}),
     do: raise(ArgumentError, "invalid :max_queue #{inspect(max)}, expected a positive integer")
+
+  defp check_option!({:replace_stuck, :never}), do: :ok
+  defp check_option!({:replace_stuck, ms}) when is_integer(ms) and ms > 0, do: :ok
+
+  defp check_option!({:replace_stuck, other}) do
+    raise ArgumentError,
+          "invalid :replace_stuck #{inspect(other)}, expected a positive number of milliseconds or :never"
+  end
 
   defp check_option!({:start_timeout, timeout}), do: Py.Options.timeout!(:start_timeout, timeout)
   defp check_option!({:preload, code}) when is_binary(code), do: :ok
@@ -75,14 +109,33 @@ defmodule Py.Context.Server do
            started: started
          },
          Directory.starting(native, info),
-         :ok <- await_start(id, Keyword.get(options, :start_timeout, 60_000)) do
+         :ok <- await_start(id, Keyword.get(options, :start_timeout, Config.get(:start_timeout))) do
       Directory.register()
       join_pool(options[:pool], native, options)
       Telemetry.context(:start, info)
-      {:ok, %{native: native, id: id, info: info, ended: false, stuck_since: nil}}
+
+      {:ok,
+       %{
+         native: native,
+         id: id,
+         info: info,
+         ended: false,
+         stopping: false,
+         stuck_since: nil,
+         replace_stuck: replace_stuck(options),
+         timer: nil,
+         held: false
+       }}
     else
       {:error, reason} -> {:error, %Py.ContextError{reason: {:failed, reason}}}
     end
+  end
+
+  # A context that is no part of a pool is its owner's to replace.
+  defp replace_stuck(options) do
+    if options[:pool],
+      do: Keyword.get(options, :replace_stuck, Config.get(:replace_stuck)),
+      else: :never
   end
 
   defp join_pool(nil, _native, _options), do: :ok
@@ -122,14 +175,38 @@ defmodule Py.Context.Server do
   end
 
   @impl true
+  def handle_cast(:prepare_stop, state) do
+    Native.context_stop(state.native)
+    {:noreply, %{state | stopping: true}}
+  end
+
+  @impl true
   def handle_info({:py_context, id, :stuck}, %{id: id} = state) do
-    Telemetry.context(:stuck, state.info)
-    {:noreply, %{state | stuck_since: System.monotonic_time()}}
+    Telemetry.context(:stuck, state.info, %{stack: Stack.read_or_none(state.native)})
+    state = %{state | stuck_since: System.monotonic_time(), held: false}
+    {:noreply, look_again(state, state.replace_stuck)}
   end
 
   def handle_info({:py_context, id, :recovered}, %{id: id} = state) do
     Telemetry.context(:recovered, %{state.info | started: state.stuck_since})
-    {:noreply, %{state | stuck_since: nil}}
+    if state.timer, do: Process.cancel_timer(state.timer)
+    {:noreply, %{state | stuck_since: nil, timer: nil}}
+  end
+
+  def handle_info({:replace, since}, %{stuck_since: since, stopping: false} = state) do
+    cond do
+      # It works again, which is about to be told.
+      not stuck?(state.native) -> {:noreply, state}
+      replaceable?(state) -> {:stop, {:shutdown, :stuck}, state}
+      true -> {:noreply, state |> tell_held() |> look_again(@look_again)}
+    end
+  end
+
+  def handle_info({:replace, _earlier}, state), do: {:noreply, state}
+
+  def handle_info({:py_context, id, how}, %{id: id, stopping: true} = state) do
+    ended(how, id)
+    {:noreply, %{state | ended: true}}
   end
 
   def handle_info({:py_context, id, how}, %{id: id} = state) do
@@ -137,13 +214,42 @@ defmodule Py.Context.Server do
 
     case how do
       {:panicked, text} -> {:stop, %Py.ContextError{reason: {:crashed, text}}, state}
-      _ended -> {:stop, :normal, state}
+      _ended -> ended_by_itself(state)
     end
   end
 
   def handle_info({:EXIT, _from, :normal}, state), do: {:noreply, state}
   def handle_info({:EXIT, _from, reason}, state), do: {:stop, reason, state}
-  def handle_info(_other, state), do: {:noreply, state}
+
+  # The supervisor of a pool is about to end this process when the application stops; it would report one that ends first.
+  defp ended_by_itself(%{info: %{pool: pool}} = state) do
+    if pool && Py.Application.stopping?(),
+      do: {:noreply, %{state | stopping: true}},
+      else: {:stop, :normal, state}
+  end
+
+  defp look_again(state, :never), do: state
+
+  defp look_again(state, ms),
+    do: %{state | timer: Process.send_after(self(), {:replace, state.stuck_since}, ms)}
+
+  defp stuck?(native), do: Native.context_pressure(native) == 2
+
+  # A new thread of the same interpreter would wait for the GIL as this one's callers do.
+  defp replaceable?(%{info: %{mode: :owngil}}), do: true
+  defp replaceable?(%{native: native}), do: not Native.context_gil_held(native)
+
+  defp tell_held(%{held: true} = state), do: state
+
+  defp tell_held(state) do
+    Py.Log.log(
+      :error,
+      "Python context #{state.id} is stuck and cannot be replaced: C code holds the GIL, so that no worker context runs. " <>
+        "It is replaced once the GIL is free"
+    )
+
+    %{state | held: true}
+  end
 
   @impl true
   def terminate(reason, state) do
@@ -151,12 +257,24 @@ defmodule Py.Context.Server do
     finish(reason, state)
   end
 
-  defp finish(reason, %{ended: true} = state),
-    do: Telemetry.context(:crash, state.info, %{reason: reason})
+  # Its thread has ended before this process: by itself, or stopped together with others.
+  defp finish(reason, %{ended: true} = state) do
+    stopped = state.stopping or (reason == :normal and Py.Application.stopping?())
+    Telemetry.context(if(stopped, do: :stop, else: :crash), state.info, %{reason: reason})
+  end
+
+  # It has had its time.
+  defp finish({:shutdown, :stuck} = reason, %{native: native} = state) do
+    Native.context_stop(native)
+    Counters.add(:contexts_abandoned)
+    Telemetry.context(:replaced, %{state.info | started: state.stuck_since})
+    Telemetry.context(:stop, state.info, %{reason: reason})
+  end
 
   defp finish(reason, %{native: native, id: id} = state) do
-    Native.context_stop(native)
-    await_end(id, System.monotonic_time(:millisecond) + @end_timeout)
+    # Contexts that are stopped together are waited for one after the other, but have the same time to end.
+    left = max(@end_timeout - Native.context_stop(native), 0)
+    await_end(id, System.monotonic_time(:millisecond) + left)
     Telemetry.context(:stop, state.info, %{reason: reason})
   end
 
@@ -168,7 +286,8 @@ defmodule Py.Context.Server do
       max(deadline - System.monotonic_time(:millisecond), 0) ->
         Counters.add(:contexts_abandoned)
 
-        Logger.warning(
+        Py.Log.log(
+          :warning,
           "Python context #{id} did not end within #{@end_timeout} ms: its code cannot be interrupted. " <>
             "Its thread is left to itself and ends when that code returns."
         )
@@ -178,7 +297,8 @@ defmodule Py.Context.Server do
   defp ended(:abandoned, id) do
     Counters.add(:contexts_abandoned)
 
-    Logger.warning(
+    Py.Log.log(
+      :warning,
       "Python context #{id} still had Python threads of its own when it was stopped: its interpreter stays in memory. " <>
         "Let code join the threads it starts."
     )

@@ -8,6 +8,18 @@ defmodule Py.Erlang.Arguments do
   defguard is_pool(term) when is_atom(term) and term not in [nil, true, false]
 
   def name(name) when is_atom(name) and name not in [nil, true, false], do: name
+
+  # `[4]` is a string too, and most likely the list of arguments.
+  def name([_ | _] = list) do
+    if String.printable?(chars(list)),
+      do: text(list),
+      else:
+        badarg(
+          "a name (arguments are Module, Function, Args, Kwargs, Timeout; a context or a pool goes before them)",
+          list
+        )
+  end
+
   def name(name), do: text(name)
 
   # Text, of a name, key or path: an atom, a binary or a string.
@@ -59,8 +71,12 @@ defmodule Py.Erlang.Arguments do
     end
   end
 
-  def pid(pid) when is_pid(pid), do: pid
-  def pid(other), do: badarg("a context", other)
+  # A pid, or the name that it is registered with.
+  def context(context)
+      when is_pid(context) or (is_pool(context) and context != :undefined),
+      do: context
+
+  def context(other), do: badarg("a context, by its pid or its name", other)
 
   def timeout(:infinity), do: :infinity
   def timeout(ms) when is_integer(ms) and ms >= 0 and ms <= @max_timeout, do: ms
@@ -71,6 +87,9 @@ defmodule Py.Erlang.Arguments do
   rescue
     error in [ArgumentError, FunctionClauseError] ->
       badarg(Exception.message(error))
+
+    error in Py.ContextError ->
+      :erlang.error({:context_died, error.reason})
   end
 
   @spec badarg(String.t(), term()) :: no_return()

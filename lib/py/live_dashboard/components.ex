@@ -264,7 +264,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
             <table class="table dash-table py-failures" id={@id}>
               <thead>
                 <tr>
-                  <th>Time (UTC)</th><th>Kind</th><th>Type</th><th :if={@places}>Context</th><th>Message</th>
+                  <th>Time (UTC)</th><th>Kind</th><th>Type</th><th>Function</th><th :if={@places}>Context</th><th>Message</th>
                 </tr>
               </thead>
               <tbody>
@@ -275,6 +275,10 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
                     <span :if={failure.times > 1} class="py-note">× <%= failure.times %></span>
                   </td>
                   <td><%= failure.type %></td>
+                  <td>
+                    <span class="text-monospace"><%= failure.what %></span>
+                    <div :if={failure.line} class="py-note"><%= failure.line %></div>
+                  </td>
                   <td :if={@places}><%= places(failure.places) %></td>
                   <td><div class="py-text text-monospace"><%= failure.message %></div></td>
                 </tr>

@@ -38,7 +38,9 @@ defmodule Py.LiveDashboard.Rows do
              |> Map.put(:sample, {:maybe, any.(~w(age_ms gc allocated_blocks)a)})
            ],
            callbacks: [any.(~w(name calls errors time_us)a)],
-           failures: [any.(~w(at kind type context message)a)]
+           failures: [
+             any.(~w(at kind type operation function file line context context_name message)a)
+           ]
          })
 
   @doc "Whether a snapshot, of another node's erlang_python perhaps, has all that the page reads."
@@ -130,23 +132,40 @@ defmodule Py.LiveDashboard.Rows do
     labels = Map.new(snapshot.contexts, &{&1.id, label(&1)})
 
     snapshot.failures
-    |> Enum.chunk_by(&{&1.kind, &1.type, &1.message})
+    |> Enum.chunk_by(&equal/1)
     |> Enum.map(&failure(&1, labels))
   end
 
+  # Each context numbers the code that it is given: the same code is <exec 2> here and <exec 5> there.
+  defp equal(%{file: "<" <> _number} = failure), do: equal(%{failure | file: nil})
+  defp equal(failure), do: Map.drop(failure, [:at, :context, :context_name])
+
   defp failure([latest | _earlier] = equal, labels) do
-    ids = for %{context: id} when id != nil <- equal, uniq: true, do: id
-    places = Enum.map(ids, &Map.get(labels, &1, "context #{&1} (ended)"))
+    places =
+      for %{context: id, context_name: name} when id != nil <- equal, uniq: true do
+        Map.get(labels, id) || ended(id, name)
+      end
 
     %{
       at: latest.at,
       kind: latest.kind,
       type: Format.text(latest.type, 120),
+      what: Format.text(to_string(latest.function || latest.operation || "–"), 120),
+      line: line(latest),
       message: Format.text(latest.message, 500),
       times: length(equal),
       places: Enum.sort_by(places, &natural/1)
     }
   end
+
+  defp ended(id, nil), do: "context #{id} (ended)"
+  defp ended(_id, name), do: Format.text(name, 60) <> " (ended)"
+
+  # The file's name is enough to find the line, and its folder is long.
+  defp line(%{file: nil}), do: nil
+
+  defp line(%{file: file, line: line}),
+    do: "#{file |> Path.basename() |> Format.text(80)}:#{line}"
 
   @doc "Entries of the shared state, of `{key, bytes}`. Their keys are still as they are."
   @spec state([{binary(), non_neg_integer()}], params()) :: {[map()], non_neg_integer()}

@@ -19,6 +19,17 @@ defmodule Py.LiveDashboard.Source do
     end
   end
 
+  @doc "What a context of a node runs now: lines of text, innermost last."
+  @spec stack(node(), pid()) :: {:ok, [String.t()]} | {:error, String.t()}
+  def stack(node, context) do
+    with {:ok, result} <- fetch(node, Py.Context, :stack, [context], @snapshot_timeout) do
+      case result do
+        {:ok, frames} -> {:ok, Enum.map(frames, &Py.Context.Stack.format/1)}
+        {:error, error} -> {:error, explain(error)}
+      end
+    end
+  end
+
   @doc """
   Entries of a node's shared state: `{rows, total}`. They are chosen, sorted and shortened on that node, so that large
   values do not travel.

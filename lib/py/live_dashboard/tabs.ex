@@ -207,7 +207,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     attr :socket, :any, required: true
 
     defp details(assigns) do
-      assigns = assign(assigns, :context, chosen(assigns))
+      context = chosen(assigns)
+      assigns = assign(assigns, context: context, stack: stack(assigns.page.node, context))
 
       ~H"""
       <div class="card py-card mb-4 h-auto" id="py-details">
@@ -233,6 +234,10 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
               Its owner process <%= inspect(@context.pid) %>
             </.link>
           </p>
+          <div :if={@stack != []} class="mt-3">
+            <h6>What it runs now (innermost last)</h6>
+            <pre id="py-stack" class="mb-0"><%= Enum.join(@stack, "\n") %></pre>
+          </div>
           <div :if={@context.failures != []} class="mt-3">
             <h6>Its latest failures</h6>
             <.failures id="py-context-failures" failures={Enum.take(@context.failures, 5)} places={false} />
@@ -241,6 +246,16 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       </div>
       """
     end
+
+    # Not of an idle context. What cannot be read is said in its place.
+    defp stack(node, %{state: state, pid: pid}) when state not in [:idle, :dead] do
+      case Source.stack(node, pid) do
+        {:ok, lines} -> lines
+        {:error, text} -> [text]
+      end
+    end
+
+    defp stack(_node, _context), do: []
 
     defp without_context(page), do: %{page | params: Map.delete(page.params, "context")}
 

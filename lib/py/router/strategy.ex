@@ -3,9 +3,14 @@ defmodule Py.Router.Strategy do
   How a pool chooses the context of a call.
 
   Built in: `:affinity` (default) gives a process a context in turn at its first call and stays with it, so that a process
-  finds its variables again; `:round_robin` takes the next context for every call; `:least_busy` the one with the fewest
-  requests, the first of several. With the latter two a process meets several contexts, each with a namespace of the
-  process.
+  finds its variables again; contexts on which a request has run for more than 5 ms are passed over at that choice.
+  `:round_robin` takes the next context for every call; `:least_busy` the one with the fewest requests, the first of several.
+  With the latter two a process meets several contexts, each with a namespace of the process.
+
+  Whatever the strategy, no call goes to a stuck context while there is another. A process that stays with a stuck context
+  moves, and loses the variables it had there; one that was bound by `Py.Router.bind_context/2` does not.
+
+  `config :erlang_python, strategy: …` sets that of the default pool.
 
   Your own is a module:
 

@@ -2,6 +2,9 @@ defmodule Py.Stats.Failures do
   @moduledoc false
   # The latest failures, in a table of fixed size that whoever fails writes to.
 
+  alias Py.Context.Directory
+  alias Py.Operation
+
   @size 50
   @max_message 500
 
@@ -27,24 +30,47 @@ defmodule Py.Stats.Failures do
   @spec size() :: pos_integer()
   def size, do: @size
 
-  @doc "Keeps a failure: an exception, or what the Erlang API has in its place."
-  @spec record(term(), pos_integer() | nil) :: :ok
-  def record(error, context) do
+  @typedoc "File and line."
+  @type location :: {String.t(), pos_integer()} | nil
+
+  @doc "Keeps a failure of an operation: an exception, or what the Erlang API has in its place."
+  @spec record(term(), pos_integer() | nil, Operation.brief(), location()) :: :ok
+  def record(error, context, brief, location) do
     {kind, type} = classify(error)
-    record(kind, type, message(error), context)
+    names = Operation.names(brief)
+    where = {names.operation, Operation.qualified(names), context, location}
+    put(kind, type, message(error), where)
   end
 
-  @doc "Keeps a failure of this kind."
-  @spec record(kind(), String.t(), String.t(), pos_integer() | nil) :: :ok
-  def record(kind, type, message, context) do
-    at = System.system_time(:millisecond)
+  @doc "Keeps the failure of a function that Python called."
+  @spec record_callback(String.t(), String.t(), String.t() | nil, pos_integer() | nil, location()) ::
+          :ok
+  def record_callback(type, message, name, context, location),
+    do: put(:callback, type, message, {:callback, name, context, location})
+
+  @doc "Keeps the end of a context that nobody asked for."
+  @spec record_crash(String.t(), pos_integer()) :: :ok
+  def record_crash(message, context),
+    do: put(:context, "crash", message, {nil, nil, context, nil})
+
+  defp put(kind, type, message, {operation, function, context, location}) do
     number = :ets.update_counter(__MODULE__, :next, 1)
+    {file, line} = location || {nil, nil}
 
-    :ets.insert(
-      __MODULE__,
-      {{:slot, rem(number, @size)}, number, at, kind, type, context, cut(message)}
-    )
+    failure = %{
+      at: System.system_time(:millisecond),
+      kind: kind,
+      type: type,
+      context: context,
+      context_name: Directory.label(context),
+      operation: operation,
+      function: function && cut(function),
+      file: file && cut(file),
+      line: line,
+      message: cut(message)
+    }
 
+    :ets.insert(__MODULE__, {{:slot, rem(number, @size)}, number, failure})
     :ok
   rescue
     # The application is stopping.
@@ -54,12 +80,8 @@ defmodule Py.Stats.Failures do
   @doc "The failures, newest first."
   @spec list() :: [Py.Stats.failure()]
   def list do
-    slots = :ets.match_object(__MODULE__, {{:slot, :_}, :_, :_, :_, :_, :_, :_})
-
-    for {_slot, _number, at, kind, type, context, message} <-
-          Enum.sort_by(slots, &elem(&1, 1), :desc) do
-      %{at: at, kind: kind, type: type, context: context, message: message}
-    end
+    slots = :ets.match_object(__MODULE__, {{:slot, :_}, :_, :_})
+    for {_slot, _number, failure} <- Enum.sort_by(slots, &elem(&1, 1), :desc), do: failure
   end
 
   @doc "What kind of failure an error is, and its type: Python's class or the name of the Elixir exception."
@@ -70,7 +92,10 @@ defmodule Py.Stats.Failures do
   def classify(:interrupted), do: classify(%Py.InterruptedError{})
   def classify(:cancelled), do: {:cancelled, "cancelled"}
   def classify({:overloaded, _current, _max}), do: {:overloaded, "Py.OverloadedError"}
-  def classify({:context_died, _reason}), do: {:context, "Py.ContextError"}
+
+  def classify({kind, _reason}) when kind in [:context_died, :no_such_pool],
+    do: {:context, "Py.ContextError"}
+
   def classify({:conversion_error, _text}), do: {:conversion, "Py.ConversionError"}
   def classify({:stop_iteration, _none}), do: {:python, "StopIteration"}
   def classify({class, _text}) when is_atom(class) or is_binary(class), do: {:python, "#{class}"}

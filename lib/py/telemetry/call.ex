@@ -2,7 +2,8 @@ defmodule Py.Telemetry.Call do
   @moduledoc false
   # The events of calls. `start/1` returns nil when nobody listens, and then nothing else is done.
 
-  alias Py.{Config, Native, Telemetry}
+  alias Py.Context.Directory
+  alias Py.{Config, Native, Operation, Telemetry}
 
   @start [:erlang_python, :call, :start]
   @stop [:erlang_python, :call, :stop]
@@ -11,7 +12,17 @@ defmodule Py.Telemetry.Call do
   # Where a process that waits for a call keeps its request, see `submitted/1`.
   @request :"$py_timed_request"
 
+  # Where a process keeps where in the program its latest call failed, until the event tells of it, see `failed_at/1`.
+  @location :"$py_failed_at"
+
   @type t :: %{started: integer(), metadata: map()}
+
+  # Of a task whose value has gone elsewhere: `:ok`.
+  @type outcome ::
+          Py.Boundary.result()
+          | :ok
+          | {:error, :cancelled}
+          | {:raised, :error | :exit | :throw, term(), Exception.stacktrace()}
 
   @doc "A call begins."
   @spec start(Py.Boundary.operation()) :: t() | nil
@@ -24,7 +35,8 @@ defmodule Py.Telemetry.Call do
 
   defp begin(operation) do
     started = System.monotonic_time()
-    metadata = Map.put(metadata(operation), :telemetry_span_context, make_ref())
+    names = operation |> Operation.brief() |> Operation.names()
+    metadata = Map.put(names, :telemetry_span_context, make_ref())
 
     :telemetry.execute(
       @start,
@@ -42,7 +54,7 @@ defmodule Py.Telemetry.Call do
     outer = Process.put(@request, nil)
 
     try do
-      result = run.()
+      result = guard(call, run)
       stop(call, Process.get(@request), result)
       result
     after
@@ -50,61 +62,87 @@ defmodule Py.Telemetry.Call do
     end
   end
 
+  @doc "Runs a part of a call. What it raises ends the call, too."
+  @spec guard(t() | nil, (-> result)) :: result when result: term()
+  def guard(nil, run), do: run.()
+
+  def guard(call, run) do
+    run.()
+  catch
+    kind, reason ->
+      stop(call, nil, {:raised, kind, reason, __STACKTRACE__})
+      :erlang.raise(kind, reason, __STACKTRACE__)
+  end
+
   @doc "The native request of the call that the calling process waits for."
   @spec submitted(Native.request()) :: term()
   def submitted(request), do: Process.put(@request, request)
 
   @doc "A call has ended. `request` is nil where none was made."
-  @spec stop(t() | nil, Native.request() | nil, Py.Boundary.result() | {:error, :cancelled}) ::
-          :ok
+  @spec stop(t() | nil, Native.request() | nil, outcome()) :: :ok
   def stop(nil, _request, _result), do: :ok
+  def stop(call, nil, result), do: ended(call, {nil, 0, 0}, result)
+  def stop(call, request, result), do: ended(call, Native.request_times(request), result)
 
-  def stop(call, request, result) do
+  @doc "The same, with the times of its request: the context, and nanoseconds in the queue and in Python."
+  @spec ended(t(), {pos_integer() | nil, non_neg_integer(), non_neg_integer()}, outcome()) :: :ok
+  def ended(call, {context, queued, ran}, result) do
     now = System.monotonic_time()
-    {context, queue_time, python_time} = times(request)
 
     measurements = %{
       monotonic_time: now,
       duration: now - call.started,
-      queue_time: queue_time,
-      python_time: python_time
+      queue_time: native(queued),
+      python_time: native(ran)
     }
 
-    metadata = Map.put(call.metadata, :context, context)
+    metadata = Map.merge(call.metadata, place(context))
 
     case result do
       {:error, reason} ->
-        :telemetry.execute(@exception, measurements, Map.merge(metadata, failure(reason)))
+        exception(measurements, metadata, failure(reason))
+
+      {:raised, kind, reason, stacktrace} ->
+        exception(measurements, metadata, raised(kind, reason, stacktrace))
 
       _value ->
         :telemetry.execute(@stop, measurements, metadata)
     end
   end
 
+  @doc "The place in the program where the tracked operation that ends next in this process has failed."
+  @spec failed_at({String.t(), pos_integer()}) :: term()
+  def failed_at(location), do: Process.put(@location, location)
+
+  @doc "The metadata of that place; it is forgotten."
+  @spec location() :: %{file: String.t() | nil, line: pos_integer() | nil}
+  def location do
+    {file, line} = Process.delete(@location) || {nil, nil}
+    %{file: file, line: line}
+  end
+
+  @doc "The metadata of a context, by its id."
+  @spec place(pos_integer() | nil) :: map()
+  def place(context), do: %{context: context, context_name: Directory.label(context)}
+
   defp failure(reason) do
     {error, type} = Py.Stats.Failures.classify(reason)
     %{kind: :error, reason: reason, stacktrace: [], error: error, type: type}
   end
 
-  defp times(nil), do: {nil, 0, 0}
+  defp raised(:error, reason, stacktrace) do
+    reason = Exception.normalize(:error, reason, stacktrace)
+    type = inspect(reason.__struct__)
+    %{kind: :error, reason: reason, stacktrace: stacktrace, error: :raised, type: type}
+  end
 
-  defp times(request) do
-    {context, queued, ran} = Native.request_times(request)
-    {context, native(queued), native(ran)}
+  defp raised(kind, reason, stacktrace),
+    do: %{kind: kind, reason: reason, stacktrace: stacktrace, error: :raised, type: "#{kind}"}
+
+  defp exception(measurements, metadata, failure) do
+    metadata = metadata |> Map.merge(failure) |> Map.merge(location())
+    :telemetry.execute(@exception, measurements, metadata)
   end
 
   defp native(nanoseconds), do: System.convert_time_unit(nanoseconds, :nanosecond, :native)
-
-  defp metadata({:call, target, function, _args, _kwargs}),
-    do: %{operation: :call, module: module(target), function: function && to_string(function)}
-
-  defp metadata(:new_env), do: %{operation: :new_env, module: nil, function: nil}
-
-  defp metadata(operation) do
-    kind = if elem(operation, 0) == :eval, do: :eval, else: :exec
-    %{operation: kind, module: nil, function: nil}
-  end
-
-  defp module(%Py.Object{type: type}), do: type
-  defp module(name), do: to_string(name)
 end

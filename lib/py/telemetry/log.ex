@@ -1,10 +1,22 @@
 defmodule Py.Telemetry.Log do
   @moduledoc false
-  # The default logger, see `Py.Telemetry.attach_default_logger/1`.
-
-  require Logger
+  # The default logger, see `Py.Telemetry.attach_default_logger/1`, and what is logged without it: problems of contexts, and
+  # overload. Overload is counted and summed up once a second: a line for each refusal would add to the load.
 
   @id "erlang_python-default-logger"
+  @problems_id "erlang_python-problems"
+  @problems [context: :crash, context: :stuck, context: :recovered, context: :replaced] ++
+              [overload: :rejected, overload: :expired]
+
+  # Counts, then the latest limits, then whether a report is on its way.
+  @overloads [rejected: :permits, rejected: :queue, rejected: :context] ++
+               [expired: :permits, expired: :context]
+  @kinds length(@overloads)
+  @reporting 2 * @kinds + 1
+  @report_ms 1_000
+
+  @stack_lines 8
+
   @families [:cast, :callback, :context, :overload]
   @allowed [:call, :gc | @families]
   @options [level: :info, families: @families, slow: nil]
@@ -14,15 +26,87 @@ defmodule Py.Telemetry.Log do
     config = options |> Keyword.validate!(@options) |> Map.new()
     check!(config)
     events = Enum.filter(Py.Telemetry.events(), &wanted?(&1, config))
-    :telemetry.attach_many(@id, events, &__MODULE__.handle/4, config)
+
+    with :ok <- :telemetry.attach_many(@id, events, &__MODULE__.handle/4, config) do
+      # It takes their place.
+      :telemetry.detach(@problems_id)
+      :ok
+    end
   end
 
   @spec detach() :: :ok | {:error, :not_found}
-  def detach, do: :telemetry.detach(@id)
+  def detach do
+    with :ok <- :telemetry.detach(@id) do
+      if Process.whereis(Py.Supervisor), do: attach_problems()
+      :ok
+    end
+  end
+
+  @doc "Prepares the counts, before anything is emitted."
+  @spec init() :: :ok
+  def init do
+    if :persistent_term.get(__MODULE__, nil) == nil,
+      do: :persistent_term.put(__MODULE__, :atomics.new(@reporting, signed: false))
+
+    :ok
+  end
+
+  @doc "Logs problems from now on, unless the default logger does or `config :erlang_python, log: false` says otherwise."
+  @spec attach_problems() :: :ok
+  def attach_problems do
+    default? = Enum.any?(:telemetry.list_handlers([:erlang_python]), &(&1.id == @id))
+
+    if Py.Config.get(:log) and not default? do
+      events = for {family, name} <- @problems, do: [:erlang_python, family, name]
+      :telemetry.attach_many(@problems_id, events, &__MODULE__.handle/4, %{})
+    end
+
+    :ok
+  end
+
+  @doc "The application stops."
+  @spec detach_problems() :: :ok
+  def detach_problems do
+    :telemetry.detach(@problems_id)
+    report()
+  end
+
+  defp count(name, limit, max) do
+    counts = :persistent_term.get(__MODULE__)
+    kind = Enum.find_index(@overloads, &(&1 == {name, limit})) + 1
+    :atomics.put(counts, kind + @kinds, max)
+    :atomics.add(counts, kind, 1)
+
+    if :atomics.exchange(counts, @reporting, 1) == 0,
+      do: Process.send_after(Py.Telemetry.Reporter, :overload, @report_ms)
+  end
+
+  @doc "Logs what overload there was since the last report."
+  @spec report() :: :ok
+  def report do
+    counts = :persistent_term.get(__MODULE__)
+    :atomics.put(counts, @reporting, 0)
+
+    for {{name, limit}, kind} <- Enum.with_index(@overloads, 1),
+        count = :atomics.exchange(counts, kind, 0),
+        count > 0 do
+      max = :atomics.get(counts, kind + @kinds)
+      what = if name == :rejected, do: "refused", else: "waited in vain"
+      times = if count == 1, do: "once", else: "#{count} times"
+
+      Py.Log.log(
+        :warning,
+        "Python work #{what}: #{limit(limit, max)} (#{times} within a second)",
+        %{erlang_python: %{limit: limit, count: count}}
+      )
+    end
+
+    :ok
+  end
 
   defp check!(%{level: level, families: families, slow: slow}) do
-    if level not in Logger.levels(),
-      do: invalid!(:level, level, Enum.map_join(Logger.levels(), ", ", &inspect/1))
+    if level not in Py.Log.levels(),
+      do: invalid!(:level, level, Enum.map_join(Py.Log.levels(), ", ", &inspect/1))
 
     if not (is_list(families) and families -- @allowed == []),
       do: invalid!(:families, families, "a list of #{inspect(@allowed)}")
@@ -47,13 +131,16 @@ defmodule Py.Telemetry.Log do
     do: family in @families and family in config.families
 
   @doc false
+  def handle([_app, :overload, name], %{max: max}, %{limit: limit}, _config),
+    do: count(name, limit, max)
+
   def handle([_app, family, name], measurements, metadata, config) do
     case message(family, name, measurements, metadata, config) do
       nil ->
         :ok
 
       {level, text} ->
-        Logger.log(level, text, erlang_python: Map.drop(metadata, [:reason, :stacktrace]))
+        Py.Log.log(level, text, %{erlang_python: Map.drop(metadata, [:reason, :stacktrace])})
     end
   end
 
@@ -68,17 +155,17 @@ defmodule Py.Telemetry.Log do
 
   defp message(:context, :stuck, _measurements, info, _config) do
     {:error,
-     "#{context(info)} is stuck: its Python code cannot be interrupted and has not returned"}
+     "#{context(info)} is stuck: its Python code cannot be interrupted and has not returned" <>
+       where(info.stack)}
   end
 
   defp message(:context, :recovered, measurements, info, _config),
     do: {:warning, "#{context(info)} works again, after #{ms(measurements.duration)} ms"}
 
-  defp message(:overload, :rejected, measurements, metadata, _config),
-    do: {:warning, "Python work refused: #{limit(metadata.limit, measurements)}"}
-
-  defp message(:overload, :expired, measurements, metadata, _config),
-    do: {:warning, "Python work waited in vain: #{limit(metadata.limit, measurements)}"}
+  defp message(:context, :replaced, measurements, info, _config) do
+    {:warning,
+     "#{context(info)} was stuck for #{ms(measurements.duration)} ms and is replaced: its thread is left to itself"}
+  end
 
   defp message(:cast, :exception, _measurements, metadata, _config),
     do: {:warning, "a Py.cast failed: #{metadata.type}"}
@@ -124,8 +211,19 @@ defmodule Py.Telemetry.Log do
   defp context(info),
     do: "Python context #{info.id} (#{info.mode}, number #{info.index} of #{inspect(info.pool)})"
 
-  defp limit(:permits, %{max: max}), do: "the limit of #{max} pieces of work at once is reached"
-  defp limit(:queue, %{max: max}), do: "the queue of its context holds #{max} requests"
+  # The innermost frames say most.
+  defp where([]), do: ""
+
+  defp where(stack) do
+    lines =
+      for frame <- Enum.take(stack, -@stack_lines), do: ["\n  ", Py.Context.Stack.format(frame)]
+
+    IO.iodata_to_binary([". It is at (innermost last)" | lines])
+  end
+
+  defp limit(:permits, max), do: "the limit of #{max} pieces of work at once is reached"
+  defp limit(:queue, max), do: "the queue of its context holds #{max} requests"
+  defp limit(:context, _max), do: "its context is busy and has a next request"
 
   defp function(nil), do: "a function"
   defp function(name), do: "the function #{inspect(name)}"

@@ -4,7 +4,7 @@ defmodule Py.Telemetry.Reporter do
   # them and sends one message when there are any; while more keep coming this process looks again from time to time, and
   # when there are none it waits to be told. So nothing happens while Python is idle.
 
-  use GenServer
+  use Py.Server
 
   alias Py.{Native, Telemetry}
 
@@ -17,11 +17,18 @@ defmodule Py.Telemetry.Reporter do
   @impl true
   def init(nil) do
     Native.stats_subscribe()
+    # What a reporter that was killed has left.
+    Telemetry.Log.report()
     {:ok, :idle}
   end
 
   # The state is `:idle`, to be told of the next event, or `:looking`, with a timer.
   @impl true
+  def handle_info(:overload, state) do
+    Telemetry.Log.report()
+    {:noreply, state}
+  end
+
   def handle_info(look, _state) when look in [:py_events, :look] do
     case Native.stats_take_events() do
       [] ->
@@ -32,8 +39,6 @@ defmodule Py.Telemetry.Reporter do
         {:noreply, :looking}
     end
   end
-
-  def handle_info(_other, state), do: {:noreply, state}
 
   defp emit(events) do
     if Telemetry.handled?([:erlang_python, :gc, :run]) do

@@ -12,12 +12,12 @@ rustler::atoms! {
     // requests
     call, eval, exec, exec_last, new_env, context, process,
     // replies and failures
-    exception, conversion, encode, interrupted, timeout, stopped, panicked, wrong_interpreter, bad_request, no_memory,
+    exception, conversion, encode, interrupted, timeout_queued, timeout, stopped, unsupported, panicked, wrong_interpreter, bad_request, no_memory,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
     full, not_an_integer, not_found, granted, look, away,
     overloaded, rejected, permits, queue, waiting, lost, done, cancelled, not_running,
     // life of a context
-    py_context, started, ended, abandoned, failed, recovered, py_events,
+    py_context, started, ended, abandoned, failed, recovered, py_events, py_task,
     // keys
     id, mode, interpreter, worker, owngil, queued, running, stuck, thread_ident, max_queue,
     calls, errors, timeouts, interrupts, orphans,
@@ -73,6 +73,17 @@ pub fn existing<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
         let (name, len) = (text.as_ptr().cast(), text.len());
         (enif_make_existing_atom_len(env.as_c_arg(), name, len, &mut atom, ERL_NIF_UTF8) != 0)
             .then(|| Term::new(env, atom))
+    }
+}
+
+/// The float that the BEAM has no number for, only an atom.
+#[inline]
+pub fn number(term: Term<'_>) -> Option<f64> {
+    match term {
+        atom if nan() == atom => Some(f64::NAN),
+        atom if infinity() == atom => Some(f64::INFINITY),
+        atom if neg_infinity() == atom => Some(f64::NEG_INFINITY),
+        _ => None,
     }
 }
 

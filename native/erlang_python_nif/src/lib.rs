@@ -21,6 +21,9 @@ rustler::init!("Elixir.Py.Native", load = load);
 
 #[cfg(feature = "nif")]
 fn load(env: rustler::Env, _info: rustler::Term) -> bool {
+    // SAFETY: this is the load function.
+    unsafe { runtime::exit::watch_halt(env.as_c_arg()) };
+    runtime::stay_mapped();
     convert::raw::probe(env);
     true
 }

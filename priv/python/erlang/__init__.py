@@ -10,25 +10,20 @@ with Elixir (`Py.State`) and Erlang (`py_state`), without any message.
 Values that have no Python counterpart arrive as instances of the classes below and go back as the very term they
 came from: process identifiers (`Pid`), references (`Ref`), ports (`Port`) and functions (`Function`). `Atom` is a
 `str` that returns to the BEAM as an atom instead of a binary.
+
+Outside the BEAM the package can be imported, so that editors, type checkers and test runners read code that uses it. What
+needs the BEAM raises a RuntimeError there when it is called.
 """
 
 from functools import partial as _partial
 
-from erlang import _native
+try:
+    from erlang import _native
+except ImportError:
+    from erlang import _outside as _native
+
 from erlang import _objects  # noqa: F401 - reached by name from Py.Object
-from erlang._native import (
-    self,
-    send,
-    state_clear,
-    state_decr,
-    state_delete,
-    state_get,
-    state_incr,
-    state_keys,
-    state_set,
-    whereis,
-)
-from erlang._terms import Atom, CallbackError, Function, Pid, Port, Ref, atom
+from erlang._terms import Atom, CallbackError, Function, Pid, Port, ProcessError, Ref, SuspensionRequired, atom
 
 __all__ = [
     "Atom",
@@ -36,11 +31,15 @@ __all__ = [
     "Function",
     "Pid",
     "Port",
+    "ProcessError",
     "Ref",
+    "Span",
+    "SuspensionRequired",
     "atom",
     "call",
     "self",
     "send",
+    "setup_logging",
     "state_clear",
     "state_decr",
     "state_delete",
@@ -48,8 +47,20 @@ __all__ = [
     "state_incr",
     "state_keys",
     "state_set",
+    "trace",
     "whereis",
 ]
+
+self = _native.self
+send = _native.send
+state_clear = _native.state_clear
+state_decr = _native.state_decr
+state_delete = _native.state_delete
+state_get = _native.state_get
+state_incr = _native.state_incr
+state_keys = _native.state_keys
+state_set = _native.state_set
+whereis = _native.whereis
 
 
 def call(name, *args, **kwargs):
@@ -59,7 +70,25 @@ def call(name, *args, **kwargs):
     return _native.call(name, args)
 
 
+def setup_logging(level=10, format=None):
+    """Send Python's log records from `level` on (a number of `logging`, or a name) to the BEAM's logger: see `Py.Logging`."""
+    from erlang import _logging
+
+    # Raises outside the BEAM.
+    _native.whereis("logger")
+    _logging.configure(level, format)
+
+
+# Loaded when it is first asked for.
+_LATER = {"Span": "erlang._tracing", "trace": "erlang._tracing"}
+
+
 def __getattr__(name):
-    if not name.startswith("__") and _native.is_registered(name):
+    if name in _LATER:
+        from importlib import import_module
+
+        globals()[name] = value = getattr(import_module(_LATER[name]), name)
+        return value
+    if not name.startswith("_") and _native.is_registered(name):
         return _partial(call, name)
     raise AttributeError(f"module 'erlang' has no attribute {name!r}, and no function is registered under that name")

@@ -7,7 +7,9 @@ def namespace():
     """A fresh namespace to run code in, like that of a program's main module."""
     import builtins
 
-    return {"__name__": "__main__", "__doc__": None, "__builtins__": builtins}
+    import erlang
+
+    return {"__name__": "__main__", "__doc__": None, "__builtins__": builtins, "erlang": erlang}
 
 
 def add_paths(paths):
@@ -34,13 +36,70 @@ class _SpawnByDefault:
 
         def exec_module(module):
             load(module)
-            module.set_start_method("spawn")
+            module.set_start_method("spawn", force=True)
 
         spec.loader.exec_module = exec_module
         return spec
 
 
+def prepare_output():
+    """Have lines appear when they are printed, also where standard output is no terminal."""
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
 def prepare_imports():
-    """Install the hook above, once per interpreter."""
+    """Install the hook above, the guards of forks, standard input, and `__main__`, once per interpreter."""
     if "multiprocessing" not in sys.modules and not any(isinstance(f, _SpawnByDefault) for f in sys.meta_path):
         sys.meta_path.insert(0, _SpawnByDefault())
+    from erlang import _fork, _input, _main
+
+    _fork.install()
+    _input.install()
+    _main.install()
+
+
+def guard_extensions(import_in_main):
+    """CPython 3.12: have the main interpreter load C extensions before this one tries, see `runtime/extensions.rs`."""
+    from importlib.machinery import BuiltinImporter, ExtensionFileLoader
+
+    def guarded(create_module):
+        def create(*args):
+            name = args[-1].name
+            if not import_in_main(name):
+                raise ImportError(
+                    f"CPython 3.12 can load the C extension {name} in an own-GIL context only when the main interpreter can "
+                    "import it too: put its directory into the configuration's :paths, or use CPython 3.13",
+                    name=name,
+                )
+            return create_module(*args)
+
+        return create
+
+    ExtensionFileLoader.create_module = guarded(ExtensionFileLoader.create_module)
+    BuiltinImporter.create_module = staticmethod(guarded(BuiltinImporter.create_module))
+    # It fails with an AttributeError without `_datetime`; without it, `zoneinfo` uses its Python code.
+    sys.modules.setdefault("_zoneinfo", None)
+
+
+def end_threads(seconds):
+    """Have the threads of this interpreter end as at the end of a program, but wait no longer than `seconds`."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return
+    import time
+
+    deadline = time.monotonic() + seconds
+    # Thread pools register here what tells their threads to end. It waits for them, hence on a thread of its own.
+    calls = getattr(threading, "_threading_atexits", [])
+
+    def run():
+        while calls:
+            calls.pop()()
+
+    if calls:
+        threading.Thread(target=run, name="erlang_end_threads").start()
+    ours = {threading.get_ident(), threading.main_thread().ident}
+    for thread in threading.enumerate():
+        if not thread.daemon and thread.ident not in ours:
+            thread.join(max(0, deadline - time.monotonic()))

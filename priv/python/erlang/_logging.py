@@ -1,6 +1,8 @@
 """Python's `logging` in the BEAM's logger: see `Py.Logging`."""
 
 import logging
+import sys
+import threading
 
 from erlang import _native
 from erlang._terms import Atom
@@ -22,6 +24,9 @@ class BeamHandler(logging.Handler):
             receiver = _native.whereis(_RECEIVER)
             if receiver is not None:
                 _native.send(receiver, self._message(record))
+        except RuntimeError:
+            # The interpreter is about to end, or this is a forked child: as where logging is not set up.
+            print(_text(self.format(record)), file=sys.stderr)
         except Exception:  # noqa: BLE001 - a failing log call must not fail the program
             self.handleError(record)
 
@@ -42,5 +47,30 @@ def configure(level, format=None):
     if handler is None:
         handler = BeamHandler()
         root.addHandler(handler)
+    _hook()
     handler.setFormatter(logging.Formatter(format) if format else None)
-    root.setLevel(level.upper())
+    root.setLevel(level.upper() if isinstance(level, str) else level)
+
+
+def _hook():
+    """Log what Python otherwise writes to standard error: warnings, and exceptions that nobody can catch."""
+    logging.captureWarnings(True)
+    threading.excepthook = _log_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_thread(args):
+    if args.exc_type is not SystemExit:
+        name = args.thread.name if args.thread else "?"
+        error = (args.exc_type, args.exc_value, args.exc_traceback)
+        logging.getLogger("threading").error("Exception in thread %s", name, exc_info=error)
+
+
+def _log_unraisable(args, _logger=logging.getLogger, _otherwise=sys.__unraisablehook__):
+    # While an interpreter ends, the names of its modules are gone.
+    try:
+        error = (args.exc_type, args.exc_value, args.exc_traceback)
+        text = args.err_msg or "Exception ignored in"
+        _logger("sys.unraisablehook").error("%s: %r", text, args.object, exc_info=error)
+    except BaseException:  # noqa: BLE001 - it is to be seen in any case
+        _otherwise(args)

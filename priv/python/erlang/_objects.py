@@ -10,3 +10,20 @@ def getattr(obj, name):  # noqa: A001 - named after what it does
 
 def identity(obj):
     return obj
+
+
+_BRIEF = 80
+
+
+def brief(object):
+    """Return a short `repr()` on one line; None where it fails."""
+    from reprlib import Repr
+
+    form = Repr()
+    form.maxstring = form.maxother = form.maxlong = _BRIEF
+    form.maxlevel = 3
+    try:
+        text = " ".join(form.repr(object).split())
+    except Exception:
+        return None
+    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"

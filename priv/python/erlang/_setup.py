@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 import sys
 
 from erlang._boot import add_paths  # noqa: F401 - reached by name from Py.Setup
@@ -14,6 +15,16 @@ def reload(name):
         return False
     importlib.reload(module)
     return True
+
+
+def sync_env(variables):
+    """Make `os.environ` hold these variables, and no others whose names are text."""
+    for name in list(os.environ):
+        if name not in variables and name.isprintable():
+            del os.environ[name]
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def memory_stats():

@@ -95,6 +95,14 @@ class CallbackError(RuntimeError):
         return self.reason
 
 
+class ProcessError(Exception):
+    """A message was sent to a process that does not exist (any more)."""
+
+
+class SuspensionRequired(BaseException):
+    """There for programs of the C package, which name it; never raised here."""
+
+
 # Where users find them.
-for _class in (Atom, Pid, Ref, Port, Function, CallbackError):
+for _class in (Atom, Pid, Ref, Port, Function, CallbackError, ProcessError, SuspensionRequired):
     _class.__module__ = "erlang"

@@ -15,7 +15,7 @@ from erlang._terms import Atom, _Term
 
 OBJECT, STR, INT, FLOAT, BYTES, TUPLE, LIST, DICT, SET, ATOM, OPAQUE = range(11)
 BUFFER, ENUM, DATACLASS, ARRAY, COMPLEX, TEXT, RANGE = range(11, 18)
-DATETIME, DATE, TIME, TIMEDELTA, DECIMAL = range(18, 23)
+DATETIME, DATE, TIME, TIMEDELTA, DECIMAL, NULL = range(18, 24)
 
 _BY_BASE = [
     (Atom, ATOM),
@@ -43,6 +43,9 @@ _BY_BASE = [
 
 def classify(cls):
     """Return how instances of `cls` cross into the BEAM."""
+    # The missing values of pandas; NaT would be a datetime.
+    if cls.__name__ in ("NaTType", "NAType") and cls.__module__.partition(".")[0] == "pandas":
+        return NULL
     for base, kind in _BY_BASE:
         if issubclass(cls, base):
             return kind
@@ -92,6 +95,9 @@ def _offset_name(seconds):
 
 
 def _datetime(value):
+    # pandas.Timestamp; `floor` is its method.
+    if getattr(value, "nanosecond", 0):
+        raise ValueError("a date-time with nanoseconds has no exact counterpart; round it in Python, with .floor('us')")
     date = (value.year, value.month, value.day)
     return date + (value.hour, value.minute, value.second, value.microsecond, _zone(value))
 
@@ -104,6 +110,8 @@ def _time(value):
 
 def _duration(value):
     """`(days, seconds, microseconds)`, all of the sign of `value`."""
+    if getattr(value, "nanoseconds", 0):
+        raise ValueError("a timedelta with nanoseconds has no exact counterpart; round it in Python, with .floor('us')")
     size = abs(value)
     sign = -1 if value.days < 0 else 1
     return sign * size.days, sign * size.seconds, sign * size.microseconds
@@ -115,10 +123,45 @@ def _range(value):
 
 
 def _list(value):
+    dtype = getattr(value, "dtype", None)
+    if _has_times_in_fields(dtype):
+        return _records(value)
+    if getattr(dtype, "kind", None) in ("M", "m") and hasattr(value, "astype") and hasattr(value, "ravel"):
+        value = _microseconds(value, dtype)
     result = value.tolist()
     if type(result) is type(value):
         raise TypeError(f"{type(value).__module__}.{type(value).__name__} has no exact counterpart; convert it in Python")
     return result
+
+
+def _has_times_in_fields(dtype):
+    fields = getattr(dtype, "fields", None) or {}
+    types = [getattr(field[0], "base", field[0]) for field in fields.values()]
+    return any(getattr(part, "kind", None) in ("M", "m") or _has_times_in_fields(part) for part in types)
+
+
+def _records(value):
+    """Structured data of numpy, field by field: its `tolist` would make numbers of some times."""
+    if value.ndim > 0:
+        return [_records(item) for item in value]
+    parts = [value[name] for name in value.dtype.names]
+    return tuple(_list(part) if hasattr(part, "tolist") else part for part in parts)
+
+
+def _microseconds(value, dtype):
+    """The numpy times of `value` so that `tolist` makes no numbers of them."""
+    if dtype.str.endswith(("ns]", "ps]", "fs]", "as]")):
+        coarse = value.astype(f"{dtype.kind}8[us]")
+        if not (coarse.astype(dtype).astype("i8") == value.astype("i8")).all():
+            raise ValueError(
+                f"{dtype} with parts of a microsecond has no exact counterpart; "
+                f"round it in Python, with .astype('{dtype.kind}8[us]')"
+            )
+        value = coarse
+    flat = value.ravel().tolist()
+    if any(type(item) is int for item in flat):
+        raise ValueError(f"{dtype} has no exact counterpart; convert it in Python, with .astype('i8') to integers")
+    return value
 
 
 def _decimal(value):

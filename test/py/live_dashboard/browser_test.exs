@@ -65,6 +65,16 @@ defmodule Py.LiveDashboard.BrowserTest do
 
   defp frames(browser), do: length(events(browser, "Network.webSocketFrameReceived"))
 
+  test "rates come before the first refresh", %{browser: browser, url: url} do
+    # Longer than `wait` waits.
+    eval(browser, "window.cookieBefore = document.cookie")
+    fill(browser, "#refresh-interval-select", "30")
+    wait(browser, "document.cookie != window.cookieBefore")
+    open(browser, url)
+    wait(browser, "/[0-9]/.test(document.querySelector('#py-calls').innerText)")
+    assert number(browser, "#py-calls") > 0
+  end
+
   test "every tab loads over the live socket, without an error", %{browser: browser} do
     eval(browser, "window.sameDocument = true")
 

@@ -160,14 +160,30 @@ defmodule Py.LiveDashboard.RowsTest do
     test "failures keep their order and name their context" do
       failures = [
         Snapshot.failure(%{context: 2, message: "<b>\0"}),
-        Snapshot.failure(%{context: 77}),
-        Snapshot.failure(%{context: nil, kind: :overloaded})
+        Snapshot.failure(%{context: 77, context_name: "default 1"}),
+        Snapshot.failure(%{context: 78, context_name: nil}),
+        Snapshot.failure(%{context: nil, context_name: nil, kind: :overloaded})
       ]
 
       assert [
                %{places: ["default 2"], message: "<b>�", times: 1},
-               %{places: ["context 77 (ended)"], times: 1},
+               %{places: ["context 78 (ended)", "default 1 (ended)"], times: 2},
                %{places: [], kind: :overloaded}
+             ] = Rows.failures(Snapshot.new(%{failures: failures}))
+    end
+
+    test "failures name what failed, and where" do
+      failures = [
+        Snapshot.failure(%{function: "math.sqrt", file: "/srv/app/model.py", line: 12}),
+        Snapshot.failure(%{function: nil, operation: :exec, file: "<exec 3>", line: 1}),
+        Snapshot.failure(%{function: nil, operation: :exec, file: "<exec 5>", line: 1}),
+        Snapshot.failure(%{function: nil, operation: nil, file: nil, line: nil})
+      ]
+
+      assert [
+               %{what: "math.sqrt", line: "model.py:12"},
+               %{what: "exec", line: "<exec 3>:1", times: 2},
+               %{what: "–", line: nil}
              ] = Rows.failures(Snapshot.new(%{failures: failures}))
     end
 

@@ -18,7 +18,6 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use flume::{RecvError, Sender};
 use pyo3::ffi;
 use rustler::sys::{ErlNifTerm, enif_whereis_pid};
-use rustler::types::tuple::make_tuple;
 use rustler::{Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 
 use super::Call;
@@ -29,11 +28,12 @@ use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
 use crate::core::words::WordMap;
-use crate::runtime::context::{ObjectHandle, lock};
+use crate::runtime::context::lock;
 use crate::runtime::interpreter::detach;
+use crate::runtime::objects::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult, Raised};
 use crate::runtime::request::{Event, Flags, OwnedTermEnv, RequestHandle, RequestRef, Told, pid_word};
-use crate::runtime::thread::{Runtime, SMALL};
+use crate::runtime::thread::{Runtime, SMALL, is_ending};
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
 /// level.
@@ -204,14 +204,16 @@ fn leave_chain(request: &RequestRef, pid: Option<&LocalPid>) {
     ACTIVE.fetch_sub(left.len(), SeqCst);
 }
 
-/// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one.
+/// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one. A request
+/// that ended while it waited, with its context or its time, has told its caller, who goes on before the entry is gone.
 #[inline]
 pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<Parent> {
     if ACTIVE.load(SeqCst) == 0 {
         return None;
     }
     let chains = lock(&CHAINS);
-    let innermost = |pid: &LocalPid| chains.get(&pid_word(pid)).and_then(|requests| requests.last().cloned());
+    let waits = |parent: &&Parent| parent.request.life.phase() == Phase::Serving;
+    let innermost = |pid: &LocalPid| chains.get(&pid_word(pid))?.iter().rev().find(waits).cloned();
     innermost(caller).or_else(|| callers().iter().find_map(innermost))
 }
 
@@ -271,7 +273,7 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         let env = env.env();
         let (target, target_size) = call.sized_term(&args[0], env)?;
         let (args, args_size) = call.sized_term(&args[1], env)?;
-        let content = make_tuple(env, &[atoms::callback().to_term(env), id.encode(env), target, args]);
+        let content = raw::make_tuple(env, [atoms::callback().to_term(env), id.encode(env), target, args]);
         (content.as_c_arg(), target_size + args_size <= SMALL)
     };
     match (call.runtime, &call.request) {
@@ -284,7 +286,7 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
             value
         }
         // The context itself would wait, and with it everybody: preload code, a destructor.
-        (Some(_), None) => {
+        (runtime, _) if runtime.is_some() || is_ending() => {
             let text = "a context can call functions only while it runs a request, not in preload code or destructors";
             Err(failure(call, "error", text, ""))
         }
@@ -422,7 +424,7 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<Parent>)
         };
         // SAFETY: the content was made in this environment.
         let content = unsafe { Term::new(env, content) };
-        make_tuple(env, &[atoms::py_callback().to_term(env), request, callers, content])
+        raw::make_tuple(env, [atoms::py_callback().to_term(env), request, callers, content])
     })
 }
 
@@ -430,7 +432,8 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<Parent>)
 pub fn enter(pid: &LocalPid, request: &RequestRef) {
     // Under the lock of the chains: the request's own thread clears `parent` first and its entries then.
     let mut chains = lock(&CHAINS);
-    if let Some(parent) = lock(&request.callback.parent).take() {
+    let parent = lock(&request.callback.parent).take();
+    if let Some(parent) = parent {
         chains.entry(pid_word(pid)).or_default().push(parent);
         ACTIVE.fetch_add(1, SeqCst);
     }

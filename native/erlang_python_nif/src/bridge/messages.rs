@@ -6,10 +6,10 @@ use rustler::{Encoder, LocalPid};
 
 use super::{Call, expect_args};
 use crate::atoms;
-use crate::runtime::python::{Obj, PyResult, Raised};
+use crate::runtime::python::{Obj, PyResult, Raised, import};
 use crate::runtime::request::OwnedTermEnv;
 
-/// `send(pid, message)`: None. Messages to processes that have ended vanish, as everywhere on the BEAM.
+/// `send(pid, message)`: None. Raises ProcessError where there is no such process of this node.
 pub fn send(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     expect_args("send", args, 2..=2)?;
     let mut env = OwnedTermEnv::new();
@@ -22,15 +22,21 @@ pub fn send(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         return Err(unsafe { Raised::new(ffi::PyExc_TypeError, "erlang.send takes an erlang.Pid of this node") });
     };
     // SAFETY: the term was made in this environment.
-    env.send(&to, |env| unsafe { rustler::Term::new(env, message) });
-    Ok(Obj::none())
+    if env.send(&to, |env| unsafe { rustler::Term::new(env, message) }) {
+        return Ok(Obj::none());
+    }
+    let class = import(&Obj::str("erlang._terms")?)?.attr("ProcessError")?;
+    Err(call.exception(&class, &[&Obj::str("there is no such process")?]))
 }
 
 /// `whereis(name)`: the Pid registered under that name, or None.
 pub fn whereis(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     expect_args("whereis", args, 1..=1)?;
     let env = OwnedTermEnv::new();
-    let Some(name) = atoms::existing(env.env(), args[0].as_utf8()?) else { return Ok(Obj::none()) };
+    // SAFETY: attached.
+    let bytes = unsafe { ffi::PyBytes_Check(args[0].as_ptr()) } != 0;
+    let name = if bytes { std::str::from_utf8(args[0].as_bytes()).unwrap_or("") } else { args[0].as_utf8()? };
+    let Some(name) = atoms::existing(env.env(), name) else { return Ok(Obj::none()) };
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
     let pid = unsafe {

@@ -14,9 +14,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use pyo3::ffi;
 use rustler::Env;
 
-use crate::convert::{ConvertError, Converter, PRECIOUS};
+use crate::convert::{ConvertError, Converter, PRECIOUS, max_bytes};
 use crate::runtime::caches::Caches;
 use crate::runtime::context::{ContextRef, lock};
+use crate::runtime::fork;
 use crate::runtime::python::{Obj, PyResult, Raised, raised};
 use crate::runtime::request::{Flags, RequestRef};
 use crate::runtime::thread::{Runtime, with_runtime};
@@ -57,6 +58,7 @@ impl<'c> Call<'c> {
             steps: 0,
             size: 0,
             shared: false,
+            room: max_bytes(),
         }
     }
 
@@ -129,7 +131,7 @@ struct Method(ffi::PyMethodDef);
 // SAFETY: CPython only reads method definitions, apart from nothing: the name, flags and pointer are constants.
 unsafe impl Sync for Method {}
 
-static FUNCTIONS: [Method; 13] = functions![
+static FUNCTIONS: [Method; 16] = functions![
     c"call" => callback::call,
     c"is_registered" => callback::is_registered,
     c"send" => messages::send,
@@ -143,6 +145,9 @@ static FUNCTIONS: [Method; 13] = functions![
     c"state_incr" => state::incr,
     c"state_decr" => state::decr,
     c"state_len" => state::len,
+    c"namespace" => namespace,
+    c"fork_begin" => fork_begin,
+    c"fork_end" => fork_end,
 ];
 
 /// Puts the functions into the module `erlang._native` of the interpreter this thread is attached to.
@@ -199,8 +204,12 @@ unsafe fn enter(function: Function, args: *mut *mut ffi::PyObject, count: ffi::P
 }
 
 fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
+    if fork::is_child() {
+        // SAFETY: attached; a static class.
+        return Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, IN_CHILD) });
+    }
     let on_context = with_runtime(|runtime| {
-        let request = runtime.shared().running();
+        let request = runtime.shared().running().filter(|request| !request.flags.has(Flags::CHORE));
         let erlang = request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG));
         let call =
             Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, erlang };
@@ -210,6 +219,32 @@ fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
         Some(result) => result,
         None => on_other_thread(function, args),
     }
+}
+
+const IN_CHILD: &str = "this process was forked from the BEAM, which cannot be reached from here: no function of the module \
+                        erlang works. Return the result by a pipe or a queue, or call erlang in the parent";
+
+/// The namespace of the request that runs on this thread, or None.
+fn namespace(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
+    expect_args("namespace", args, 0..=0)?;
+    match (call.runtime, &call.request) {
+        (Some(runtime), Some(request)) => runtime.namespace(request),
+        _ => Ok(Obj::none()),
+    }
+}
+
+/// Before a fork: see `runtime::fork`.
+fn fork_begin(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
+    expect_args("fork_begin", args, 0..=0)?;
+    fork::begin()?;
+    Ok(Obj::none())
+}
+
+/// After a fork, in the parent.
+fn fork_end(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
+    expect_args("fork_end", args, 0..=0)?;
+    fork::end();
+    Ok(Obj::none())
 }
 
 /// Such threads have no caches of their own: what they need is made for the call.

@@ -27,10 +27,11 @@ pub enum Kind {
     Time,
     TimeDelta,
     Decimal,
+    Null,
 }
 
 impl Kind {
-    const ALL: [Kind; 23] = [
+    const ALL: [Kind; 24] = [
         Kind::Object,
         Kind::Str,
         Kind::Int,
@@ -54,6 +55,7 @@ impl Kind {
         Kind::Time,
         Kind::TimeDelta,
         Kind::Decimal,
+        Kind::Null,
     ];
 
     /// Unknown numbers are plain objects.

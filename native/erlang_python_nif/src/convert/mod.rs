@@ -6,11 +6,14 @@
 mod bigint;
 pub mod kind;
 pub mod raw;
+mod shown;
 mod structs;
 pub mod to_python;
 pub mod to_term;
 
 pub use bigint::{big_parts, big_term};
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
@@ -36,6 +39,21 @@ pub struct Converter<'c> {
     pub size: usize,
     /// There are long binaries among the terms: copies of them share their memory.
     pub shared: bool,
+    /// How much memory the terms may take yet, in bytes: see `set_max_bytes`.
+    pub room: usize,
+}
+
+/// How much memory the terms of one conversion may take, roughly, in bytes.
+static MAX_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Bounds what one value of Python becomes. Terms share nothing: a list in which one object stands a million times has a
+/// million terms, and a few lists that contain each other twice would take all memory.
+pub fn set_max_bytes(max: usize) {
+    MAX_BYTES.store(max, Relaxed);
+}
+
+pub fn max_bytes() -> usize {
+    MAX_BYTES.load(Relaxed)
 }
 
 /// Longer binaries cost nothing to copy, but keep much alive, in bytes. (All of more than 64 are shared.)
@@ -125,6 +143,18 @@ impl Converter<'_> {
         }
     }
 
+    /// The terms take so many words more.
+    #[inline]
+    fn take(&mut self, words: usize) -> ConvertResult<()> {
+        match self.room.checked_sub(words.saturating_mul(size_of::<usize>())) {
+            Some(room) => {
+                self.room = room;
+                Ok(())
+            }
+            None => Err(too_large()),
+        }
+    }
+
     /// Called at every level and element of nested data.
     #[inline]
     fn step(&mut self, depth: usize) -> ConvertResult<()> {
@@ -137,6 +167,15 @@ impl Converter<'_> {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn too_large() -> ConvertError {
+    ConvertError::value(format!(
+        "the value would take more than {} bytes as a term (an object that stands in many places is copied to each): keep it \
+         in Python and return a handle, return a part of it, or raise max_value_size in the configuration",
+        max_bytes()
+    ))
 }
 
 /// A pending Python exception as a conversion error.

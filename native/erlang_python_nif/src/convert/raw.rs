@@ -1,4 +1,4 @@
-//! The words that terms are made of, for the kinds that lists of numbers consist of.
+//! The words that terms are made of, for the kinds that lists of numbers consist of; and the type of a term.
 //!
 //! The BEAM has laid out small integers and list cells in the same way on all 64-bit machines since long before OTP 26,
 //! but promises nothing. So `probe` compares with what the VM says, once, and where that differs everything goes through
@@ -6,7 +6,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use rustler::sys::{ErlNifTerm, enif_get_int64, enif_get_list_cell, enif_make_int64, enif_make_list_from_array};
+use rustler::sys::{
+    ErlNifTerm, ErlNifTermType as Type, enif_get_int64, enif_get_list_cell, enif_get_tuple, enif_make_int64,
+    enif_make_list_from_array, enif_make_tuple_from_array,
+};
 use rustler::{Env, Term};
 
 static KNOWN: AtomicBool = AtomicBool::new(false);
@@ -14,6 +17,10 @@ static KNOWN: AtomicBool = AtomicBool::new(false);
 const SMALL_TAG: usize = 0b1111;
 const SMALL_SHIFT: u32 = 4;
 const LIST_TAG: usize = 0b01;
+/// A pointer to a header word and what belongs to it.
+const BOXED_TAG: usize = 0b10;
+const ATOM_TAG: usize = 0b00_1011;
+const ATOM_MASK: usize = 0b11_1111;
 const TAG_MASK: usize = 0b11;
 /// What is no part of a cell's address: the tag, and a mark of literals.
 const POINTER_MASK: usize = 0b111;
@@ -53,7 +60,11 @@ unsafe fn decode_cell(list: ErlNifTerm) -> Option<(ErlNifTerm, ErlNifTerm)> {
 
 /// Finds out whether terms are laid out as this file believes. Called when the library is loaded.
 pub fn probe(env: Env<'_>) {
-    KNOWN.store(cfg!(target_pointer_width = "64") && smalls_agree(env) && cells_agree(env), Relaxed);
+    let known = cfg!(target_pointer_width = "64") && smalls_agree(env) && cells_agree(env) && atoms_agree(env);
+    KNOWN.store(known, Relaxed);
+    if known {
+        headers::learn(env);
+    }
 }
 
 fn smalls_agree(env: Env<'_>) -> bool {
@@ -86,6 +97,16 @@ fn cells_agree(env: Env<'_>) -> bool {
         }
         decode_cell(list).is_none()
     }
+}
+
+fn atoms_agree(env: Env<'_>) -> bool {
+    let is_atom = |term: ErlNifTerm| word(term) & ATOM_MASK == ATOM_TAG;
+    let atoms = [crate::atoms::nil(), crate::atoms::ok(), crate::atoms::py_context()];
+    // SAFETY: a live environment.
+    let others = unsafe {
+        [enif_make_list_from_array(env.as_c_arg(), std::ptr::null(), 0), enif_make_int64(env.as_c_arg(), -5)]
+    };
+    atoms.iter().all(|atom| is_atom(atom.as_c_arg())) && !others.into_iter().any(is_atom)
 }
 
 /// The value of an integer of up to 64 bits.
@@ -128,5 +149,192 @@ pub fn cell(list: Term<'_>) -> Option<(Term<'_>, Term<'_>)> {
             (head, tail)
         };
         Some((Term::new(env, head), Term::new(env, tail)))
+    }
+}
+
+/// The parts of a tuple.
+#[inline]
+pub fn tuple<'a>(term: Term<'a>) -> Option<&'a [ErlNifTerm]> {
+    let (mut arity, mut parts) = (0, std::ptr::null());
+    // SAFETY: a live term; on success `parts` are those of the tuple, which live as long as it.
+    unsafe {
+        let known = enif_get_tuple(term.get_env().as_c_arg(), term.as_c_arg(), &mut arity, &mut parts);
+        (known != 0).then(|| if arity == 0 { &[][..] } else { std::slice::from_raw_parts(parts, arity as usize) })
+    }
+}
+
+/// A tuple of a few terms of `env`: without the memory that the general function allocates.
+#[inline]
+pub fn make_tuple<'a, const N: usize>(env: Env<'a>, parts: [Term<'a>; N]) -> Term<'a> {
+    let parts = parts.map(|part| part.as_c_arg());
+    // SAFETY: a live environment, and as many terms of it.
+    unsafe { Term::new(env, enif_make_tuple_from_array(env.as_c_arg(), parts.as_ptr(), N as u32)) }
+}
+
+/// The type of a term. `enif_term_type`, and so `Term::get_type`, ends the VM when it is asked about a term of a type that OTP
+/// added later, such as the native records of OTP 29. `None` for those.
+#[inline]
+pub fn type_of(term: Term<'_>) -> Option<Type> {
+    if KNOWN.load(Relaxed) {
+        let word = word(term.as_c_arg());
+        let known = match word & TAG_MASK {
+            LIST_TAG => Some(Type::ERL_NIF_TERM_TYPE_LIST),
+            // SAFETY: a live term, laid out as `probe` has found.
+            BOXED_TAG => unsafe { headers::type_of(word) },
+            _ if word & ATOM_MASK == ATOM_TAG => Some(Type::ERL_NIF_TERM_TYPE_ATOM),
+            _ => None,
+        };
+        if known.is_some() {
+            return known;
+        }
+    }
+    asked(term)
+}
+
+/// The type of a term by the VM's answers to questions that may be asked about any term.
+#[inline(never)]
+fn asked(term: Term<'_>) -> Option<Type> {
+    Some(match term {
+        term if term.is_atom() => Type::ERL_NIF_TERM_TYPE_ATOM,
+        term if term.is_list() || term.is_empty_list() => Type::ERL_NIF_TERM_TYPE_LIST,
+        term if term.is_map() => Type::ERL_NIF_TERM_TYPE_MAP,
+        term if term.is_binary() => Type::ERL_NIF_TERM_TYPE_BITSTRING,
+        term if term.is_tuple() => Type::ERL_NIF_TERM_TYPE_TUPLE,
+        term if term.is_float() => Type::ERL_NIF_TERM_TYPE_FLOAT,
+        term if term.is_number() => Type::ERL_NIF_TERM_TYPE_INTEGER,
+        term if term.is_pid() => Type::ERL_NIF_TERM_TYPE_PID,
+        term if term.is_ref() => Type::ERL_NIF_TERM_TYPE_REFERENCE,
+        term if term.is_fun() => Type::ERL_NIF_TERM_TYPE_FUN,
+        term if term.is_port() => Type::ERL_NIF_TERM_TYPE_PORT,
+        term if is_bitstring(term) => Type::ERL_NIF_TERM_TYPE_BITSTRING,
+        _ => return None,
+    })
+}
+
+/// No function of the VM tells bits that fill no whole bytes, but the external term format does.
+fn is_bitstring(term: Term<'_>) -> bool {
+    const BIT_BINARY: u8 = 77;
+    term.to_binary().as_slice().get(1) == Some(&BIT_BINARY)
+}
+
+/// What can be told of a term without asking the VM, for the types that long data consists of.
+pub enum Shape {
+    Float(f64),
+    /// A binary or a bitstring.
+    Bits,
+    /// Not the empty one.
+    List,
+    Other,
+}
+
+#[inline]
+pub fn shape(term: Term<'_>) -> Shape {
+    let word = word(term.as_c_arg());
+    match word & TAG_MASK {
+        _ if !KNOWN.load(Relaxed) => Shape::Other,
+        LIST_TAG => Shape::List,
+        // SAFETY: a live term, laid out as `probe` has found.
+        BOXED_TAG => unsafe { headers::shape(word) },
+        _ => Shape::Other,
+    }
+}
+
+/// What a boxed term begins with: its type in the lowest bits and, but for maps, its size in the others. So a type that OTP
+/// adds has other lowest bits, or is another kind of map.
+mod headers {
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+    use rustler::Env;
+    use rustler::sys::{
+        ErlNifTerm, ErlNifTermType as Type, enif_make_double, enif_make_new_binary, enif_make_new_map,
+        enif_make_tuple_from_array,
+    };
+
+    use super::{BOXED_TAG, POINTER_MASK, Shape, TAG_MASK, word};
+
+    const TYPE_MASK: usize = 0b11_1111;
+    const SIZE_SHIFT: u32 = 6;
+
+    /// Bit N: the lowest bits N are those of binaries and bitstrings.
+    static BITS: AtomicU64 = AtomicU64::new(0);
+    /// Bit N: the lowest bits N are those of tuples.
+    static TUPLES: AtomicU64 = AtomicU64::new(0);
+    /// Whole headers; 0, which no header is, where they are not known.
+    static FLOAT: AtomicUsize = AtomicUsize::new(0);
+    static SMALL_MAP: AtomicUsize = AtomicUsize::new(0);
+
+    fn body(boxed: usize) -> *const usize {
+        (boxed & !POINTER_MASK) as *const usize
+    }
+
+    /// The type of a boxed term, as far as it can be told from its header.
+    ///
+    /// # Safety
+    /// This word is a boxed term of a live environment.
+    #[inline]
+    pub unsafe fn type_of(boxed: usize) -> Option<Type> {
+        // SAFETY: promised by the caller.
+        let header = unsafe { *body(boxed) };
+        let is = |mask: &AtomicU64| mask.load(Relaxed) >> (header & TYPE_MASK) & 1 == 1;
+        if is(&BITS) {
+            Some(Type::ERL_NIF_TERM_TYPE_BITSTRING)
+        } else if is(&TUPLES) {
+            Some(Type::ERL_NIF_TERM_TYPE_TUPLE)
+        } else if header == SMALL_MAP.load(Relaxed) {
+            Some(Type::ERL_NIF_TERM_TYPE_MAP)
+        } else if header == FLOAT.load(Relaxed) {
+            Some(Type::ERL_NIF_TERM_TYPE_FLOAT)
+        } else {
+            None
+        }
+    }
+
+    /// # Safety
+    /// This word is a boxed term of a live environment.
+    #[inline]
+    pub unsafe fn shape(boxed: usize) -> Shape {
+        let body = body(boxed);
+        // SAFETY: promised by the caller.
+        let header = unsafe { *body };
+        if header == FLOAT.load(Relaxed) {
+            // SAFETY: the value of a float follows its header.
+            Shape::Float(unsafe { *body.add(1).cast() })
+        } else if BITS.load(Relaxed) >> (header & TYPE_MASK) & 1 == 1 {
+            Shape::Bits
+        } else {
+            Shape::Other
+        }
+    }
+
+    /// Compares some terms of each type: called once, when small integers and lists have proved to be as they should.
+    pub fn learn(env: Env<'_>) {
+        let env = env.as_c_arg();
+        // SAFETY: a live environment; each array has as many terms; what is behind the tag of boxed terms is a header, and
+        // something behind it.
+        unsafe {
+            let boxed = |term: ErlNifTerm| (word(term) & TAG_MASK == BOXED_TAG).then(|| *body(word(term)));
+            let terms = [enif_make_double(env, 0.5); 3];
+            let tuple = |size| boxed(enif_make_tuple_from_array(env, terms.as_ptr(), size));
+            let binary = |size| {
+                let mut term = Default::default();
+                std::ptr::write_bytes(enif_make_new_binary(env, size, &mut term), 0, size);
+                boxed(term)
+            };
+            let float = |value: f64| {
+                let term = enif_make_double(env, value);
+                boxed(term).filter(|_| *body(word(term)).add(1).cast::<f64>() == value)
+            };
+            let next = |header: Option<usize>| header.map(|header| header + (1 << SIZE_SHIFT));
+            let sized = |small, large| if next(small) == large { small } else { None };
+            let float = if float(0.5) == float(-3.0e300) { float(0.5) } else { None };
+            let long = if binary(1000) == binary(2001) { binary(1000) } else { None };
+            let mask = |headers: &[Option<usize>]| {
+                headers.iter().flatten().fold(0, |mask, header| mask | 1 << (header & TYPE_MASK))
+            };
+            BITS.store(mask(&[long, sized(binary(8), binary(16))]), Relaxed);
+            TUPLES.store(mask(&[sized(tuple(1), tuple(2))]), Relaxed);
+            FLOAT.store(float.unwrap_or(0), Relaxed);
+            SMALL_MAP.store(boxed(enif_make_new_map(env)).unwrap_or(0), Relaxed);
+        }
     }
 }

@@ -141,19 +141,13 @@ impl Converter<'_> {
     }
 
     fn float_struct(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
-        let value = match term {
-            t if nan() == t => f64::NAN,
-            t if infinity() == t => f64::INFINITY,
-            t if neg_infinity() == t => f64::NEG_INFINITY,
-            t if t.is_number() => {
-                let number = self.to_python(t, 1)?;
-                // SAFETY: attached; an int or float. An int beyond the range of floats raises OverflowError.
-                let float = unsafe { Obj::checked(ffi::PyNumber_Float(number.as_ptr())) };
-                return float.map_err(|raised| self.refused(raised));
-            }
-            _ => return Err(ConvertError::value("Py.float/1 takes a number, :nan, :infinity or :neg_infinity")),
-        };
-        Ok(Obj::float(value)?)
+        if !term.is_number() && number(term).is_none() {
+            return Err(ConvertError::value("Py.float/1 takes a number, :nan, :infinity or :neg_infinity"));
+        }
+        let number = self.to_python(term, 1)?;
+        // SAFETY: attached; an int or float. An int beyond the range of floats raises OverflowError.
+        let float = unsafe { Obj::checked(ffi::PyNumber_Float(number.as_ptr())) };
+        float.map_err(|raised| self.refused(raised))
     }
 }
 

@@ -1,37 +1,53 @@
 //! BEAM terms to Python objects.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
 use pyo3::ffi;
 use rustler::sys::{ErlNifTermType as Type, enif_get_double, enif_get_uint64, enif_inspect_binary};
 use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, ResourceArc, Term};
 
-use super::{ConvertError, ConvertResult, Converter, failed, key_text, raw};
+use super::raw::{self, Shape};
+use super::shown::shown;
+use super::{ConvertError, ConvertResult, Converter, failed, key_text};
 use crate::atoms;
-use crate::runtime::context::ObjectHandle;
+use crate::runtime::objects::ObjectHandle;
 use crate::runtime::python::Obj;
 
 impl Converter<'_> {
+    #[inline(always)]
     pub fn to_python(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         if let Some(small) = raw::small(term) {
             return Ok(Obj::int(small)?);
         }
-        match term.get_erl_type() {
-            Type::ERL_NIF_TERM_TYPE_INTEGER => self.integer(term),
-            Type::ERL_NIF_TERM_TYPE_ATOM => self.atom(term),
-            Type::ERL_NIF_TERM_TYPE_BITSTRING => binary(term),
-            Type::ERL_NIF_TERM_TYPE_FLOAT => float(term),
-            Type::ERL_NIF_TERM_TYPE_LIST => self.list(term, depth),
-            Type::ERL_NIF_TERM_TYPE_TUPLE => self.tuple(term, depth),
-            Type::ERL_NIF_TERM_TYPE_MAP => self.map(term, depth),
-            Type::ERL_NIF_TERM_TYPE_PID => self.opaque(term, |helpers| &helpers.pid),
-            Type::ERL_NIF_TERM_TYPE_PORT => self.opaque(term, |helpers| &helpers.port),
-            Type::ERL_NIF_TERM_TYPE_FUN => self.opaque(term, |helpers| &helpers.function),
-            Type::ERL_NIF_TERM_TYPE_REFERENCE => self.reference(term),
-            _ => Err(ConvertError::value("term of a type this library does not know")),
+        self.larger(term, depth)
+    }
+
+    fn larger(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        match raw::shape(term) {
+            Shape::Float(value) => Ok(Obj::float(value)?),
+            Shape::Bits => binary(term),
+            Shape::List => self.list(term, depth),
+            Shape::Other => self.other(term, depth),
+        }
+    }
+
+    /// What cannot be told without asking the VM.
+    fn other(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        match raw::type_of(term) {
+            Some(Type::ERL_NIF_TERM_TYPE_ATOM) => self.atom(term),
+            Some(Type::ERL_NIF_TERM_TYPE_MAP) => self.map(term, depth),
+            Some(Type::ERL_NIF_TERM_TYPE_TUPLE) => self.tuple(term, depth),
+            Some(Type::ERL_NIF_TERM_TYPE_LIST) => self.list(term, depth),
+            Some(Type::ERL_NIF_TERM_TYPE_INTEGER) => self.integer(term),
+            Some(Type::ERL_NIF_TERM_TYPE_BITSTRING) => binary(term),
+            Some(Type::ERL_NIF_TERM_TYPE_FLOAT) => float(term),
+            Some(Type::ERL_NIF_TERM_TYPE_PID) => self.opaque(term, |helpers| &helpers.pid),
+            Some(Type::ERL_NIF_TERM_TYPE_PORT) => self.opaque(term, |helpers| &helpers.port),
+            Some(Type::ERL_NIF_TERM_TYPE_FUN) => self.opaque(term, |helpers| &helpers.function),
+            Some(Type::ERL_NIF_TERM_TYPE_REFERENCE) => self.reference(term),
+            _ => Err(ConvertError::value(
+                "a term that has no Python counterpart, such as a native record: pass a map, a tuple or a list instead",
+            )),
         }
     }
 
@@ -56,7 +72,19 @@ impl Converter<'_> {
             Err(_) if self.erlang && (atoms::none() == term || atoms::undefined() == term) => return Ok(Obj::none()),
             Err(_) => {}
         }
-        Ok(self.caches.atom(term.as_c_arg(), || atoms::text_of(term))?)
+        Ok(self.caches.atom(term.as_c_arg(), || match atoms::number(term) {
+            Some(number) => Obj::float(number),
+            None => Obj::str(&atoms::text_of(term)),
+        })?)
+    }
+
+    /// A key of a map, or the name of a keyword argument: there `nan` is a name.
+    fn key(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
+        let key = self.to_python(term, depth)?;
+        if key.type_ptr() == &raw mut ffi::PyFloat_Type && term.is_atom() {
+            return Ok(Obj::str(&atoms::text_of(term))?);
+        }
+        Ok(key)
     }
 
     fn list(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
@@ -118,8 +146,9 @@ impl Converter<'_> {
         let dict = Obj::dict()?;
         let mut count = 0;
         for (key, value) in MapIterator::new(term).ok_or_else(|| ConvertError::value("map"))? {
-            let at = || key_step(key);
-            let name = self.to_python(key, depth + 1).map_err(|error| error.at(at))?;
+            let erlang = self.erlang;
+            let at = || key_step(key, erlang);
+            let name = self.key(key, depth + 1).map_err(|error| error.at(at))?;
             let value = self.to_python(value, depth + 1).map_err(|error| error.at(at))?;
             dict.dict_set(&name, &value).map_err(|raised| self.refused(raised).at(at))?;
             count += 1;
@@ -166,11 +195,8 @@ impl Converter<'_> {
         let Ok(handle) = handle.decode::<ResourceArc<ObjectHandle>>() else {
             return Err(ConvertError::value("not a handle of a Python object"));
         };
-        if !Arc::ptr_eq(&handle.interp, &self.context.0.interp) || handle.interp.ended.load(Ordering::Acquire) {
-            return Err(ConvertError::WrongInterpreter);
-        }
-        // SAFETY: the handle owns a reference, of this thread's interpreter.
-        Ok(unsafe { Obj::borrowed(handle.object as *mut ffi::PyObject) })
+        // SAFETY: this thread is attached to the interpreter of the context that it converts for.
+        unsafe { handle.object(&self.context.0.interp) }.ok_or(ConvertError::WrongInterpreter)
     }
 
     fn opaque(&mut self, term: Term<'_>, class: fn(&crate::runtime::caches::Helpers) -> &Obj) -> ConvertResult<Obj> {
@@ -213,12 +239,11 @@ pub(super) fn field<'a>(term: Term<'a>, key: rustler::Atom) -> ConvertResult<Ter
 }
 
 /// One step of a path: `.name` for keys that read like one, `[key]` otherwise.
-fn key_step(key: Term<'_>) -> String {
+fn key_step(key: Term<'_>, erlang: bool) -> String {
     let text = if key.is_atom() { Some(atoms::text_of(key)) } else { key.decode::<String>().ok() };
     match text {
         Some(text) if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_') => format!(".{text}"),
-        Some(text) => key_text(&format!("{text:?}")),
-        None => key_text(&format!("{key:?}")),
+        _ => key_text(&shown(key, erlang)),
     }
 }
 
@@ -245,9 +270,10 @@ pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<
     let mut names = Vec::with_capacity(pairs.len());
     // SAFETY: attached; null makes an empty set.
     let seen = unsafe { Obj::checked(ffi::PySet_New(std::ptr::null_mut()))? };
+    let erlang = converter.erlang;
     for (key, value) in pairs {
-        let at = || format!("kwargs{}", key_step(key));
-        let name = converter.to_python(key, 1).map_err(|error| error.at(at))?;
+        let at = || format!("kwargs{}", key_step(key, erlang));
+        let name = converter.key(key, 1).map_err(|error| error.at(at))?;
         // SAFETY: attached.
         if unsafe { ffi::PyUnicode_Check(name.as_ptr()) } == 0 {
             return Err(ConvertError::value("names of keyword arguments must be atoms or text").at(at));

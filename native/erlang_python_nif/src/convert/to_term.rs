@@ -6,14 +6,15 @@ use pyo3::ffi;
 use rustler::sys::{enif_make_list_from_array, enif_make_map_from_arrays, enif_make_new_binary};
 use rustler::types::atom::{false_, true_};
 use rustler::types::tuple::make_tuple;
-use rustler::{Encoder, Env, ResourceArc, Term};
+use rustler::{Encoder, Env, Term};
 
 use super::kind::Kind;
+use super::shown::repeated;
 use super::{
     ConvertError, ConvertResult, Converter, LONG_BINARY, PRECIOUS, VERY_LONG, failed, key_text, raw, struct_term,
 };
 use crate::atoms;
-use crate::runtime::context::ObjectHandle;
+use crate::runtime::objects::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult};
 
 impl Converter<'_> {
@@ -60,7 +61,7 @@ impl Converter<'_> {
             } else if class == &raw mut ffi::PyBool_Type {
                 Ok(if object == ffi::Py_True() { true_() } else { false_() }.to_term(env))
             } else if class == &raw mut ffi::PyBytes_Type {
-                Ok(self.bytes_term(borrowed.as_bytes(), env))
+                self.binary_term(borrowed.as_bytes(), env)
             } else {
                 return None;
             })
@@ -72,7 +73,7 @@ impl Converter<'_> {
             Kind::Str => self.str_term(&object, env),
             Kind::Int => self.int_term(&object, env),
             Kind::Float => float_term(&object, env),
-            Kind::Bytes => Ok(self.bytes_term(object.as_bytes(), env)),
+            Kind::Bytes => self.binary_term(object.as_bytes(), env),
             Kind::Tuple => self.tuple_term(&object, env, depth),
             Kind::List => self.list_term(&object, env, depth),
             Kind::Set => self.set_term(&object, env, depth),
@@ -80,6 +81,7 @@ impl Converter<'_> {
                 Some(atom) => Ok(atom),
                 None => Err(ConvertError::value("too many new atoms, or an atom of more than 255 characters")),
             },
+            Kind::Null => Ok(if self.erlang { atoms::none() } else { atoms::nil() }.to_term(env)),
             Kind::Opaque => {
                 self.size += PRECIOUS;
                 let damaged = || ConvertError::value("a damaged erlang term");
@@ -142,7 +144,9 @@ impl Converter<'_> {
         // SAFETY: attached; the size is asked again each time because converting an element may run Python code that
         // changes the list; unless that is impossible the borrowed item is made strong at once.
         unsafe {
-            terms.reserve(ffi::PyList_Size(list.as_ptr()) as usize);
+            let size = ffi::PyList_Size(list.as_ptr()) as usize;
+            self.take(2 * size)?;
+            terms.reserve(size);
             self.size += terms.capacity();
             while (terms.len() as isize) < ffi::PyList_Size(list.as_ptr()) {
                 let index = terms.len();
@@ -179,6 +183,7 @@ impl Converter<'_> {
         for (index, item) in tuple.tuple_items().into_iter().enumerate() {
             terms.push(self.item_term(item, env, depth, index)?);
         }
+        self.take(terms.len() + 1)?;
         if terms.len() >= 1 << 24 {
             return Err(ConvertError::value("tuple of more than 16,777,215 elements"));
         }
@@ -193,7 +198,8 @@ impl Converter<'_> {
             keys.push(self.to_term(key.clone(), env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
             values.push(self.to_term(value, env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
         }
-        map_term(env, &keys, &values)
+        self.take(2 * keys.len())?;
+        map_term(env, &keys, &values, self.erlang)
     }
 
     fn set_term<'a>(&mut self, set: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
@@ -203,7 +209,8 @@ impl Converter<'_> {
         for item in iterate(set)? {
             keys.push(self.to_term(item, env, depth + 1).map_err(|error| error.at(|| "{…}".into()))?.as_c_arg());
         }
-        let map = map_term(env, &keys, &vec![empty; keys.len()])?;
+        self.take(2 * keys.len())?;
+        let map = map_term(env, &keys, &vec![empty; keys.len()], self.erlang)?;
         Ok(if self.erlang { map } else { struct_term(env, atoms::map_set_struct(), &[(atoms::map(), map)]) })
     }
 
@@ -216,9 +223,17 @@ impl Converter<'_> {
 
     fn str_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
         match object.as_utf8() {
-            Ok(text) => Ok(self.bytes_term(text.as_bytes(), env)),
+            Ok(text) => self.binary_term(text.as_bytes(), env),
             Err(_) => Err(surrogates()),
         }
+    }
+
+    #[inline(always)]
+    fn binary_term<'a>(&mut self, bytes: &[u8], env: Env<'a>) -> ConvertResult<Term<'a>> {
+        if bytes.len() > LONG_BINARY {
+            self.take(bytes.len().div_ceil(size_of::<usize>()))?;
+        }
+        Ok(self.bytes_term(bytes, env))
     }
 
     fn bytes_term<'a>(&mut self, bytes: &[u8], env: Env<'a>) -> Term<'a> {
@@ -244,7 +259,8 @@ impl Converter<'_> {
         let class = type_name(&object).unwrap_or_else(|_| "?".into());
         self.size += PRECIOUS;
         let shared = &self.context.0;
-        let handle = ResourceArc::new(ObjectHandle::new(shared.interp.clone(), object.into_ptr() as usize));
+        // SAFETY: this thread is attached to the interpreter of the context that it converts for.
+        let handle = unsafe { ObjectHandle::new(shared.home.clone(), object) }.ok_or(ConvertError::WrongInterpreter)?;
         let fields = [
             (atoms::r#ref(), handle.encode(env)),
             (atoms::r#type(), class.encode(env)),
@@ -299,16 +315,26 @@ fn float_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
     })
 }
 
+#[cold]
+#[inline(never)]
+fn same_keys(env: Env<'_>, keys: &[rustler::sys::ErlNifTerm], erlang: bool) -> ConvertError {
+    // SAFETY: terms of `env`.
+    let keys = keys.iter().map(|key| unsafe { Term::new(env, *key) });
+    let repeated = repeated(keys, erlang).map(|key| format!(", {key}")).unwrap_or_default();
+    ConvertError::value(format!("two keys become the same term{repeated}"))
+}
+
 fn map_term<'a>(
     env: Env<'a>,
     keys: &[rustler::sys::ErlNifTerm],
     values: &[rustler::sys::ErlNifTerm],
+    erlang: bool,
 ) -> ConvertResult<Term<'a>> {
     let mut map = Default::default();
     // SAFETY: both arrays have the same length and hold terms of `env`.
     unsafe {
         if enif_make_map_from_arrays(env.as_c_arg(), keys.as_ptr(), values.as_ptr(), keys.len(), &mut map) == 0 {
-            return Err(ConvertError::value("two keys become the same term"));
+            return Err(same_keys(env, keys, erlang));
         }
         Ok(Term::new(env, map))
     }

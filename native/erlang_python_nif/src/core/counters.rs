@@ -70,6 +70,11 @@ impl Counters {
     pub fn bump_own(counter: &AtomicU64) {
         add_own(counter, 1);
     }
+
+    /// Undoes `bump_own`.
+    pub fn take_back(counter: &AtomicU64) {
+        add_own(counter, 1_u64.wrapping_neg());
+    }
 }
 
 /// Adds to a counter that only the calling thread writes.

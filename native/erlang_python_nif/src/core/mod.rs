@@ -1,9 +1,12 @@
 //! Pure Rust: no BEAM, no Python. Unit-tested with `cargo test --no-default-features`.
 
 pub mod answer;
+pub mod bytecode;
 pub mod counters;
 pub mod handover;
 pub mod lifecycle;
+pub mod line;
+pub mod lines;
 pub mod padded;
 pub mod patience;
 pub mod pending;

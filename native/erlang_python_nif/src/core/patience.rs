@@ -16,10 +16,6 @@ const PROBE: u32 = 64;
 const WORTH: u32 = 8;
 
 impl<const LIMIT: u32> Patience<LIMIT> {
-    const fn new() -> Self {
-        Patience(AtomicU32::new(0))
-    }
-
     /// Whether to look this time.
     #[inline]
     pub fn pays(&self) -> bool {
@@ -85,21 +81,6 @@ pub fn crowded() -> bool {
     SPINNING.load(Relaxed) >= *MAX_SPINNING
 }
 
-/// Another thread that was given the processor for so long was not the one that is waited for.
-const TOO_LONG: Duration = Duration::from_micros(200);
-
-/// Gives the processor to another thread, if one waits for it: most likely the one whose answer was looked for in vain.
-/// Seldom tried while it goes to threads that keep it.
-pub fn give_way() {
-    // Few, because each look in vain took all that time.
-    static PATIENCE: Patience<6> = Patience::new();
-    if PATIENCE.pays() {
-        let start = Instant::now();
-        std::thread::yield_now();
-        if start.elapsed() < TOO_LONG { PATIENCE.paid() } else { PATIENCE.in_vain() }
-    }
-}
-
 /// Spins until `ready`, for at most `budget`; not at all where too many spin.
 pub fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
     if !budget.is_zero() && !ready() && !crowded() {
@@ -107,6 +88,9 @@ pub fn spin_until(budget: Duration, ready: impl Fn() -> bool) {
     }
 }
 
+/// Never inlined: counts of instructions leave out what threads spin.
+#[cold]
+#[inline(never)]
 fn spin(budget: Duration, ready: impl Fn() -> bool) {
     let start = Instant::now();
     loop {
@@ -128,7 +112,7 @@ mod tests {
 
     #[test]
     fn it_is_given_up_and_tried_again() {
-        let patience = Patience::<6>::new();
+        let patience = Patience::<6>::default();
         for _ in 0..6 {
             assert!(patience.pays());
             patience.in_vain();
@@ -143,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_useful_look_makes_up_for_some_in_vain() {
-        let patience = Patience::<64>::new();
+        let patience = Patience::<64>::default();
         for _ in 0..100 {
             (0..WORTH).for_each(|_| patience.in_vain());
             patience.paid();
@@ -151,7 +135,7 @@ mod tests {
         assert!(patience.pays());
         (0..64).for_each(|_| patience.in_vain());
         assert!(!patience.pays());
-        let patience = Patience::<64>::new();
+        let patience = Patience::<64>::default();
         (0..4).for_each(|_| patience.hopeless());
         assert!(!patience.pays());
     }

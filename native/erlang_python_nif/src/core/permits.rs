@@ -25,6 +25,7 @@ pub enum Acquired {
 pub struct Permits<W> {
     max: AtomicUsize,
     used: AtomicUsize,
+    /// Length of the FIFO, with those to whom a permit is being passed.
     waiting: AtomicUsize,
     given_up: AtomicUsize,
     fifo: Mutex<VecDeque<W>>,
@@ -75,7 +76,7 @@ impl<W: Waiter> Permits<W> {
         }
         let mut fifo = self.lock();
         fifo.push_back(waiter());
-        self.waiting.store(fifo.len(), SeqCst);
+        self.waiting.fetch_add(1, SeqCst);
         drop(fifo);
         // A permit may have come back between the try and the push; its giver did not see this waiter.
         self.serve();
@@ -103,7 +104,7 @@ impl<W: Waiter> Permits<W> {
         self.given_up.store(0, SeqCst);
         let (gone, kept) = std::mem::take(&mut *fifo).into_iter().partition(|w| which(w));
         *fifo = kept;
-        self.waiting.store(fifo.len(), SeqCst);
+        self.waiting.fetch_sub(gone.len(), SeqCst);
         Vec::from(gone)
     }
 
@@ -119,19 +120,20 @@ impl<W: Waiter> Permits<W> {
     /// Passes free permits to waiters, oldest first.
     fn serve(&self) {
         while self.waiting.load(SeqCst) > 0 && self.take() {
-            let next = {
-                let mut fifo = self.lock();
-                let next = fifo.pop_front();
-                self.waiting.store(fifo.len(), SeqCst);
-                next
-            };
-            // `grant` runs outside the lock: it may push to a queue or, when it fails, end up here again.
-            match next {
-                Some(waiter) if waiter.grant() => {}
-                _ => {
-                    self.used.fetch_sub(1, SeqCst);
+            let Some(waiter) = self.lock().pop_front() else {
+                self.used.fetch_sub(1, SeqCst);
+                // Another thread serves the last one. Who has come meanwhile may have missed the permit just taken.
+                if self.lock().is_empty() {
+                    return;
                 }
+                continue;
+            };
+            // Outside the lock: it may push to a queue or, when it fails, end up here again.
+            if !waiter.grant() {
+                self.used.fetch_sub(1, SeqCst);
             }
+            // Not before: a younger request of the same caller could find a permit and get ahead.
+            self.waiting.fetch_sub(1, SeqCst);
         }
     }
 

@@ -97,6 +97,18 @@ impl<T: Weigh> State<T> {
         Ok(())
     }
 
+    /// Has `weigh` change what `value` weighs, if it still is the value of `key`: the bytes of the whole follow.
+    pub fn reweigh(&self, key: &[u8], value: &Arc<T>, weigh: impl FnOnce()) {
+        let shard = self.shard(key);
+        if let Some(Value::Other(current)) = shard.get(key)
+            && Arc::ptr_eq(current, value)
+        {
+            let before = value.bytes();
+            weigh();
+            self.grow(value.bytes(), before);
+        }
+    }
+
     /// Whether there was an entry.
     pub fn delete(&self, key: &[u8]) -> bool {
         let old = self.shard(key).remove(key);
@@ -268,6 +280,32 @@ mod tests {
         assert!(state.delete(b"key"));
         assert_eq!(state.bytes(), 22);
         state.clear();
+        assert_eq!(state.bytes(), 0);
+    }
+
+    /// A value whose weight is known late.
+    struct Late(AtomicUsize);
+
+    impl Weigh for Late {
+        fn bytes(&self) -> usize {
+            self.0.load(SeqCst)
+        }
+    }
+
+    #[test]
+    fn bytes_follow_a_value_weighed_late() {
+        let state = State::default();
+        let value = Arc::new(Late(AtomicUsize::new(2)));
+        state.put(b"key", Value::Other(value.clone())).unwrap();
+        assert_eq!(state.bytes(), 3 + 2);
+        state.reweigh(b"key", &value, || value.0.store(100, SeqCst));
+        assert_eq!(state.bytes(), 3 + 100);
+        assert_eq!(state.sizes(), vec![(Box::from(*b"key"), 103)]);
+        let other = Arc::new(Late(AtomicUsize::new(4)));
+        state.put(b"key", Value::Other(other)).unwrap();
+        state.reweigh(b"key", &value, || panic!("no longer the value of the key"));
+        assert_eq!(state.bytes(), 3 + 4);
+        assert!(state.delete(b"key"));
         assert_eq!(state.bytes(), 0);
     }
 

@@ -1,15 +1,16 @@
 //! Contexts: start, stop, state.
 
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustler::{Encoder, Env, LocalPid, NifMap, ResourceArc, Term};
 
 use super::serial::to_term;
 use crate::atoms;
+use crate::core::stats::now;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
 use crate::runtime::interpreter::Mode;
-use crate::runtime::{interrupt_running, thread, watchdog};
+use crate::runtime::{interrupt_running, stack, thread, watchdog};
 
 #[derive(NifMap)]
 struct Options {
@@ -46,11 +47,11 @@ fn context_start(env: Env<'_>, options: Options) -> Term<'_> {
     }
 }
 
-/// Fails what is pending and ends the thread, which then tells the owner.
+/// Fails what is pending and ends the thread, which then tells the owner. Returns the milliseconds since the first stop.
 #[rustler::nif]
-fn context_stop(context: ContextRef) -> rustler::Atom {
+fn context_stop(context: ContextRef) -> u64 {
     watchdog::send(watchdog::Command::Stop(context.0.clone()));
-    atoms::ok()
+    context.0.stopped.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 
 #[rustler::nif]
@@ -65,8 +66,8 @@ fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
         (atoms::id(), shared.id.encode(env)),
         (atoms::mode(), mode.encode(env)),
         (atoms::interpreter(), shared.interp.id.encode(env)),
-        (atoms::queued(), shared.queue.len().encode(env)),
-        (atoms::running(), shared.running().is_some().encode(env)),
+        (atoms::queued(), shared.waiting().encode(env)),
+        (atoms::running(), shared.noticeable().is_some().encode(env)),
         (atoms::stopped(), shared.queue.is_closed().encode(env)),
         (atoms::stuck(), shared.stuck.load(SeqCst).encode(env)),
         (atoms::max_queue(), shared.settings.max_queue.encode(env)),
@@ -92,6 +93,41 @@ fn context_state(context: ContextRef) -> (u64, bool) {
 #[rustler::nif]
 fn context_owner(context: ContextRef) -> LocalPid {
     context.0.settings.owner
+}
+
+/// What speaks against a context as the place of a process's calls: 0 nothing, 1 a request that runs for long, 2 it is stuck.
+#[rustler::nif]
+fn context_pressure(context: ContextRef) -> u8 {
+    /// In nanoseconds.
+    const LONG: u64 = 5_000_000;
+    let shared = &context.0;
+    if shared.stuck.load(SeqCst) {
+        return 2;
+    }
+    u8::from(shared.stats.busy.running(now()).is_some_and(|running| running > LONG))
+}
+
+/// Whether the GIL of a stuck context is held by somebody: interrupts, which come every tenth of a second, do not get it.
+#[rustler::nif]
+fn context_gil_held(context: ContextRef) -> bool {
+    /// In nanoseconds; less than it takes to be stuck.
+    const LONG: u64 = 400_000_000;
+    now().saturating_sub(context.0.reached.load(SeqCst)) > LONG
+}
+
+/// The Python frames that run on the context, outermost first: `[{file, line | nil, function}]`; `stopped` before its start
+/// and after its end, `unsupported` on an unknown version of Python. Neither the GIL nor the context is waited for.
+#[rustler::nif(schedule = "DirtyIo")]
+fn context_stack(env: Env<'_>, context: ContextRef) -> Term<'_> {
+    match context.0.thread_state.load(SeqCst) {
+        0 => atoms::stopped().to_term(env),
+        thread => match stack::frames(thread) {
+            Some(frames) => {
+                frames.into_iter().map(|frame| (frame.file, frame.line, frame.function)).collect::<Vec<_>>().encode(env)
+            }
+            None => atoms::unsupported().to_term(env),
+        },
+    }
 }
 
 /// Requests on the context: waiting for a permit, queued and running.

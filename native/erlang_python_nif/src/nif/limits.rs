@@ -1,9 +1,11 @@
-//! The limit on concurrent Python work.
+//! The limits on concurrent Python work and on the size of values.
 
 use rustler::{Encoder, Env, Term};
 
 use crate::atoms;
+use crate::convert;
 use crate::runtime::holder::{self, HolderRef};
+use crate::runtime::os;
 use crate::runtime::request::PERMITS;
 
 /// `{in use, limit, waiting}`.
@@ -38,4 +40,18 @@ fn permit_give_up(holder: HolderRef) -> bool {
 #[rustler::nif]
 fn permit_release(holder: HolderRef) -> bool {
     holder.release()
+}
+
+/// Values take a quarter of the memory there is, by default, and not more than this, in bytes.
+const GENEROUS: u64 = 4 << 30;
+
+/// Bounds the size of one value that comes from Python: bytes, `0` for the default. Returns the bound.
+#[rustler::nif(schedule = "DirtyIo")]
+fn set_max_value_size(max: u64) -> u64 {
+    let max = match max {
+        0 => os::available().map_or(GENEROUS, |bytes| (bytes / 4).min(GENEROUS)),
+        max => max,
+    };
+    convert::set_max_bytes(usize::try_from(max).unwrap_or(usize::MAX));
+    max
 }

@@ -2,20 +2,21 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rustler::sys::ErlNifTerm;
-use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
 use crate::atoms;
 use crate::bridge::callback;
+use crate::convert::raw;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
-use crate::core::patience::give_way;
+use crate::core::line::{self, Entered};
 use crate::core::permits::Acquired;
-use crate::runtime::context::ContextHandle;
-use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Request, RequestHandle, pid_word};
+use crate::runtime::context::{ContextHandle, Shared};
+use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Place, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
 
 /// How long `submit` and `callback_look` look for the outcome, spinning on a scheduler: somewhat longer than a short call
@@ -34,7 +35,8 @@ const SPIN_AGAIN: Duration = Duration::from_nanos(500);
 ///   * `look`: give other processes a turn, then `look_again`;
 ///   * `{look, Request}`: the same, then `look`;
 ///   * `Request`: `caller` will get `{reference, {ok, value} | {error, reason} | {callback, …}}`, unless it cancels first;
-///   * `stopped`, `{rejected, permits | queue, current, max}`: the request was not taken.
+///   * `stuck`: the router's choice is stuck, another context should take it;
+///   * `stopped`, `{rejected, permits | queue | context, current, max}`: the request was not taken.
 #[rustler::nif]
 // A tuple of them would have to be built and taken apart on the hot path.
 #[allow(clippy::too_many_arguments)]
@@ -66,29 +68,27 @@ fn submit<'a>(
     if shared.queue.is_closed() {
         return atoms::stopped().to_term(env);
     }
-    let alone = if parent.is_some() {
-        shared.enter_nested();
-        true
-    } else {
-        match shared.enter() {
-            Some(before) => before == 0,
-            None => {
-                Counters::bump(&shared.stats.counters.rejected);
-                return rejected(env, atoms::queue(), shared.load(), shared.settings.max_queue);
-            }
-        }
+    if flags.has(Flags::ROUTED) && parent.is_none() && shared.stuck.load(Relaxed) {
+        return atoms::stuck().to_term(env);
+    }
+    let (place, alone) = match enter(shared, parent.is_some(), flags) {
+        Ok(entered) => entered,
+        Err(limit) => return rejected(env, shared, limit),
     };
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
-    let message = make_tuple(env, &[reference, operation, namespace, callers]);
+    let message = raw::make_tuple(env, [reference, operation, namespace, callers]);
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
     let looking = flags.has(Flags::LOOK) && shared.is_quick();
     let lone = calls_alone(&client);
-    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent, looking, lone);
+    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent, place, looking, lone);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
         request.context.enqueue_nested(request.clone());
+    } else if place == Place::InLine {
+        watchdog::nudge();
+        shared.stand_in_line(request.clone());
     } else {
         match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
             Acquired::Now => {
@@ -96,17 +96,8 @@ fn submit<'a>(
                 request.life.queue();
                 request.context.enqueue(request.clone());
             }
-            Acquired::Waiting => {
-                watchdog::nudge();
-                // The context may have been stopped after the check above and before the FIFO knew the request.
-                if request.context.queue.is_closed() {
-                    watchdog::send(watchdog::Command::Refuse(request.clone()));
-                }
-            }
-            Acquired::Refused => {
-                Counters::bump(&request.context.stats.counters.rejected);
-                return rejected(env, atoms::permits(), PERMITS.used(), PERMITS.max());
-            }
+            Acquired::Waiting => request.wait_for_permit(),
+            Acquired::Refused => return rejected(env, shared, Limit::Permits),
         }
     }
     if !looking {
@@ -126,6 +117,12 @@ fn submit<'a>(
     }
 }
 
+/// Whether calls of this process are nested in a request: it runs a function for it, or works for a process that does.
+#[rustler::nif]
+fn is_nested(env: Env<'_>, callers: Term<'_>) -> bool {
+    callback::parent_of(&env.pid(), || callback::pids(callers)).is_some()
+}
+
 thread_local! {
     /// The process that made the last request on this scheduler.
     static LAST_CALLER: Cell<Option<ErlNifTerm>> = const { Cell::new(None) };
@@ -141,11 +138,7 @@ fn calls_alone(caller: &LocalPid) -> bool {
 /// or `away`: a message will come. After the `last` look, `look` is no answer.
 #[rustler::nif]
 fn look<'a>(env: Env<'a>, request: &'a RequestHandle, last: bool) -> Term<'a> {
-    let look = look_between_turns(env, &request.0, last);
-    if let Look::Nothing = look {
-        give_way();
-    }
-    seen(env, look)
+    seen(env, look_between_turns(env, &request.0, last))
 }
 
 /// Looks again for the outcome of the calling process's request: what `submit` returns, `look` to be asked once more, which
@@ -161,10 +154,7 @@ fn look_again(env: Env<'_>, last: bool) -> Term<'_> {
         Some((Look::Event(Event::Result | Event::Failure, result), _request)) => result,
         Some((Look::Event(_, event), Some(request))) => (RequestHandle(request), event).encode(env),
         Some((Look::Away, Some(request))) => RequestHandle(request).encode(env),
-        Some(_) => {
-            give_way();
-            atoms::look().to_term(env)
-        }
+        Some(_) => atoms::look().to_term(env),
         // Swept, because the process is about to end.
         None => env.error_tuple(atoms::interrupted()),
     }
@@ -202,7 +192,49 @@ fn seen<'a>(env: Env<'a>, look: Look<'a>) -> Term<'a> {
     }
 }
 
-fn rejected(env: Env<'_>, limit: rustler::Atom, current: usize, max: usize) -> Term<'_> {
+/// What is in the way of a request.
+#[derive(Clone, Copy)]
+enum Limit {
+    Permits,
+    /// The context has too many requests to take another one.
+    Queue,
+    /// The context is busy, and another request is next.
+    Context,
+}
+
+impl Limit {
+    /// `{limit, current, max}`
+    fn describe(self, shared: &Shared) -> (rustler::Atom, usize, usize) {
+        match self {
+            Limit::Permits => (atoms::permits(), PERMITS.used(), PERMITS.max()),
+            Limit::Queue => (atoms::queue(), shared.load(), shared.settings.max_queue),
+            Limit::Context => (atoms::context(), shared.load(), line::ADMITTED),
+        }
+    }
+}
+
+/// Counts a request in: where it stands, and whether it is the only one. `nested`: a callback makes it.
+fn enter(shared: &Shared, nested: bool, flags: Flags) -> Result<(Place, bool), Limit> {
+    let line = shared.line();
+    if nested {
+        // A caller that does not wait may make any number of them.
+        let bound = if flags.has(Flags::ASYNC) { shared.settings.max_queue } else { usize::MAX };
+        return if line.enter_beside(bound) { Ok((Place::Beside, true)) } else { Err(Limit::Queue) };
+    }
+    match line.enter(shared.settings.max_queue) {
+        Entered::Admitted(before) => Ok((Place::Admitted, before == 0)),
+        Entered::Behind if flags.has(Flags::NO_WAIT) => {
+            line.leave(false);
+            Err(Limit::Context)
+        }
+        Entered::Behind => Ok((Place::InLine, false)),
+        Entered::Full => Err(Limit::Queue),
+    }
+}
+
+fn rejected<'a>(env: Env<'a>, shared: &Shared, limit: Limit) -> Term<'a> {
+    Counters::bump(&shared.stats.counters.rejected);
+    let (limit, current, max) = limit.describe(shared);
     (atoms::rejected(), limit, current, max).encode(env)
 }
 
@@ -214,7 +246,8 @@ fn cancel(request: ResourceArc<RequestHandle>) -> rustler::Atom {
     match request.cancel() {
         None if matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled) => atoms::done(),
         None => atoms::lost(),
-        Some(Phase::Waiting) => atoms::waiting(),
+        Some(Phase::Waiting) if !request.is_in_line() => atoms::waiting(),
+        Some(Phase::Waiting) => atoms::queued(),
         Some(Phase::Queued) => atoms::queued(),
         Some(_) => {
             watchdog::send(watchdog::Command::Interrupt(request.clone()));
@@ -223,15 +256,17 @@ fn cancel(request: ResourceArc<RequestHandle>) -> rustler::Atom {
     }
 }
 
-/// Gives up on a request only if it still waits for a permit: whether it did.
+/// Gives up on a request only if it still waits for a permit or in line: `{overloaded, limit, current, max}` when it did, else
+/// `false`.
 #[rustler::nif]
-fn cancel_waiting(request: ResourceArc<RequestHandle>) -> bool {
+fn cancel_waiting<'a>(env: Env<'a>, request: &'a RequestHandle) -> Term<'a> {
     let request = &request.0;
-    let cancelled = request.life.cancel_waiting();
-    if cancelled {
-        request.free_env();
-        request.leave();
-        PERMITS.forget_one();
+    if !request.life.cancel_waiting() {
+        return false.encode(env);
     }
-    cancelled
+    let limit = if request.is_in_line() { Limit::Context } else { Limit::Permits };
+    let (limit, current, max) = limit.describe(&request.context);
+    request.free_env();
+    request.stop_waiting();
+    (atoms::overloaded(), limit, current, max).encode(env)
 }

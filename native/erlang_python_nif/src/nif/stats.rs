@@ -23,6 +23,13 @@ fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
     atoms::ok()
 }
 
+/// The calling process is told of the ends of tracked requests, in place of the one that was before.
+#[rustler::nif]
+fn follow_tasks(env: Env<'_>) -> rustler::Atom {
+    observe::follow_tasks(env.pid());
+    atoms::ok()
+}
+
 /// Runs of garbage collectors, as maps. Whoever gets no event will be told of the next one.
 #[rustler::nif]
 fn stats_take_events(env: Env<'_>) -> Term<'_> {

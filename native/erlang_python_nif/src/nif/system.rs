@@ -7,18 +7,31 @@ use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 use crate::atoms;
 use crate::runtime::echo::{self, Echo};
 use crate::runtime::host::{self, HostConfig};
-use crate::runtime::{capabilities, os, watchdog};
+use crate::runtime::{capabilities, exit, os, watchdog};
 
 #[derive(NifMap)]
 struct StartOptions {
     executable: String,
     package: String,
+    environment: Vec<(String, String)>,
+    memory_tuning: bool,
+}
+
+/// That the functions of this library are those of the module that asks.
+#[rustler::nif(name = "loaded?")]
+fn is_loaded() -> bool {
+    true
 }
 
 /// Starts Python, once per VM. `{ok, #{version, own_gil}} | {error, text}`.
 #[rustler::nif(schedule = "DirtyIo")]
 fn start_runtime(env: Env<'_>, options: StartOptions) -> Term<'_> {
-    let config = HostConfig { executable: options.executable, package: options.package };
+    let config = HostConfig {
+        executable: options.executable,
+        package: options.package,
+        environment: options.environment,
+        memory_tuning: options.memory_tuning,
+    };
     os::start();
     match watchdog::start().and_then(|()| host::start(config)) {
         Ok(host) => {
@@ -29,6 +42,12 @@ fn start_runtime(env: Env<'_>, options: StartOptions) -> Term<'_> {
         }
         Err(reason) => env.error_tuple(reason),
     }
+}
+
+/// Runs Python's exit functions and flushes its files, at the end of the application: whether that ended in time.
+#[rustler::nif(schedule = "DirtyIo")]
+fn run_exit_functions() -> bool {
+    exit::run_exit_functions()
 }
 
 /// Starts a thread that sends back what it gets: see `echo`.

@@ -5,12 +5,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, RandomState};
 use std::rc::Rc;
+use std::time::Duration;
 
 use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
 
 use super::context::Settings;
+use super::extensions;
 use super::host::host;
+use super::interpreter;
 use super::python::{Obj, PyResult, import, raised};
 use crate::convert::kind::Kind;
 use crate::core::words::WordHasher;
@@ -60,6 +63,8 @@ pub struct Helpers {
     pub compile_source: Obj,
     pub describe: Obj,
     pub describe_briefly: Obj,
+    pub describe_start: Obj,
+    pub format_traceback: Obj,
     pub forget_frames: Obj,
     pub classify: Obj,
     pub simplify: Obj,
@@ -132,6 +137,10 @@ impl Caches {
         let paths = settings.paths.iter().map(|path| Obj::str(path)).collect::<PyResult<Vec<_>>>()?;
         boot.attr("add_paths")?.call(&[&Obj::tuple(paths)?])?;
         boot.attr("prepare_imports")?.call(&[])?;
+        boot.attr("prepare_output")?.call(&[])?;
+        if settings.mode == interpreter::Mode::OwnGil {
+            extensions::guard()?;
+        }
         Caches::bare(settings)
     }
 
@@ -162,13 +171,19 @@ impl Caches {
         }
     }
 
+    /// Has the threads that Python code started end, and waits for them, for `limit` at the most.
+    pub fn end_threads(&self, limit: Duration) -> PyResult<()> {
+        let end_threads = import(&Obj::str("erlang._boot")?)?.attr("end_threads")?;
+        end_threads.call(&[&Obj::float(limit.as_secs_f64())?]).map(drop)
+    }
+
     pub fn thread_ident(&self) -> i64 {
         self.thread_ident
     }
 
-    /// The str of an atom, whose text `text` supplies the first time.
-    pub fn atom(&self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Obj> {
-        self.atoms.get_or(&atom, || Ok((atom, Obj::str(&text())?)))
+    /// The object that an atom becomes, which `make` makes the first time.
+    pub fn atom(&self, atom: ErlNifTerm, make: impl FnOnce() -> PyResult<Obj>) -> PyResult<Obj> {
+        self.atoms.get_or(&atom, || Ok((atom, make()?)))
     }
 
     pub fn atom_name(&self, atom: ErlNifTerm, text: impl FnOnce() -> String) -> PyResult<Rc<Name>> {
@@ -255,6 +270,8 @@ impl Helpers {
             compile_source: code.attr("compile_source")?,
             describe: errors.attr("describe")?,
             describe_briefly: errors.attr("describe_briefly")?,
+            describe_start: errors.attr("describe_start")?,
+            format_traceback: errors.attr("format_traceback")?,
             forget_frames: errors.attr("forget_frames")?,
             classify: values.attr("classify")?,
             simplify: values.attr("simplify")?,

@@ -2,45 +2,30 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 
 use super::interpreter::Mode;
-use super::request::{OwnedTermEnv, Request, RequestRef};
+use super::objects::{Home, Objects, ReleaseBin};
+use super::request::{Flags, OwnedTermEnv, Request, RequestRef};
 use super::watchdog;
+use crate::core::line::Line;
 use crate::core::padded::Padded;
 use crate::core::patience::Patience;
 use crate::core::queue::Queue;
-use crate::core::stats::{ContextStats, InterpStats, Registry};
-
-/// Handles of objects that Elixir forgot, waiting for a thread of their interpreter to release them.
-///
-/// All worker contexts share the main interpreter, hence one bin; each own-GIL context has its own.
-#[derive(Default)]
-pub struct ReleaseBin(Mutex<Vec<usize>>);
-
-impl ReleaseBin {
-    pub fn add(&self, object: usize) {
-        lock(&self.0).push(object);
-    }
-
-    pub fn take(&self) -> Vec<usize> {
-        std::mem::take(&mut *lock(&self.0))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        lock(&self.0).is_empty()
-    }
-}
+use crate::core::stats::{ContextStats, InterpStats, Registry, now};
 
 /// The interpreter that objects belong to.
 #[derive(Default)]
 pub struct Interp {
     /// 0 is the main interpreter; others count up and are never reused.
     pub id: u64,
-    pub bin: ReleaseBin,
+    /// Objects that Elixir has handles of.
+    pub objects: Objects,
+    /// Forgotten ones of contexts that have ended.
+    pub orphans: ReleaseBin,
     pub ended: AtomicBool,
     pub stats: InterpStats,
     /// Its garbage collector reports to us.
@@ -82,8 +67,8 @@ pub struct Settings {
 /// What callers write.
 #[derive(Default)]
 struct Demand {
-    /// Requests submitted and not done, waiting ones included: what `max_queue` bounds.
-    load: AtomicUsize,
+    /// Requests submitted and not done, which `max_queue` bounds, and the line of those that have to wait for this context.
+    line: Line<RequestRef>,
     /// Whether callers look for their outcome before they wait for a message.
     patience: CallersPatience,
 }
@@ -91,10 +76,14 @@ struct Demand {
 /// Many callers look in vain at once when the thread is not running for a moment: that alone tells nothing.
 pub type CallersPatience = Patience<64>;
 
+/// Most destructors take microseconds: for so long nobody hears of them. In nanoseconds.
+const NOTICEABLE: u64 = 10_000_000;
+
 pub struct Shared {
     pub id: u64,
     pub settings: Settings,
     pub interp: Arc<Interp>,
+    pub home: Arc<Home>,
     pub queue: Queue<Request>,
     pub stats: Arc<ContextStats>,
     demand: Padded<Demand>,
@@ -105,21 +94,28 @@ pub struct Shared {
     pub turn: AtomicU64,
     /// `threading.get_ident()` of the thread; 0 before it runs Python.
     pub thread_ident: AtomicI64,
-    /// Address of the `PyInterpreterState`; 0 before the start and after the end.
-    interpreter: Mutex<usize>,
+    /// Addresses of the `PyInterpreterState` and of the `PyThreadState` of its thread; `None` before the start and after
+    /// the end.
+    interpreter: Mutex<Option<(usize, usize)>>,
+    /// The address of the `PyThreadState` again, for those who do not wait; 0 before the start and after the end.
+    pub thread_state: AtomicUsize,
     /// Namespaces whose process has died.
     pub dead_namespaces: Mutex<Vec<LocalPid>>,
     pub stuck: AtomicBool,
-    /// The preload code runs.
-    pub starting: AtomicBool,
+    /// When an interrupt had the GIL of its interpreter last, as of `now`.
+    pub reached: AtomicU64,
+    /// When its owner asked it to end.
+    pub stopped: OnceLock<Instant>,
 }
 
 impl Shared {
     pub fn new(settings: Settings) -> Arc<Shared> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let interp = Interp::for_mode(settings.mode);
         Arc::new(Shared {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            interp: Interp::for_mode(settings.mode),
+            home: Home::new(interp.clone()),
+            interp,
             settings,
             queue: Queue::default(),
             stats: CONTEXTS.add(),
@@ -127,26 +123,33 @@ impl Shared {
             stack: Mutex::default(),
             turn: AtomicU64::new(0),
             thread_ident: AtomicI64::new(0),
-            interpreter: Mutex::new(0),
+            interpreter: Mutex::default(),
+            thread_state: AtomicUsize::new(0),
             dead_namespaces: Mutex::default(),
             stuck: AtomicBool::new(false),
-            starting: AtomicBool::new(false),
+            reached: AtomicU64::new(0),
+            stopped: OnceLock::new(),
         })
     }
 
-    /// Counts a request in that no bound applies to.
-    pub fn enter_nested(&self) {
-        self.demand.load.fetch_add(1, Ordering::Relaxed);
+    pub fn line(&self) -> &Line<RequestRef> {
+        &self.demand.line
     }
 
-    /// Counts a request in unless the bound is reached. Undone by `leave`. How many there were before it.
-    pub fn enter(&self) -> Option<usize> {
-        let before = self.demand.load.fetch_add(1, Ordering::Relaxed);
-        if before >= self.settings.max_queue {
-            self.leave();
-            return None;
+    /// Puts a request in line.
+    pub fn stand_in_line(&self, request: RequestRef) {
+        match self.demand.line.push(request) {
+            Ok(()) => self.serve_line(),
+            Err(refused) => watchdog::send(watchdog::Command::Refuse(refused)),
         }
-        Some(before)
+    }
+
+    /// Admits those of the line whose turn it is.
+    #[inline]
+    pub fn serve_line(&self) {
+        if self.demand.line.is_standing() {
+            self.demand.line.serve(Request::admit);
+        }
     }
 
     /// Whether the outcome of a short call is likely to be there in a few microseconds.
@@ -158,12 +161,13 @@ impl Shared {
         &self.demand.patience
     }
 
-    pub fn leave(&self) {
-        self.demand.load.fetch_sub(1, Ordering::Relaxed);
+    /// Requests that wait for the thread: in the queue, and in line before it.
+    pub fn waiting(&self) -> usize {
+        self.queue.len() + self.demand.line.waiting()
     }
 
     pub fn load(&self) -> usize {
-        self.demand.load.load(Ordering::Relaxed)
+        self.demand.line.load()
     }
 
     /// Hands a request that has its permit to the context's thread. When the context is stopped the watchdog, which
@@ -182,26 +186,41 @@ impl Shared {
         }
     }
 
-    /// Publishes the interpreter for `visit_interpreter`, or withdraws it with null: then it waits for visitors.
-    pub fn set_interpreter(&self, state: *mut ffi::PyInterpreterState) {
-        *lock(&self.interpreter) = state as usize;
+    /// Publishes the interpreter for `visit_interpreter`, with the state of the context's thread.
+    pub fn set_interpreter(&self, interpreter: *mut ffi::PyInterpreterState, thread: *mut ffi::PyThreadState) {
+        *lock(&self.interpreter) = Some((interpreter as usize, thread as usize));
+        self.thread_state.store(thread as usize, Ordering::Release);
     }
 
-    /// Runs `work` attached to this context's interpreter, from a thread that is attached to nothing. `None` when the
-    /// context has not started or has ended. Blocks while other code holds the GIL.
-    pub fn visit_interpreter<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
-        // The lock is held for the whole visit: `set_interpreter(null)` waits for it, so the interpreter stays live.
+    /// Withdraws the interpreter: waits for visitors.
+    pub fn forget_interpreter(&self) {
+        self.thread_state.store(0, Ordering::Release);
+        *lock(&self.interpreter) = None;
+    }
+
+    /// Runs `work` attached to this context's interpreter, from a thread that is attached to nothing, with the state of the
+    /// context's thread. `None` when the context has not started or has ended. Blocks while other code holds the GIL.
+    pub fn visit_interpreter<R>(&self, work: impl FnOnce(*mut ffi::PyThreadState) -> R) -> Option<R> {
+        // The lock is held for the whole visit: `forget_interpreter` waits for it, so interpreter and thread stay live.
         let interpreter = lock(&self.interpreter);
-        if *interpreter == 0 {
-            return None;
-        }
-        let state = *interpreter as *mut ffi::PyInterpreterState;
-        // SAFETY: non-null means live, and stays so under the lock.
-        Some(unsafe { super::interpreter::visit(state, work) })
+        let (interpreter, thread) = (*interpreter)?;
+        // SAFETY: published means live, and stays so under the lock.
+        Some(unsafe { super::interpreter::visit(interpreter as *mut _, || work(thread as *mut _)) })
     }
 
     pub fn running(&self) -> Option<RequestRef> {
         lock(&self.stack).last().cloned()
+    }
+
+    /// As `running`, but for what the context does of its own accord and has only begun: users ask for what they wait for.
+    pub fn noticeable(&self) -> Option<RequestRef> {
+        let young = || self.stats.busy.running(now()).is_some_and(|time| time < NOTICEABLE);
+        self.running().filter(|request| !request.flags.has(Flags::CHORE) || !young())
+    }
+
+    /// Whether there is nothing to do between requests.
+    pub fn is_tidy(&self) -> bool {
+        self.home.is_tidy() && lock(&self.dead_namespaces).is_empty()
     }
 
     /// Tells the owner process.
@@ -240,35 +259,3 @@ impl Resource for ContextHandle {
 }
 
 pub type ContextRef = ResourceArc<ContextHandle>;
-
-/// A Python object that Elixir holds on to.
-pub struct ObjectHandle {
-    pub interp: Arc<Interp>,
-    /// An owned reference; only a thread of `interp` may touch it.
-    pub object: usize,
-}
-
-#[rustler::resource_impl]
-impl Resource for ObjectHandle {}
-
-/// Handles that Elixir has not forgotten.
-pub static HANDLES: AtomicUsize = AtomicUsize::new(0);
-
-impl ObjectHandle {
-    /// Takes over a reference that a thread of `interp` owns.
-    pub fn new(interp: Arc<Interp>, object: usize) -> Self {
-        HANDLES.fetch_add(1, Ordering::Relaxed);
-        ObjectHandle { interp, object }
-    }
-}
-
-impl Drop for ObjectHandle {
-    /// Runs on schedulers: only submits.
-    fn drop(&mut self) {
-        HANDLES.fetch_sub(1, Ordering::Relaxed);
-        if !self.interp.ended.load(Ordering::Acquire) {
-            self.interp.bin.add(self.object);
-            watchdog::nudge();
-        }
-    }
-}

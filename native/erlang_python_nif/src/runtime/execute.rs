@@ -6,7 +6,6 @@ use std::rc::Rc;
 use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
 use rustler::types::map::MapIterator;
-use rustler::types::tuple::get_tuple;
 use rustler::{Binary, LocalPid, Term};
 
 use super::caches::{Mode, Name, run_code};
@@ -15,31 +14,65 @@ use super::failure::Failure;
 use super::python::{Obj, PyResult, Raised, import};
 use super::request::pid_word;
 use crate::atoms;
-use crate::convert::{ConvertError, Converter, to_python};
+use crate::convert::{ConvertError, Converter, raw, to_python};
 use crate::core::words::WordMap;
 
-/// Namespaces of processes, made on first need and dropped after the process has ended.
+/// What processes have of their own on a context, made on first need and dropped after the process has ended.
 #[derive(Default)]
-pub struct Namespaces(RefCell<WordMap<ErlNifTerm, Obj>>);
+pub struct Namespaces(RefCell<WordMap<ErlNifTerm, Belongings>>);
+
+#[derive(Default)]
+struct Belongings {
+    names: Option<Obj>,
+    /// See `variables`.
+    variables: Option<Obj>,
+}
+
+impl Belongings {
+    fn into_objects(self) -> impl Iterator<Item = Obj> {
+        self.names.into_iter().chain(self.variables)
+    }
+}
 
 impl Namespaces {
-    pub fn forget(&self, pid: &LocalPid) {
-        // Dropped after the borrow: this may run Python code.
-        let _namespace = self.0.borrow_mut().remove(&pid_word(pid));
+    /// Takes out what `pid` has, to be dropped by the caller: that may run Python code.
+    pub fn take(&self, pid: &LocalPid) -> impl Iterator<Item = Obj> {
+        self.0.borrow_mut().remove(&pid_word(pid)).unwrap_or_default().into_objects()
+    }
+
+    /// Takes all out.
+    pub fn take_all(&self) -> Vec<Obj> {
+        self.0.take().into_values().flat_map(Belongings::into_objects).collect()
     }
 
     /// The namespace of `pid`: at first a copy of the context's. A process that has ended already gets one for this
     /// request only.
     fn of(&self, pid: &LocalPid, context: &ContextRef, template: &Obj) -> PyResult<Obj> {
-        let key = pid_word(pid);
-        if let Some(known) = self.0.borrow().get(&key) {
-            return Ok(known.clone());
+        if let Some(names) = self.0.borrow().get(&pid_word(pid)).and_then(|known| known.names.clone()) {
+            return Ok(names);
         }
         let fresh = template.dict_copy()?;
-        if context.monitor(None, pid).is_some() {
-            self.0.borrow_mut().insert(key, fresh.clone());
-        }
+        self.keep(pid, context, |belongings| belongings.names = Some(fresh.clone()));
         Ok(fresh)
+    }
+
+    /// The context variables of `pid`, if it has any of its own.
+    pub fn variables(&self, pid: &LocalPid) -> Option<Obj> {
+        self.0.borrow().get(&pid_word(pid))?.variables.clone()
+    }
+
+    /// Gives `pid` context variables of its own: whether it lives.
+    pub fn keep_variables(&self, pid: &LocalPid, set: Obj, context: &ContextRef) -> bool {
+        self.keep(pid, context, |belongings| belongings.variables = Some(set))
+    }
+
+    fn keep(&self, pid: &LocalPid, context: &ContextRef, put: impl FnOnce(&mut Belongings)) -> bool {
+        let known = self.0.borrow().contains_key(&pid_word(pid));
+        let lives = known || context.monitor(None, pid).is_some();
+        if lives {
+            put(self.0.borrow_mut().entry(pid_word(pid)).or_default());
+        }
+        lives
     }
 }
 
@@ -54,30 +87,33 @@ pub fn run(
     if atoms::new_env() == operation {
         return Ok(converter.caches.namespace.dict_copy()?);
     }
-    let parts = get_tuple(operation).map_err(|_| Failure::BadRequest)?;
+    let parts = raw::tuple(operation).ok_or(Failure::BadRequest)?;
+    // SAFETY: the parts of a live term are live terms of the same environment.
+    let term = |part: &ErlNifTerm| unsafe { Term::new(operation.get_env(), *part) };
     let (tag, rest) = parts.split_first().ok_or(Failure::BadRequest)?;
+    let tag = term(tag);
     match rest {
-        [target, function, args, kwargs] if atoms::call() == *tag => {
-            let callable = resolve_callable(converter, &mut scope, *target, *function)?;
-            call(converter, &callable, *args, *kwargs)
+        [target, function, args, kwargs] if atoms::call() == tag => {
+            let callable = resolve_callable(converter, &mut scope, term(target), term(function))?;
+            call(converter, &callable, term(args), term(kwargs))
         }
-        [source, locals] if atoms::eval() == *tag => {
+        [source, locals] if atoms::eval() == tag => {
             let scope = scope(converter)?;
-            eval(converter, *source, *locals, scope)
+            eval(converter, term(source), term(locals), scope)
         }
-        [source, locals] if atoms::exec() == *tag => {
+        [source, locals] if atoms::exec() == tag => {
             let scope = scope(converter)?;
-            exec(converter, Mode::Exec, *source, *locals, scope)
+            exec(converter, Mode::Exec, term(source), term(locals), scope)
         }
-        [source, locals] if atoms::exec_last() == *tag => {
+        [source, locals] if atoms::exec_last() == tag => {
             let scope = scope(converter)?;
-            exec(converter, Mode::Last, *source, *locals, scope)
+            exec(converter, Mode::Last, term(source), term(locals), scope)
         }
         _ => Err(Failure::BadRequest),
     }
 }
 
-fn resolve_namespace(
+pub fn resolve_namespace(
     converter: &mut Converter<'_>,
     namespaces: &Namespaces,
     namespace: Term<'_>,
@@ -255,15 +291,4 @@ pub fn describe_briefly(raised: &Raised) -> String {
         _ => "?".to_owned(),
     };
     format!("{}: {}", part(class), part(text))
-}
-
-/// Releases objects whose handles Elixir forgot.
-///
-/// # Safety
-/// Each address is an owned reference of the interpreter this thread is attached to.
-pub unsafe fn release_all(addresses: Vec<usize>) {
-    for address in addresses {
-        // SAFETY: promised by the caller.
-        drop(unsafe { Obj::from_owned(address as *mut ffi::PyObject) });
-    }
 }

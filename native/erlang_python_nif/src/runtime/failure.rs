@@ -41,14 +41,21 @@ impl From<ConvertError> for Failure {
 }
 
 impl Failure {
-    /// The reason of `{error, reason}`. `interrupted` says that a KeyboardInterrupt is ours.
-    pub fn into_term<'a>(self, converter: &mut Converter<'_>, env: Env<'a>, interrupted: bool) -> Term<'a> {
+    /// The reason of `{error, reason}`. `interrupted` says that a KeyboardInterrupt is ours, `traceback` that the Erlang dialect
+    /// gets one too.
+    pub fn into_term<'a>(
+        self,
+        converter: &mut Converter<'_>,
+        env: Env<'a>,
+        interrupted: bool,
+        traceback: bool,
+    ) -> Term<'a> {
         match self {
             // SAFETY: attached; a static class.
             Failure::Raised(raised) if interrupted && unsafe { raised.is(ffi::PyExc_KeyboardInterrupt) } => {
                 atoms::interrupted().to_term(env)
             }
-            Failure::Raised(raised) => match exception(&raised, converter, env) {
+            Failure::Raised(raised) => match exception(&raised, converter, env, traceback) {
                 Some(term) => (atoms::exception(), term).encode(env),
                 None if interrupted => atoms::interrupted().to_term(env),
                 None => (atoms::exception(), fallback(&raised, converter.erlang, env)).encode(env),
@@ -62,13 +69,14 @@ impl Failure {
     }
 }
 
-/// Elixir: `{description, handle}`, Erlang: `{class, text}`. `None` when describing it fails, as it may when memory or
+/// Elixir: `{description, handle}`, Erlang: `{class, text, {file, line} | nil}`, and the traceback. `None` when describing it fails, as it may when memory or
 /// the recursion limit has run out.
-fn exception<'a>(raised: &Raised, converter: &mut Converter<'_>, env: Env<'a>) -> Option<Term<'a>> {
+fn exception<'a>(raised: &Raised, converter: &mut Converter<'_>, env: Env<'a>, traceback: bool) -> Option<Term<'a>> {
     let helpers: &Helpers = &converter.caches.helpers;
     if converter.erlang {
-        let pair = helpers.describe_briefly.call(&[&raised.0]).ok()?;
-        return brief(&pair, env);
+        let brief = helpers.describe_briefly.call(&[&raised.0]).ok()?;
+        let traceback = if traceback { helpers.format_traceback.call(&[&raised.0]).ok() } else { None };
+        return to_erlang(&brief, traceback, env);
     }
     let described = helpers.describe.call(&[&raised.0]).ok()?;
     helpers.forget_frames.call(&[&raised.0]).ok()?;
@@ -77,13 +85,31 @@ fn exception<'a>(raised: &Raised, converter: &mut Converter<'_>, env: Env<'a>) -
     Some((description, handle).encode(env))
 }
 
-fn brief<'a>(pair: &Obj, env: Env<'a>) -> Option<Term<'a>> {
-    let parts = pair.tuple_items();
-    let [class, text] = &parts[..] else { return None };
+fn to_erlang<'a>(brief: &Obj, traceback: Option<Obj>, env: Env<'a>) -> Option<Term<'a>> {
+    let parts = brief.tuple_items();
+    let [class, text, location] = &parts[..] else { return None };
     let class = class.as_utf8().ok()?;
     let class = atoms::from_text(env, class).unwrap_or_else(|| class.encode(env));
     let text: Vec<u32> = text.as_utf8().ok()?.chars().map(u32::from).collect();
-    Some((class, text).encode(env))
+    let location = to_location(location, env);
+    match traceback.as_ref().map(Obj::as_utf8) {
+        Some(Ok(traceback)) => Some((class, text, location, traceback).encode(env)),
+        _ => Some((class, text, location).encode(env)),
+    }
+}
+
+/// `{file, line}` of a tuple, `nil` of None.
+fn to_location<'a>(location: &Obj, env: Env<'a>) -> Term<'a> {
+    let nothing = atoms::nil().to_term(env);
+    // SAFETY: attached; a live object.
+    if unsafe { ffi::PyTuple_Check(location.as_ptr()) } == 0 {
+        return nothing;
+    }
+    let parts = location.tuple_items();
+    let [file, line] = &parts[..] else { return nothing };
+    // SAFETY: attached; `line` is an int, see `_location` in _errors.py.
+    let line = unsafe { ffi::PyLong_AsLongLong(line.as_ptr()) };
+    file.as_utf8().map_or(nothing, |file| (file, line).encode(env))
 }
 
 /// Only what needs no Python code: the name of the class.
@@ -94,7 +120,7 @@ fn fallback<'a>(raised: &Raised, erlang: bool, env: Env<'a>) -> Term<'a> {
     let name = name.as_ref().and_then(|name| name.as_utf8().ok()).unwrap_or("Exception");
     if erlang {
         let class = atoms::from_text(env, name).unwrap_or_else(|| name.encode(env));
-        (class, Vec::<u32>::new()).encode(env)
+        (class, Vec::<u32>::new(), atoms::nil()).encode(env)
     } else {
         name.encode(env)
     }

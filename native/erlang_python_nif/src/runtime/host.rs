@@ -20,6 +20,10 @@ pub struct HostConfig {
     pub executable: String,
     /// Directory of our Python package `erlang`.
     pub package: String,
+    /// The environment variables of the BEAM, which has a copy of its own.
+    pub environment: Vec<(String, String)>,
+    /// Whether the C library may be told how much memory it keeps.
+    pub memory_tuning: bool,
 }
 
 #[derive(Clone)]
@@ -52,6 +56,10 @@ pub fn start(config: HostConfig) -> Result<Host, String> {
     }
 }
 
+pub fn is_started() -> bool {
+    matches!(HOST.get(), Some(Ok(_)))
+}
+
 /// The running host. Contexts exist only after it has started.
 pub fn host() -> &'static Host {
     HOST.get().and_then(|host| host.as_ref().ok()).expect("the runtime starts before any context")
@@ -63,6 +71,18 @@ impl Host {
     pub fn is_alone(&self) -> bool {
         // SAFETY: reading the head of the list needs no more than a running Python; nothing is read through it.
         symbols().head.is_some_and(|head| unsafe { head() } == self.main.0)
+    }
+
+    /// Runs `work` on the calling thread, which is attached to nothing, attached to the main interpreter.
+    pub fn visit<R>(&self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: the main interpreter is never finalized.
+        unsafe { super::interpreter::visit(self.main.0, work) }
+    }
+
+    /// Whether the calling thread is attached to the main interpreter.
+    pub fn is_current(&self) -> bool {
+        // SAFETY: attached, as the name says.
+        self.main.0 == unsafe { ffi::PyInterpreterState_Get() }
     }
 
     /// Makes a thread state of the main interpreter for the calling thread.
@@ -79,9 +99,13 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
         .name("py_main".into())
         .stack_size(super::STACK_SIZE)
         .spawn(move || {
+            super::fork::watch();
+            super::exit::watch();
+            copy_environment(&config.environment);
+            let tuning = config.memory_tuning;
             let started = initialize(&config).and_then(|()| describe(config));
             if started.is_ok() {
-                memory::tune();
+                memory::tune(tuning);
             }
             let alive = started.is_ok();
             if sender.send(started).is_ok() && alive {
@@ -96,6 +120,27 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
     receiver.recv().unwrap_or_else(|_| Err("Python's initialization panicked".into()))
 }
 
+/// Has Python, and what C code asks, see the variables that the BEAM sees.
+fn copy_environment(variables: &[(String, String)]) {
+    let wanted = |name: &str| variables.iter().any(|(known, _)| known == name);
+    for (name, _) in std::env::vars_os() {
+        if let Some(name) = name.to_str()
+            && !wanted(name)
+        {
+            // SAFETY: the BEAM reads its own copy, and Python does not run yet; nobody else changes variables.
+            unsafe { std::env::remove_var(name) }
+        }
+    }
+    for (name, value) in variables {
+        // What no C library can hold.
+        let valid = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
+        if valid && std::env::var(name).ok().as_ref() != Some(value) {
+            // SAFETY: as above.
+            unsafe { std::env::set_var(name, value) }
+        }
+    }
+}
+
 fn initialize(config: &HostConfig) -> Result<(), String> {
     match &symbols().init_config {
         Some(api) => initialize_pep741(api, config),
@@ -106,8 +151,14 @@ fn initialize(config: &HostConfig) -> Result<(), String> {
 /// CPython 3.14 and later.
 fn initialize_pep741(api: &InitConfig, config: &HostConfig) -> Result<(), String> {
     let executable = c_string(&config.executable)?;
-    let ints =
-        [(c"use_environment", 1), (c"user_site_directory", 1), (c"install_signal_handlers", 0), (c"utf8_mode", 1)];
+    // The configuration starts isolated: first, for it sets others.
+    let ints = [
+        (c"isolated", 0),
+        (c"use_environment", 1),
+        (c"user_site_directory", 1),
+        (c"install_signal_handlers", 0),
+        (c"utf8_mode", 1),
+    ];
     // SAFETY: `handle` is created, used and freed here, by the functions that belong together; strings are
     // NUL-terminated and copied by CPython.
     unsafe {
@@ -174,7 +225,7 @@ fn describe(config: HostConfig) -> Result<Host, String> {
     if let Err(raised) = super::caches::load_package(&config.package) {
         return Err(super::execute::describe_briefly(&raised));
     }
-    match version() {
+    match super::place::learn().and_then(|()| version()) {
         Ok(version) => Ok(Host { config, version, main }),
         Err(Raised(_)) => Err("Python started but cannot tell its version".into()),
     }

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 use serde::Serialize;
@@ -20,6 +21,9 @@ pub enum Mode {
 /// `PyInterpreterConfig_OWN_GIL`.
 const OWN_GIL: i32 = 2;
 
+/// How long an interpreter that ends waits for threads whose Python code has ended.
+const STATES_LIMIT: Duration = Duration::from_millis(200);
+
 /// The calling thread is attached to the interpreter of one context. Not `Send`: it belongs to the thread.
 pub struct Attached {
     mode: Mode,
@@ -27,6 +31,8 @@ pub struct Attached {
     state: *mut ffi::PyThreadState,
     /// For own-GIL contexts: this thread's state in the main interpreter, needed to start and to end.
     main_state: *mut ffi::PyThreadState,
+    /// The values of this thread's `threading.local` are gone.
+    cleared: bool,
     _not_send: PhantomData<*mut ()>,
 }
 
@@ -46,7 +52,7 @@ impl Attached {
         }
         // SAFETY: a fresh thread state, made by and for this thread, which is attached to nothing.
         unsafe { ffi::PyEval_RestoreThread(main_state) };
-        let attached = |state| Attached { mode, state, main_state, _not_send: PhantomData };
+        let attached = |state| Attached { mode, state, main_state, cleared: false, _not_send: PhantomData };
         match mode {
             Mode::Worker => Ok(attached(main_state)),
             Mode::OwnGil => match new_interpreter() {
@@ -65,9 +71,23 @@ impl Attached {
         unsafe { detach(work) }
     }
 
+    pub fn thread(&self) -> *mut ffi::PyThreadState {
+        self.state
+    }
+
     pub fn interpreter(&self) -> *mut ffi::PyInterpreterState {
         // SAFETY: the thread state is live.
         unsafe { ffi::PyThreadState_GetInterpreter(self.state) }
+    }
+
+    /// Lets go of the values of this thread's `threading.local`, whose destructors run. Those of an own-GIL context are part
+    /// of its interpreter's end. No other Python code runs on the thread from now on.
+    pub fn clear(&mut self) {
+        if self.mode == Mode::Worker && !self.cleared {
+            self.cleared = true;
+            // SAFETY: attached; once.
+            unsafe { ffi::PyThreadState_Clear(self.main_state) };
+        }
     }
 
     /// Ends the interpreter of an own-GIL context and detaches. All `Obj` of the thread must be gone.
@@ -77,7 +97,7 @@ impl Attached {
                 self.end_worker();
                 Ended::Cleanly
             }
-            Mode::OwnGil if self.has_other_threads() => {
+            Mode::OwnGil if !self.becomes_alone() => {
                 // `Py_EndInterpreter` would abort the whole VM ("not the last thread").
                 // SAFETY: attached; nobody uses the state again.
                 unsafe { ffi::PyEval_SaveThread() };
@@ -96,12 +116,26 @@ impl Attached {
     }
 
     fn end_worker(self) {
-        // SAFETY: `main_state` is current; clearing needs the GIL, deleting must not hold it.
+        // SAFETY: `main_state` is current; clearing needs the GIL, once; deleting must not hold it.
         unsafe {
-            ffi::PyThreadState_Clear(self.main_state);
+            if !self.cleared {
+                ffi::PyThreadState_Clear(self.main_state);
+            }
             ffi::PyEval_SaveThread();
             ffi::PyThreadState_Delete(self.main_state);
         }
+    }
+
+    /// Whether no other thread is in the interpreter, or is so soon: the state of a thread outlives its Python code.
+    fn becomes_alone(&self) -> bool {
+        let deadline = Instant::now() + STATES_LIMIT;
+        while self.has_other_threads() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            self.detach(|| std::thread::sleep(Duration::from_millis(1)));
+        }
+        true
     }
 
     fn has_other_threads(&self) -> bool {
@@ -137,7 +171,7 @@ fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
     };
     let config = InterpreterConfig {
         use_main_obmalloc: 0,
-        allow_fork: 1,
+        allow_fork: 0,
         allow_exec: 0,
         allow_threads: 1,
         allow_daemon_threads: 0,
@@ -145,6 +179,8 @@ fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
         gil: OWN_GIL,
     };
     let mut state = ptr::null_mut();
+    // SAFETY: attached.
+    let _starting = unsafe { super::fork::Starting::begin() };
     // SAFETY: attached to the main interpreter; `config` has the layout of 3.12 and later. On success the new thread
     // state is current, on failure the old one is again.
     unsafe {
@@ -165,14 +201,27 @@ fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
 /// # Safety
 /// The interpreter is live, and stays so until this returns.
 pub unsafe fn visit<R>(interpreter: *mut ffi::PyInterpreterState, work: impl FnOnce() -> R) -> R {
-    // SAFETY: a fresh thread state for this thread; cleared while attached, deleted after.
-    unsafe {
+    // SAFETY: a fresh thread state for this thread, which is attached to nothing.
+    let visit = unsafe {
         let state = ffi::PyThreadState_New(interpreter);
         ffi::PyEval_RestoreThread(state);
-        let result = work();
-        ffi::PyThreadState_Clear(state);
-        ffi::PyEval_SaveThread();
-        ffi::PyThreadState_Delete(state);
-        result
+        Visit(state)
+    };
+    let result = work();
+    drop(visit);
+    result
+}
+
+/// Attached to an interpreter for a while. Detached also where a panic unwinds: nobody would ever get the GIL again.
+struct Visit(*mut ffi::PyThreadState);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        // SAFETY: the state is current; cleared while attached, deleted after.
+        unsafe {
+            ffi::PyThreadState_Clear(self.0);
+            ffi::PyEval_SaveThread();
+            ffi::PyThreadState_Delete(self.0);
+        }
     }
 }

@@ -7,12 +7,15 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 
 use super::context::{Shared, lock};
+use super::place::{self, Place};
 use super::request::RequestRef;
 use crate::core::counters::Counters;
+use crate::core::stats::now;
 
 /// Contexts with an interrupt under way.
 static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
@@ -27,7 +30,7 @@ pub fn deliver(request: RequestRef) {
     }
     let id = context.id;
     let spawned = std::thread::Builder::new().name("py_interrupt".into()).spawn(move || {
-        context.visit_interpreter(|| hit(&context, &request));
+        insist(&context, &request);
         finished(context.id);
     });
     if spawned.is_err() {
@@ -36,55 +39,66 @@ pub fn deliver(request: RequestRef) {
     }
 }
 
-/// Interrupts the preload code of a context that is stopped while it starts.
-pub fn deliver_start(context: Arc<Shared>) {
-    if !context.starting.load(SeqCst) {
-        return;
-    }
-    let visit = move || {
-        context.visit_interpreter(|| {
-            if context.starting.load(SeqCst) {
-                let ident = context.thread_ident.load(SeqCst);
-                // SAFETY: attached; as in `hit`.
-                unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
-            }
-        });
-    };
-    // Without a thread to be had, the preload code runs to its end.
-    let _ = std::thread::Builder::new().name("py_interrupt".into()).spawn(visit);
-}
-
-/// On the context thread, attached, after the preload code: like `clear_late`.
-pub fn clear_start(context: &Shared) {
-    let ident = context.thread_ident.load(SeqCst);
-    // SAFETY: attached; null withdraws the pending exception of the calling thread.
-    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, std::ptr::null_mut()) };
-}
-
 fn finished(id: u64) {
     if let Some(under_way) = lock(&UNDER_WAY).as_mut() {
         under_way.remove(&id);
     }
 }
 
-/// Attached to the context's interpreter: sets the exception if the request still runs. The context thread clears
-/// the stack's top, and then any exception that came too late, while it holds the same GIL: see `clear_late`.
-fn hit(context: &Arc<Shared>, request: &RequestRef) {
+/// Comes again while the code is where no interrupt is delivered: see `place`.
+fn insist(context: &Shared, request: &RequestRef) {
+    let began = Instant::now();
+    let mut pause = MIN_PAUSE;
+    while let Some(Some(place)) = context.visit_interpreter(|thread| hit(context, request, thread, began.elapsed())) {
+        std::thread::sleep(pause);
+        pause = if place == Place::Critical { MIN_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
+    }
+}
+
+/// Between two visits. Each takes the GIL once.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(8);
+
+/// After so long the interrupt is delivered wherever the code is: it may be all that the code does.
+fn limit(place: Place) -> Duration {
+    match place {
+        Place::Open => Duration::ZERO,
+        Place::Waiting => Duration::from_millis(500),
+        Place::Critical => Duration::from_secs(10),
+        Place::Importing => Duration::from_secs(60),
+    }
+}
+
+/// Attached to the context's interpreter: sets the exception if the request still runs. Returns the place where it runs if that
+/// cannot bear it yet. The context thread clears the stack's top, and then any exception that came too late, while it holds
+/// the same GIL: see `clear_late`.
+fn hit(context: &Shared, request: &RequestRef, thread: *mut ffi::PyThreadState, after: Duration) -> Option<Place> {
+    context.reached.store(now(), SeqCst);
+    // SAFETY: attached; the state of the context's thread is live while this visit lasts.
+    let place = unsafe { place::place(thread) };
     let stack = lock(&context.stack);
-    if stack.last().is_some_and(|running| Arc::ptr_eq(running, request)) {
-        if request.callback.interrupt() {
-            // No bytecode runs: the waiting thread raises the exception when it sees the mark.
-            request.interrupted.store(true, SeqCst);
-            Counters::bump(&context.stats.counters.interrupts);
-            context.queue.wake();
-            return;
-        }
-        let ident = context.thread_ident.load(SeqCst);
-        // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
-        unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
+    if !stack.last().is_some_and(|running| Arc::ptr_eq(running, request)) {
+        return None;
+    }
+    if request.callback.interrupt() {
+        // No bytecode runs: the waiting thread raises the exception when it sees the mark.
         request.interrupted.store(true, SeqCst);
         Counters::bump(&context.stats.counters.interrupts);
+        context.queue.wake();
+        return None;
     }
+    if after < limit(place) {
+        return Some(place);
+    }
+    let ident = context.thread_ident.load(SeqCst);
+    // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
+    request.interrupted.store(true, SeqCst);
+    Counters::bump(&context.stats.counters.interrupts);
+    drop(stack);
+    // SAFETY: as above.
+    unsafe { place::wake(thread) };
+    None
 }
 
 /// On the context thread, attached, after the stack no longer holds `request`: withdraws an exception that was set but

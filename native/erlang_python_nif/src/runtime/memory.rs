@@ -4,38 +4,56 @@
 use std::os::raw::c_void;
 use std::ptr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::symbols::{ArenaAllocator, symbols};
 
-/// Blocks up to this size come from the C library's heaps and go back there, in bytes.
+/// What the heaps of all contexts together may keep, in bytes. Each thread has a heap of its own.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MMAP_THRESHOLD: i32 = 16 << 20;
-/// Each heap of the C library keeps so much unused memory at its end, in bytes.
+const BUDGET: usize = 128 << 20;
+/// The share of one context, in bytes: with less than the least, the heap of a context is mapped and unmapped for each
+/// block of a few hundred KiB; more than the most helps no block that is worth its memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const TRIM_THRESHOLD: i32 = 32 << 20;
+const SHARE: std::ops::RangeInclusive<usize> = 3 << 20..=32 << 20;
 
 /// All interpreters together keep so many arenas that none of them uses. CPython's are 1 MiB.
 const MAX_SPARE: usize = 16;
 /// What is smaller is no arena: the stacks of Python's frames come from here too. In bytes.
 const MIN_ARENA: usize = 256 << 10;
 
-/// Call once Python is initialized.
-pub fn tune() {
-    // The VM has fixed both at a small value, which turns off that they adapt.
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: sets parameters of the allocator, under its lock.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD);
-        // Or a heap that holds one block only is mapped and unmapped with it, over and over.
-        libc::mallopt(libc::M_TOP_PAD, MMAP_THRESHOLD);
-    }
+/// Whether `share_out` may set what the C library keeps.
+static TUNING: AtomicBool = AtomicBool::new(false);
+
+/// Call once Python is initialized, before any context starts. `heaps`: whether the C library may be told what it keeps.
+pub fn tune(heaps: bool) {
+    TUNING.store(heaps, Relaxed);
     if let Some(set) = symbols().set_arena_allocator {
         let mut allocator = ArenaAllocator { context: ptr::null_mut(), alloc, free };
         // SAFETY: attached. What `free` gets from before was mapped by CPython in the way `alloc` does.
         unsafe { set(&mut allocator) };
     }
 }
+
+/// Has the heaps of the C library keep what they free, each its share. Call when the number of contexts has changed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn share_out(contexts: usize) {
+    if !TUNING.load(Relaxed) {
+        return;
+    }
+    let share = (BUDGET / contexts.max(1)).clamp(*SHARE.start(), *SHARE.end()) as i32;
+    // The VM has fixed both thresholds at a small value, which turns off that they adapt.
+    // SAFETY: sets parameters of the allocator, under its lock.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, share);
+        // Blocks up to this size come from the heaps and go back there.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, share / 2);
+        // Or a heap that holds one block only is mapped and unmapped with it, over and over.
+        libc::mallopt(libc::M_TOP_PAD, share / 2);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn share_out(_contexts: usize) {}
 
 struct Arena {
     address: *mut c_void,

@@ -1,22 +1,30 @@
 //! CPython inside this process: start-up, interpreters, the threads of contexts, interrupts.
 
 pub mod caches;
+mod chore;
 pub mod context;
 pub mod echo;
 pub mod execute;
+pub mod exit;
+mod extensions;
 pub mod failure;
+pub mod fork;
 pub mod holder;
 pub mod host;
 pub mod interpreter;
 mod interrupt;
 mod memory;
+pub mod objects;
 pub mod observe;
 pub mod os;
+mod place;
 pub mod python;
 pub mod request;
 pub mod snapshot;
+pub mod stack;
 mod symbols;
 pub mod thread;
+mod variables;
 pub mod watchdog;
 
 /// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
@@ -32,10 +40,28 @@ pub fn capabilities() -> Capabilities {
     Capabilities { own_gil: symbols::symbols().new_interpreter.is_some() }
 }
 
+/// Keeps this library in memory when the VM closes it, for its threads go on: a new version of the module that loaded it
+/// makes the VM do so.
+pub fn stay_mapped() {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the address of a function of this library; `info` is read only on success, and its name lives as long as the
+    // library. The library is open, so that no initializer runs.
+    unsafe {
+        let here = stay_mapped as fn() as *const libc::c_void;
+        if libc::dladdr(here, info.as_mut_ptr()) != 0 {
+            let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+            libc::dlopen(info.assume_init().dli_fname, flags);
+        }
+    }
+}
+
 /// Interrupts the request that a context runs now, if any. One that was given up is being interrupted already.
 pub fn interrupt_running(context: &context::Shared) -> bool {
-    match context.running() {
+    match context.noticeable() {
         Some(request) if request.life.is_running() => {
+            if request.flags.has(request::Flags::CHORE) {
+                request.abandon();
+            }
             interrupt::deliver(request);
             true
         }

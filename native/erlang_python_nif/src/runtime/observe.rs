@@ -9,16 +9,21 @@ use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 
 use pyo3::ffi;
-use rustler::LocalPid;
+use rustler::{Env, LocalPid, Term};
 
+use super::chore::Chore;
 use super::context::{Interp, Shared, lock};
 use super::host::host;
 use super::python::{Obj, PyResult, import};
 use super::request::OwnedTermEnv;
 use crate::atoms;
 use crate::core::stats::{GcRun, Generation, Outbox, Sample, now};
+
+/// A sample takes some hundred microseconds, but may have Python collect garbage.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks Python about the memory of its interpreter.
 pub struct Sampler {
@@ -47,7 +52,7 @@ impl Sampler {
     }
 
     /// Takes a sample if work has run since the last one and it is time.
-    pub fn run(&self, shared: &Shared) {
+    pub fn run(&self, shared: &Arc<Shared>) {
         let stats = &shared.interp.stats;
         let calls = shared.stats.counters.calls.load(std::sync::atomic::Ordering::Relaxed);
         if calls == self.calls.get() {
@@ -58,6 +63,7 @@ impl Sampler {
             return;
         }
         self.calls.set(calls);
+        let _chore = Chore::begin(shared, Some(Instant::now() + LIMIT));
         // A program may have broken its own `gc` module: then there is no sample.
         if let Some(mut sample) = self.function.call(&[]).ok().and_then(|numbers| read(&numbers)) {
             sample.allocated_blocks = self.allocated_blocks();
@@ -146,7 +152,8 @@ unsafe extern "C" fn collection(
     // SAFETY: promised by the caller; the interpreter lives as long as the capsule. Comparing text with ASCII raises
     // nothing.
     unsafe {
-        if count == 2 && ffi::PyUnicode_Check(*args) != 0 {
+        // A child has no reporter, and the locks of threads that it does not have.
+        if !super::fork::is_child() && count == 2 && ffi::PyUnicode_Check(*args) != 0 {
             if ffi::PyUnicode_CompareWithASCIIString(*args, c"start".as_ptr()) == 0 {
                 BEGAN.set(now());
             } else if ffi::PyCapsule_IsValid(capsule, CAPSULE.as_ptr()) != 0 {
@@ -206,6 +213,21 @@ pub fn subscribe(pid: LocalPid) {
     let mut subscriber = lock(&SUBSCRIBER);
     EVENTS.reset();
     *subscriber = Some(pid);
+}
+
+/// The process that is told of the ends of tasks, see `Request::report_end`.
+static TASKS: Mutex<Option<LocalPid>> = Mutex::new(None);
+
+pub fn follow_tasks(pid: LocalPid) {
+    *lock(&TASKS) = Some(pid);
+}
+
+/// Not from scheduler threads.
+pub fn report_task(message: impl FnOnce(Env<'_>) -> Term<'_>) {
+    let follower = *lock(&TASKS);
+    if let Some(follower) = follower {
+        OwnedTermEnv::new().send(&follower, message);
+    }
 }
 
 pub fn take() -> Vec<GcRun> {

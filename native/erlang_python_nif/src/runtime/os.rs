@@ -42,6 +42,15 @@ pub fn read() -> Os {
     Os { memory_bytes, cpu_time_ms: cpu / 1_000_000, cpu_share, cpus }
 }
 
+/// How much memory this process may use, in bytes: that of the machine or of its control group. `None` where the system does not
+/// tell.
+pub fn available() -> Option<u64> {
+    let mut system = System::new();
+    system.refresh_memory();
+    let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    Some(system.total_memory().min(group)).filter(|bytes| *bytes > 0)
+}
+
 /// Resident bytes, and nanoseconds of processor time. Zeros where the system does not tell.
 fn usage(system: &mut System) -> (u64, u64) {
     let pid = Pid::from_u32(std::process::id());

@@ -2,21 +2,25 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_free_env, enif_make_copy, enif_send};
+use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use super::context::Shared;
 use super::holder::HolderRef;
+use super::observe;
+use super::watchdog;
+use crate::atoms;
 use crate::bridge::callback::CallbackSlot;
 use crate::core::handover::{Handover, Seen};
 use crate::core::lifecycle::{Lifecycle, Phase};
 use crate::core::patience::spin_until;
 use crate::core::pending::Pending;
-use crate::core::permits::{PermitSlot, Permits, Waiter};
-use crate::core::stats::Timing;
+use crate::core::permits::{Acquired, PermitSlot, Permits, Waiter};
+use crate::core::stats::{Timing, now};
 
 pub type RequestRef = Arc<Request>;
 
@@ -204,10 +208,33 @@ impl Flags {
     /// Made by a callback of a request on the same context, it uses that request's namespace.
     pub const INHERIT: u32 = 256;
 
+    /// A task that telemetry follows: its end is reported to `observe`'s subscriber too, see `report_end`.
+    pub const TRACKED: u32 = 512;
+    /// Failures in the Erlang dialect come with their traceback.
+    pub const TRACEBACK: u32 = 1024;
+
+    /// Python code of the context itself, see `Chore`: no process waits for it or is told anything.
+    pub const CHORE: u32 = 1 << 31;
+
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0
     }
 }
+
+/// Where a request stands before its context.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Place {
+    /// It waits until its context has time for it, and has not asked for a permit yet.
+    InLine = 0,
+    /// It has a permit, or waits for one.
+    Admitted = 1,
+    /// It needs no permit.
+    Beside = 2,
+}
+
+/// Added to the place of a request that its context no longer counts.
+const LEFT: u8 = 4;
 
 pub struct Request {
     pub life: Lifecycle,
@@ -222,8 +249,8 @@ pub struct Request {
     pub lone: bool,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
-    /// Whether the context no longer counts it, see `retire`.
-    left: AtomicBool,
+    /// A `Place`, and `LEFT` once the context no longer counts it, see `retire`.
+    place: AtomicU8,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
     /// An interrupt has hit this request: its KeyboardInterrupt is ours, not the program's.
@@ -234,6 +261,8 @@ pub struct Request {
     /// Where a caller that looks for the outcome finds it.
     handover: Handover<Told>,
     pub timing: Timing,
+    /// The name of a task whose end is reported. Unlike the message it stays until the request is dropped.
+    tracked: Option<Box<Tracked>>,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
     env: AtomicPtr<ErlNifEnv>,
@@ -241,8 +270,24 @@ pub struct Request {
     message: ErlNifTerm,
 }
 
-// SAFETY: after construction the environment is only read, which several threads may do at once; it is freed under
-// the rule of `free_env`. The rest is `Sync` by itself.
+struct Tracked {
+    env: OwnedTermEnv,
+    reference: ErlNifTerm,
+}
+
+impl Tracked {
+    /// Of the message of a request.
+    fn new(message: Term<'_>) -> Option<Box<Tracked>> {
+        let (reference, _operation, _namespace, _callers): (Term<'_>, Term<'_>, Term<'_>, Term<'_>) =
+            message.decode().ok()?;
+        let env = OwnedTermEnv::new();
+        let reference = env.copy(reference).as_c_arg();
+        Some(Box::new(Tracked { env, reference }))
+    }
+}
+
+// SAFETY: after construction the environments are only read, which several threads may do at once; that of the message is
+// freed under the rule of `free_env`. The rest is `Sync` by itself.
 unsafe impl Send for Request {}
 // SAFETY: as above.
 unsafe impl Sync for Request {}
@@ -258,10 +303,12 @@ impl Request {
         flags: Flags,
         deadline: Option<Instant>,
         parent: Option<RequestRef>,
+        place: Place,
         looking: bool,
         lone: bool,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
+        let tracked = if flags.has(Flags::TRACKED) { Tracked::new(message) } else { None };
         let message = env.copy(message).as_c_arg();
         Arc::new(Request {
             life: Lifecycle::default(),
@@ -273,15 +320,32 @@ impl Request {
             lone,
             timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
-            left: AtomicBool::new(false),
+            place: AtomicU8::new(place as u8),
             unwanted: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             parent,
             callback: CallbackSlot::default(),
             handover: Handover::new(looking),
+            tracked,
             env: AtomicPtr::new(env.into_raw()),
             message,
         })
+    }
+
+    /// What a context does of its own accord, running from now on.
+    pub fn chore(context: Arc<Shared>, deadline: Option<Instant>) -> RequestRef {
+        let owner = context.settings.owner;
+        // Counted in as one that is done: it takes nobody's place.
+        context.line().enter_beside(usize::MAX);
+        let env = OwnedTermEnv::new();
+        let nothing = atoms::nil().to_term(env.env());
+        let message = make_tuple(env.env(), &[nothing, nothing, nothing, Term::list_new_empty(env.env())]);
+        let flags = Flags(Flags::CHORE);
+        let request = Request::new(context, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
+        request.leave();
+        request.life.queue();
+        request.life.start();
+        request
     }
 
     /// `(reference, operation, namespace, callers)`; the last are the processes that the client works for.
@@ -335,14 +399,45 @@ impl Request {
 
     /// The part of `retire` for a request that never got a permit: a grant under way takes its permit back itself.
     pub fn leave(&self) {
-        if !self.left.swap(true, Ordering::AcqRel) {
-            self.context.leave();
+        let place = self.place.fetch_or(LEFT, Ordering::AcqRel);
+        if place & LEFT == 0 {
+            self.context.line().leave(place == Place::Admitted as u8);
+            self.context.serve_line();
+        }
+    }
+
+    /// Whether it waits, or waited to its end, for its context rather than for a permit.
+    pub fn is_in_line(&self) -> bool {
+        self.place.load(Ordering::Acquire) & !LEFT == Place::InLine as u8
+    }
+
+    /// Its turn has come: it asks for a permit. False when it no longer waits.
+    pub fn admit(self: &RequestRef) -> bool {
+        let (from, to) = (Place::InLine as u8, Place::Admitted as u8);
+        if self.place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return false;
+        }
+        match PERMITS.acquire(true, || Claim::Request(self.clone())) {
+            Acquired::Now if !self.grant() => PERMITS.release(),
+            Acquired::Now => {}
+            _ => self.wait_for_permit(),
+        }
+        true
+    }
+
+    /// It has joined those that wait for a permit: its deadline and its caller's death are looked after.
+    pub fn wait_for_permit(self: &RequestRef) {
+        watchdog::nudge();
+        // The context may have been stopped before the FIFO knew the request.
+        if self.context.queue.is_closed() {
+            watchdog::send(watchdog::Command::Refuse(self.clone()));
         }
     }
 
     pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
         // SAFETY: a valid environment and pid; callable from any thread.
-        unsafe { rustler::sys::enif_is_process_alive(env.0, self.caller.as_c_arg()) != 0 }
+        self.flags.has(Flags::CHORE)
+            || unsafe { rustler::sys::enif_is_process_alive(env.0, self.caller.as_c_arg()) != 0 }
     }
 
     /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
@@ -356,16 +451,27 @@ impl Request {
     /// Cancels the request of a caller that has died.
     pub fn abandon(&self) -> Option<Phase> {
         let phase = self.life.abandon()?;
+        if self.tracked.is_some() {
+            let env = OwnedTermEnv::new();
+            self.report_end(Some(env.env().error_tuple(atoms::cancelled())));
+        }
         self.give_back(phase);
         Some(phase)
+    }
+
+    /// It has been cancelled, or failed, while it waited.
+    pub fn stop_waiting(&self) {
+        self.leave();
+        if !self.is_in_line() {
+            PERMITS.forget_one();
+        }
     }
 
     fn give_back(&self, phase: Phase) {
         match phase {
             Phase::Waiting => {
                 self.free_env();
-                self.leave();
-                PERMITS.forget_one();
+                self.stop_waiting();
             }
             Phase::Queued => {
                 self.free_env();
@@ -384,13 +490,13 @@ impl Request {
 
     /// Like `fail`; the reason may depend on the phase the request was in.
     pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
+        if self.flags.has(Flags::CHORE) {
+            return self.abandon();
+        }
         let phase = self.life.fail()?;
         // Before the caller hears of it, who may count permits or make the next call.
         match phase {
-            Phase::Waiting => {
-                self.leave();
-                PERMITS.forget_one();
-            }
+            Phase::Waiting => self.stop_waiting(),
             Phase::Queued => self.retire(),
             // Its thread does, when Python is done.
             _ => {}
@@ -399,6 +505,8 @@ impl Request {
         let asked = self.callback.after_asking(phase);
         let env = OwnedTermEnv::new();
         let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
+        // SAFETY: `term` was made in `env`.
+        self.report_end(Some(unsafe { Term::new(env.env(), term) }));
         // SAFETY: this thread has just ended the request, and waited for a question under way.
         let _ = unsafe { self.tell(Told { event: Event::Failure, env, term, shared: false }, true) };
         drop(asked);
@@ -448,6 +556,19 @@ impl Request {
         });
         self.handover.sent();
         if sent { Ok(Some(env)) } else { Err(env) }
+    }
+
+    /// Sends `{py_task, reference, ok | {error, reason}, {context, queued, ran}}` to the process that follows tasks, where this is
+    /// one of those. `error` is the term `{error, reason}`; `None` when there is a value. Not from scheduler threads.
+    pub fn report_end(&self, error: Option<Term<'_>>) {
+        let Some(tracked) = &self.tracked else { return };
+        observe::report_task(|env| {
+            let (queued, ran) = self.timing.times(now());
+            let outcome = error.map_or(atoms::ok().to_term(env), |error| error.in_env(env));
+            // SAFETY: the term lives in its environment, which nobody changes.
+            let reference = unsafe { Term::new(tracked.env.env(), tracked.reference) }.in_env(env);
+            (atoms::py_task(), reference, outcome, (self.context.id, queued, ran)).encode(env)
+        });
     }
 
     /// The environment of the last event, once the caller has read it.

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use serde::Serialize;
 
-use super::context::{CONTEXTS, ContextRef, HANDLES, Interp, Shared};
+use super::context::{CONTEXTS, ContextRef, Interp, Shared};
 use super::interpreter::Mode;
+use super::objects::HANDLES;
 use super::os::{self, Os};
 use super::request::PERMITS;
 use crate::bridge::state::STATE;
@@ -115,13 +116,16 @@ fn permits() -> Permits {
 
 fn of_context(shared: &Shared, now: u64) -> Context {
     let stats = &shared.stats;
+    let state = state(shared);
+    // What begins between the two looks, and what nobody has asked for, runs for no time.
+    let running_ms = stats.busy.running(now).map(millis).filter(|_| !matches!(state, ContextState::Idle));
     Context {
         id: shared.id,
         mode: shared.settings.mode,
-        state: state(shared),
+        state,
         uptime_ms: millis(now.saturating_sub(stats.created)),
-        running_ms: stats.busy.running(now).map(millis),
-        queue_length: shared.queue.len(),
+        running_ms,
+        queue_length: shared.waiting(),
         load: shared.load(),
         max_queue: shared.settings.max_queue,
         counts: stats.counters.counts(),
@@ -142,7 +146,7 @@ fn state(shared: &Shared) -> ContextState {
     if shared.stuck.load(SeqCst) {
         return ContextState::Stuck;
     }
-    match shared.running() {
+    match shared.noticeable() {
         None => ContextState::Idle,
         Some(request) if request.life.phase() == Phase::Serving => ContextState::Waiting,
         Some(_) => ContextState::Running,

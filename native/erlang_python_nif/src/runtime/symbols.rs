@@ -59,14 +59,25 @@ pub struct ArenaAllocator {
 
 pub type SetArenaAllocator = unsafe extern "C" fn(*mut ArenaAllocator);
 
+/// Enters and leaves sets of context variables.
+pub struct ContextFunctions {
+    pub new: unsafe extern "C" fn() -> *mut PyObject,
+    pub copy: unsafe extern "C" fn(*mut PyObject) -> *mut PyObject,
+    pub enter: unsafe extern "C" fn(*mut PyObject) -> c_int,
+    pub exit: unsafe extern "C" fn(*mut PyObject) -> c_int,
+}
+
 pub struct Symbols {
     pub vectorcall: Vectorcall,
     pub new_interpreter: Option<NewInterpreter>,
     pub init_config: Option<InitConfig>,
     pub threads: Option<Threads>,
+    pub contexts: Option<ContextFunctions>,
     /// `PyUnicode_New(size, greatest code point)`.
     pub unicode_new: Option<unsafe extern "C" fn(isize, u32) -> *mut PyObject>,
     pub set_arena_allocator: Option<SetArenaAllocator>,
+    /// The innermost frame of a thread: a new reference, or null.
+    pub get_frame: Option<unsafe extern "C" fn(*mut PyThreadState) -> *mut PyObject>,
     /// The interpreter made last.
     pub head: Option<unsafe extern "C" fn() -> *mut PyInterpreterState>,
 }
@@ -91,8 +102,10 @@ pub fn load() -> Result<&'static Symbols, String> {
             new_interpreter: find(c"Py_NewInterpreterFromConfig"),
             init_config: init_config(),
             threads: threads(),
+            contexts: contexts(),
             unicode_new: find(c"PyUnicode_New"),
             set_arena_allocator: find(c"PyObject_SetArenaAllocator"),
+            get_frame: find(c"PyThreadState_GetFrame"),
             head: find(c"PyInterpreterState_Head"),
         }
     };
@@ -116,6 +129,18 @@ unsafe fn init_config() -> Option<InitConfig> {
 unsafe fn threads() -> Option<Threads> {
     // SAFETY: see `load`.
     unsafe { Some(Threads { head: find(c"PyInterpreterState_ThreadHead")?, next: find(c"PyThreadState_Next")? }) }
+}
+
+unsafe fn contexts() -> Option<ContextFunctions> {
+    // SAFETY: see `load`.
+    unsafe {
+        Some(ContextFunctions {
+            new: find(c"PyContext_New")?,
+            copy: find(c"PyContext_Copy")?,
+            enter: find(c"PyContext_Enter")?,
+            exit: find(c"PyContext_Exit")?,
+        })
+    }
 }
 
 /// # Safety

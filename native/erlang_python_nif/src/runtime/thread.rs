@@ -5,22 +5,31 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 
-use rustler::Encoder;
+use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
+use rustler::{Encoder, Term};
 
 use super::caches::Caches;
+use super::chore::Chore;
 use super::context::{ContextRef, Shared, lock};
 use super::execute::{self, Namespaces};
+use super::failure::Failure;
+use super::fork;
 use super::interpreter::{Attached, Ended};
 use super::interrupt;
+use super::memory;
 use super::observe::{self, Sampler};
+use super::python::{Obj, PyResult, Raised};
 use super::request::{Event, Flags, OwnedTermEnv, RequestRef, Told};
+use super::variables::Variables;
 use super::watchdog;
 use crate::atoms;
 use crate::bridge;
-use crate::convert::Converter;
+use crate::convert::{Converter, max_bytes};
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
@@ -33,19 +42,36 @@ const HOLD: u64 = 5_000_000;
 /// Callers that look for the outcome between turns give up sooner. In nanoseconds.
 const LONG: u64 = 100_000;
 
+/// How long a destructor may run between requests, where it keeps them waiting, before it is interrupted.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+/// How long all of what runs when a context ends may take, for which its owner waits, before it is interrupted.
+const END_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long the end of an interpreter waits for the Python threads that its code has started.
+const THREADS_LIMIT: Duration = Duration::from_millis(300);
+
 /// So many replies are remembered that their callers have not read yet.
 const MAX_LEFT: usize = 256;
+
+/// Threads of contexts that have not ended.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+pub fn alive() -> usize {
+    ALIVE.load(SeqCst)
+}
 
 /// Starts the thread of `context`. The outcome goes to the owner as `{py_context, id, {started, ident} | {failed, text}}`.
 pub fn spawn(context: ContextRef) -> Result<(), String> {
     let shared = context.0.clone();
     watchdog::send(watchdog::Command::Watch(shared.clone()));
+    ALIVE.fetch_add(1, SeqCst);
     std::thread::Builder::new()
         .name(format!("py_context_{}", shared.id))
         .stack_size(super::STACK_SIZE)
         .spawn(move || main(context))
         .map(drop)
         .map_err(|error| {
+            ALIVE.fetch_sub(1, SeqCst);
             watchdog::send(watchdog::Command::Ended(shared.id));
             format!("cannot start the thread of the context: {error}")
         })
@@ -53,6 +79,7 @@ pub fn spawn(context: ContextRef) -> Result<(), String> {
 
 fn main(context: ContextRef) {
     let shared = context.0.clone();
+    memory::share_out(alive());
     let outcome = catch_unwind(AssertUnwindSafe(|| run(context)))
         .unwrap_or_else(|panic| Err(Failed::Panicked(panic_text(&*panic))));
     shared.queue.close().iter().for_each(|request| {
@@ -69,6 +96,7 @@ fn main(context: ContextRef) {
         };
         (atoms::py_context(), id, how).encode(env)
     });
+    memory::share_out(ALIVE.fetch_sub(1, SeqCst) - 1);
 }
 
 /// Why a context's thread ended by itself.
@@ -80,6 +108,8 @@ enum Failed {
 thread_local! {
     /// The context that this thread serves; null on every other thread.
     static RUNTIME: Cell<*const Runtime> = const { Cell::new(std::ptr::null()) };
+    /// The context of this thread ends, and its runtime has.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The state of a context that lives and dies on its thread. Shared, not mutable: a callback runs requests in the midst of
@@ -88,6 +118,7 @@ pub struct Runtime {
     pub context: ContextRef,
     caches: Caches,
     namespaces: Namespaces,
+    variables: Option<Variables>,
     /// Where replies are built; taken while one is.
     reply: RefCell<Option<OwnedTermEnv>>,
     /// Requests whose replies were left in the environments they were built in, oldest first.
@@ -106,31 +137,55 @@ pub fn with_runtime<R>(work: impl FnOnce(&Runtime) -> R) -> Option<R> {
     (!runtime.is_null()).then(|| work(unsafe { &*runtime }))
 }
 
+/// Whether the owner of the context waits for this thread: what it runs waits for nobody.
+pub fn is_ending() -> bool {
+    ENDING.get()
+}
+
+/// Runs `work`, which is attached to another interpreter, as on a thread of that interpreter's own.
+pub fn without_runtime<R>(work: impl FnOnce() -> R) -> R {
+    let runtime = RUNTIME.replace(std::ptr::null());
+    let result = work();
+    RUNTIME.set(runtime);
+    result
+}
+
 fn run(context: ContextRef) -> Result<Ended, Failed> {
     let shared = context.0.clone();
-    let attached = Attached::new(shared.settings.mode).map_err(Failed::Start)?;
-    let runtime = match Runtime::new(context) {
-        Ok(runtime) => runtime,
-        Err(reason) => {
+    let mut attached = Attached::new(shared.settings.mode).map_err(Failed::Start)?;
+    // Whatever happens, this thread has to end its interpreter and let go of the GIL.
+    let runtime = match catch_unwind(AssertUnwindSafe(|| Runtime::new(context))) {
+        Ok(Ok(runtime)) => runtime,
+        Ok(Err(reason)) => {
             attached.end();
             return Err(Failed::Start(reason));
         }
+        Err(panic) => {
+            attached.end();
+            return Err(Failed::Panicked(panic_text(&*panic)));
+        }
     };
     RUNTIME.set(&runtime);
-    shared.set_interpreter(attached.interpreter());
+    shared.set_interpreter(attached.interpreter(), attached.thread());
     bridge::register(attached.interpreter(), &runtime.context);
-    // Whatever happens, this thread has to end its interpreter below and let go of the GIL.
     let served = catch_unwind(AssertUnwindSafe(|| runtime.start().map(|()| runtime.serve(&attached))));
-    // An interrupt holds this lock while it waits for the GIL: let go of ours first.
-    attached.detach(|| shared.set_interpreter(std::ptr::null_mut()));
     bridge::unregister(&runtime.context);
-    runtime.tidy();
-    if shared.interp.id != 0 {
-        shared.interp.ended.store(true, SeqCst);
-    }
-    RUNTIME.set(std::ptr::null());
     let poisoned = runtime.poisoned.take();
+    let deadline = Instant::now() + END_LIMIT;
+    runtime.clear_out(deadline);
+    RUNTIME.set(std::ptr::null());
+    ENDING.set(true);
+    let chore = Chore::begin(&shared, Some(deadline));
     drop(runtime);
+    if shared.interp.id != 0 {
+        // Cycles of the context's namespace: while the interpreter ends, their destructors cannot be interrupted.
+        // SAFETY: attached.
+        unsafe { ffi::PyGC_Collect() };
+    }
+    attached.clear();
+    drop(chore);
+    // An interrupt holds this lock while it waits for the GIL: let go of ours first.
+    attached.detach(|| shared.forget_interpreter());
     let ended = attached.end();
     match (served, poisoned) {
         (Err(panic), _) => Err(Failed::Panicked(panic_text(&*panic))),
@@ -146,11 +201,13 @@ impl Runtime {
         let caches = Caches::new(settings).map_err(|raised| execute::describe_briefly(&raised))?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
         observe::watch_collections(&context.0.interp).map_err(|raised| execute::describe_briefly(&raised))?;
+        let variables = Variables::new().map_err(|raised| execute::describe_briefly(&raised))?;
         let sampler = Sampler::new().map_err(|raised| execute::describe_briefly(&raised))?;
         Ok(Runtime {
             context,
             caches,
             namespaces: Namespaces::default(),
+            variables,
             reply: RefCell::default(),
             left: RefCell::default(),
             sampler,
@@ -162,19 +219,44 @@ impl Runtime {
     /// Runs the preload code, which may use all of the package, and tells the owner that the context is there.
     fn start(&self) -> Result<(), String> {
         let shared = self.shared();
-        shared.starting.store(true, SeqCst);
+        let preload = Chore::begin(shared, None);
+        // `stop` may have looked at the stack before this was on it.
+        if shared.queue.is_closed() {
+            return Err("it was stopped before it had started".to_owned());
+        }
         let preloaded = self.caches.preload(&shared.settings);
-        shared.starting.store(false, SeqCst);
-        interrupt::clear_start(shared);
-        preloaded.map_err(|raised| execute::describe_briefly(&raised))?;
+        if fork::is_child() {
+            fork::leave(preloaded.map_err(Failure::Raised).as_ref().map(drop));
+        }
+        // Runs code too: that of the exception.
+        let preloaded = preloaded.map_err(|raised| self.describe_start(&raised));
+        drop(preload);
+        preloaded?;
         shared.stats.ready.store(true, SeqCst);
         let id = self.shared().id;
         self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
         Ok(())
     }
 
+    /// What the code that runs first has raised, with its traceback.
+    fn describe_start(&self, raised: &Raised) -> String {
+        let text = self.caches.helpers.describe_start.call(&[&raised.0]);
+        match text.as_ref().map(Obj::as_utf8) {
+            Ok(Ok(text)) => text.to_owned(),
+            _ => execute::describe_briefly(raised),
+        }
+    }
+
     pub fn shared(&self) -> &Arc<Shared> {
         &self.context.0
+    }
+
+    /// The namespace of the request that runs on this thread.
+    pub fn namespace(&self, request: &RequestRef) -> PyResult<Obj> {
+        // SAFETY: this thread runs the request and frees its message only in `deliver`.
+        let (_reference, _operation, namespace, _callers) = unsafe { request.message() };
+        let mut converter = self.converter(false, &|| false);
+        Ok(execute::resolve_namespace(&mut converter, &self.namespaces, namespace).unwrap_or_else(|_| Obj::none()))
     }
 
     pub fn caches(&self) -> &Caches {
@@ -182,7 +264,16 @@ impl Runtime {
     }
 
     pub fn converter<'c>(&'c self, erlang: bool, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
-        Converter { caches: &self.caches, context: &self.context, erlang, abandoned, steps: 0, size: 0, shared: false }
+        Converter {
+            caches: &self.caches,
+            context: &self.context,
+            erlang,
+            abandoned,
+            steps: 0,
+            size: 0,
+            shared: false,
+            room: max_bytes(),
+        }
     }
 
     fn serve(&self, attached: &Attached) {
@@ -246,7 +337,7 @@ impl Runtime {
         request.timing.start(started);
         Counters::bump_own(&shared.stats.counters.calls);
         let env = self.reply_env();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, &env)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, level > 1, &env)));
         lock(&shared.stack).pop();
         interrupt::clear_late(shared, request);
         let ended = now();
@@ -259,6 +350,10 @@ impl Runtime {
         }
         if level == 1 {
             shared.stats.busy.end(ended);
+        }
+        if fork::is_child() {
+            // Forked after its code had ended, by a method that the conversion of the result calls.
+            fork::abandon();
         }
         match outcome {
             Ok(reply) => self.deliver(request, reply, env),
@@ -302,13 +397,25 @@ impl Runtime {
     }
 
     /// Runs the request and builds `{ok, value} | {error, reason}` in the reply environment.
-    fn answer(&self, request: &RequestRef, env: &OwnedTermEnv) -> Reply {
-        let env = env.env();
+    fn answer(&self, request: &RequestRef, nested: bool, env: &OwnedTermEnv) -> Reply {
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
         let (_reference, operation, namespace, _callers) = unsafe { request.message() };
+        let Some(variables) = &self.variables else { return self.evaluate(request, operation, namespace, env) };
+        let outer = variables.enter(&self.namespaces, request, namespace, nested);
+        let reply = self.evaluate(request, operation, namespace, env);
+        variables.leave(&self.namespaces, &self.context, outer);
+        reply
+    }
+
+    fn evaluate(&self, request: &RequestRef, operation: Term<'_>, namespace: Term<'_>, env: &OwnedTermEnv) -> Reply {
+        let env = env.env();
         let abandoned = || request.life.phase() != Phase::Running;
         let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
-        let result = execute::run(&mut converter, &self.namespaces, operation, namespace).and_then(|object| {
+        let result = execute::run(&mut converter, &self.namespaces, operation, namespace);
+        if fork::is_child() {
+            fork::leave(result.as_ref().map(drop));
+        }
+        let result = result.and_then(|object| {
             if request.flags.has(Flags::RETURN_OBJECT) {
                 Ok(converter.handle_term(object, env)?)
             } else if request.flags.has(Flags::CAST) {
@@ -317,25 +424,38 @@ impl Runtime {
                 Ok(converter.to_term(object, env, 1)?)
             }
         });
+        let again = matches!(result, Err(Failure::NeedsEncoder)) && !request.flags.has(Flags::ASYNC);
         let ok = result.is_ok();
         let small = ok && converter.size <= SMALL;
         let event = match result {
             Ok(value) => (atoms::ok(), value).encode(env),
             Err(failure) => {
                 let interrupted = request.interrupted.load(SeqCst);
-                env.error_tuple(failure.into_term(&mut converter, env, interrupted))
+                env.error_tuple(failure.into_term(
+                    &mut converter,
+                    env,
+                    interrupted,
+                    request.flags.has(Flags::TRACEBACK),
+                ))
             }
         };
-        Reply { event: event.as_c_arg(), ok, small, shared: converter.shared }
+        Reply { event: event.as_c_arg(), ok, again, small, shared: converter.shared }
     }
 
     fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
-        if !reply.ok {
+        if reply.again {
+            Counters::take_back(&self.shared().stats.counters.calls);
+        } else if !reply.ok {
             Counters::bump_own(&self.shared().stats.counters.errors);
         }
         // Before the reply: its receiver may count permits, or make the next call.
         request.retire();
         let wanted = request.life.deliver();
+        if wanted && request.flags.has(Flags::TRACKED) {
+            // SAFETY: the term was made in `env`.
+            let event = unsafe { Term::new(env.env(), reply.event) };
+            request.report_end((!reply.ok).then_some(event));
+        }
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
             // SAFETY: this thread has moved the request to `Delivering`.
             let told = Told { event: Event::Result, env, term: reply.event, shared: reply.shared };
@@ -358,20 +478,66 @@ impl Runtime {
         *self.reply.borrow_mut() = Some(env);
     }
 
-    /// Housekeeping between batches: forgotten handles, namespaces of dead processes.
+    /// Between batches: forgotten handles, namespaces of dead processes.
     fn tidy(&self) {
-        let shared = self.shared();
-        // SAFETY: handles of this bin belong to the interpreter this thread is attached to.
-        unsafe { execute::release_all(shared.interp.bin.take()) };
-        for pid in std::mem::take(&mut *lock(&shared.dead_namespaces)) {
-            self.namespaces.forget(&pid);
+        if !self.shared().is_tidy() {
+            self.discard(self.garbage(), || Instant::now() + RELEASE_LIMIT);
         }
+    }
+
+    /// What nobody can reach any more.
+    fn garbage(&self) -> Vec<Obj> {
+        let shared = self.shared();
+        // SAFETY: this thread is attached to its context's interpreter.
+        let mut garbage = unsafe { shared.home.forgotten() };
+        let dead = std::mem::take(&mut *lock(&shared.dead_namespaces));
+        for pid in &dead {
+            garbage.extend(self.namespaces.take(pid));
+            self.variables.iter().for_each(|variables| variables.forget(pid));
+        }
+        garbage
+    }
+
+    /// Drops objects, which may run Python code, until `deadline` at first, then anew after each that had to be interrupted.
+    fn discard(&self, garbage: Vec<Obj>, deadline: impl Fn() -> Instant) {
+        let mut garbage = garbage.into_iter();
+        while garbage.len() > 0 {
+            let chore = Chore::begin(self.shared(), Some(deadline()));
+            for object in garbage.by_ref() {
+                drop(object);
+                if chore.is_over() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Lets go of all objects, before the interpreter ends. No request runs any more.
+    fn clear_out(&self, deadline: Instant) {
+        let shared = self.shared();
+        if shared.interp.id != 0 {
+            let _chore = Chore::begin(shared, Some(deadline));
+            // Code may have broken what this needs: then the threads are left to themselves.
+            let _ = self.caches.end_threads(THREADS_LIMIT);
+        }
+        let mut garbage = self.garbage();
+        garbage.extend(self.namespaces.take_all());
+        shared.home.close();
+        let interp = &shared.interp;
+        if interp.id != 0 {
+            interp.ended.store(true, SeqCst);
+            // SAFETY: this thread is attached to the interpreter, and the only context's.
+            garbage.extend(unsafe { interp.objects.close() });
+        }
+        self.discard(garbage, || deadline);
     }
 }
 
 struct Reply {
     event: ErlNifTerm,
     ok: bool,
+    /// Nothing has run: the caller encodes its values and makes the request again, which is the one that counts.
+    again: bool,
     /// Cheap to copy, and keeps nothing alive but binaries, if `shared`.
     small: bool,
     shared: bool,

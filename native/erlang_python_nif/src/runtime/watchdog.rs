@@ -16,7 +16,7 @@ use rustler::Encoder;
 use super::context::{Shared, lock};
 use super::holder::HolderRef;
 use super::interrupt;
-use super::request::{Claim, OwnedTermEnv, PENDING, PERMITS, Request, RequestRef};
+use super::request::{Claim, Flags, OwnedTermEnv, PENDING, PERMITS, Request, RequestRef};
 use crate::atoms;
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
@@ -35,6 +35,8 @@ pub enum Command {
     Watch(Arc<Shared>),
     /// Fail its requests and let its thread end.
     Stop(Arc<Shared>),
+    /// The VM ends: stop all contexts.
+    StopAll,
     /// Its thread has ended.
     Ended(u64),
     /// This request found its context stopped.
@@ -140,6 +142,7 @@ impl Watchdog {
                 self.contexts.insert(context.id, (context, Watched::default()));
             }
             Command::Stop(context) => stop(&context),
+            Command::StopAll => self.contexts.values().for_each(|(context, _)| stop(context)),
             Command::Ended(id) => {
                 self.contexts.remove(&id);
             }
@@ -163,16 +166,18 @@ impl Watchdog {
         PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
         for (context, watched) in self.contexts.values_mut() {
             // What has ended is forgotten here, lest a busy context's queue grows with every timeout.
-            context.queue.sweep(|request| {
+            let mut look = |request: &RequestRef| {
                 let wanted = !request.life.is_over();
                 if wanted {
                     pending.push(request.clone());
                 }
                 wanted
-            });
+            };
+            context.queue.sweep(&mut look);
+            context.line().sweep(&mut look);
             look_at_running(context, watched, env);
             context.stats.roll(now());
-            if !lock(&context.dead_namespaces).is_empty() || !context.interp.bin.is_empty() {
+            if !context.is_tidy() {
                 context.queue.wake();
             }
         }
@@ -191,8 +196,7 @@ fn busy(context: &Shared, watched: &Watched) -> bool {
     context.turn.load(SeqCst) != watched.turn
         || !context.queue.is_empty()
         || !lock(&context.stack).is_empty()
-        || !lock(&context.dead_namespaces).is_empty()
-        || !context.interp.bin.is_empty()
+        || !context.is_tidy()
 }
 
 fn overdue(request: &Request) -> bool {
@@ -201,15 +205,22 @@ fn overdue(request: &Request) -> bool {
 
 /// Ends a request whose caller is gone or whose deadline has passed.
 fn expire(request: &RequestRef, env: &OwnedTermEnv) {
+    if request.flags.has(Flags::CHORE) {
+        request.abandon();
+        return;
+    }
     let counters = &request.context.stats.counters;
     if request.caller_alive(env) {
         // One that never got a permit was in the way of nobody's code but the limit's.
         let ended = request.fail_with(|phase, env| match phase {
-            Phase::Waiting => (atoms::overloaded(), PERMITS.used(), PERMITS.max()).encode(env),
+            Phase::Waiting if !request.is_in_line() => {
+                (atoms::overloaded(), atoms::permits(), PERMITS.used(), PERMITS.max()).encode(env)
+            }
+            Phase::Waiting | Phase::Queued => atoms::timeout_queued().to_term(env),
             _ => atoms::timeout().to_term(env),
         });
         match ended {
-            Some(Phase::Waiting) => Counters::bump(&counters.expired),
+            Some(Phase::Waiting) if !request.is_in_line() => Counters::bump(&counters.expired),
             Some(_) => Counters::bump(&counters.timeouts),
             None => {}
         }
@@ -271,6 +282,7 @@ fn stop(context: &Arc<Shared>) {
     let reason = (atoms::stopped(), context.id);
     let mut owed = context.queue.close();
     let ours = |claim: &Claim| claim.request().is_some_and(|request| request.context.id == context.id);
+    owed.extend(context.line().close());
     owed.extend(PERMITS.remove(ours).iter().filter_map(Claim::request).cloned());
     for request in owed {
         request.fail(reason);
@@ -279,8 +291,7 @@ fn stop(context: &Arc<Shared>) {
     for request in &stack {
         request.fail(reason);
     }
-    match stack.last() {
-        Some(request) => interrupt::deliver(request.clone()),
-        None => interrupt::deliver_start(context.clone()),
+    if let Some(request) = stack.last() {
+        interrupt::deliver(request.clone());
     }
 }

@@ -1,0 +1,45 @@
+defmodule Py.Server do
+  @moduledoc false
+  # A GenServer of this application: as `use GenServer`, with a last clause for each kind of message that nobody here
+  # sends. Such a message is logged at debug level and changes nothing. Without that clause, one message to a registered
+  # name would restart every context of the node.
+
+  defmacro __using__(options) do
+    quote do
+      use GenServer, unquote(options)
+      unquote(clauses())
+      defoverridable handle_call: 3, handle_cast: 2, handle_info: 2
+      @before_compile Py.Server
+    end
+  end
+
+  # After the clauses of the module, if it has some.
+  defmacro __before_compile__(_env), do: clauses()
+
+  defp clauses do
+    quote generated: true do
+      def handle_call(request, _from, state) do
+        Py.Server.ignore(__MODULE__, request)
+        {:reply, {:error, :unknown_request}, state}
+      end
+
+      def handle_cast(request, state) do
+        Py.Server.ignore(__MODULE__, request)
+        {:noreply, state}
+      end
+
+      def handle_info(message, state) do
+        Py.Server.ignore(__MODULE__, message)
+        {:noreply, state}
+      end
+    end
+  end
+
+  @doc "Logs a message that `server` does not know, cut to a few lines."
+  @spec ignore(module(), term()) :: :ok
+  def ignore(server, message) do
+    Py.Log.log(:debug, fn ->
+      "#{inspect(server)} ignores an unknown message: #{inspect(message, limit: 10, printable_limit: 200)}"
+    end)
+  end
+end

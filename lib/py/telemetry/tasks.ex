@@ -1,0 +1,92 @@
+defmodule Py.Telemetry.Tasks do
+  @moduledoc false
+  # The end events of tasks. Nobody may ever await a task, and its owner may die: so the native side reports the end of each
+  # tracked one here. Where the owner itself ends one, so that no reply will come, it emits the event: whoever takes the call
+  # out of the table does.
+
+  use Py.Server
+
+  alias Py.{Boundary, Native, Options}
+  alias Py.Telemetry.Call
+
+  def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @doc "Creates the table, which ends with the calling process."
+  @spec prepare() :: :ok
+  def prepare do
+    :ets.new(__MODULE__, [:named_table, :public, write_concurrency: true])
+    :ok
+  end
+
+  @doc "Follows a task, from before it is submitted."
+  @spec follow(reference(), Call.t(), Options.t()) :: :ok
+  def follow(ref, call, options) do
+    :ets.insert(__MODULE__, {ref, call, %{options | locals: nil, kwargs: nil}})
+    :ok
+  rescue
+    # The application is stopping.
+    ArgumentError -> :ok
+  end
+
+  @doc "The call of a task whose end event was not emitted yet: whoever gets it emits that. `nil` for all others."
+  @spec take(reference()) :: Call.t() | nil
+  def take(ref) do
+    with {call, _options} <- remove(ref), do: call
+  end
+
+  defp remove(ref) do
+    case :ets.take(__MODULE__, ref) do
+      [{_ref, call, options}] -> {call, options}
+      [] -> nil
+    end
+  rescue
+    ArgumentError -> nil
+  end
+
+  @impl true
+  def init(nil) do
+    # For `terminate`.
+    Process.flag(:trap_exit, true)
+    Native.follow_tasks()
+    {:ok, nil}
+  end
+
+  @impl true
+  def handle_info({:py_task, ref, outcome, times}, state) do
+    ended(ref, outcome, times)
+    {:noreply, state}
+  end
+
+  defp ended(ref, outcome, times) do
+    with {call, options} <- remove(ref),
+         do: Call.ended(call, times, result(outcome, times, options))
+  end
+
+  defp result(:ok, _times, _options), do: :ok
+  defp result({:error, :cancelled} = cancelled, _times, _options), do: cancelled
+
+  defp result({:error, reason}, {context, _queued, _ran}, options) do
+    {error, location} = Boundary.error(reason, options, context)
+    if location, do: Call.failed_at(location)
+    {:error, error}
+  end
+
+  # The application stops. What ended before has been reported.
+  @impl true
+  def terminate(_reason, _state) do
+    flush()
+
+    for {ref, _call, _options} <- :ets.tab2list(__MODULE__),
+        do: ended(ref, {:error, :stopped}, {nil, 0, 0})
+  end
+
+  defp flush do
+    receive do
+      {:py_task, ref, outcome, times} ->
+        ended(ref, outcome, times)
+        flush()
+    after
+      0 -> :ok
+    end
+  end
+end

@@ -1,0 +1,59 @@
+//! Python code that no caller has asked for: preload code, destructors of what was released between requests, the end of a
+//! context.
+//!
+//! It runs as a request of its own on the context's stack. So it counts as running, can be interrupted, is interrupted again
+//! when that has no effect, and makes the context stuck when nothing has. Nobody is told how it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
+
+use super::context::{Shared, lock};
+use super::fork;
+use super::interrupt;
+use super::request::{Request, RequestRef};
+use super::watchdog;
+use crate::core::lifecycle::Phase;
+use crate::core::stats::now;
+
+/// What runs from `begin` until this is dropped, on the thread of a context, attached, while it runs no request.
+pub struct Chore {
+    request: RequestRef,
+    /// As time that the context was busy: its start is none of that.
+    counted: bool,
+}
+
+impl Chore {
+    /// It is interrupted after `deadline`.
+    pub fn begin(shared: &Arc<Shared>, deadline: Option<Instant>) -> Chore {
+        let request = Request::chore(shared.clone(), deadline);
+        lock(&shared.stack).push(request.clone());
+        // In this order, as for any request: see `Runtime::handle`.
+        shared.turn.fetch_add(1, SeqCst);
+        watchdog::nudge();
+        let counted = shared.stats.ready.load(SeqCst);
+        if counted {
+            shared.stats.busy.begin(now());
+        }
+        Chore { request, counted }
+    }
+
+    /// Whether it has been told to end.
+    pub fn is_over(&self) -> bool {
+        self.request.life.phase() != Phase::Running
+    }
+}
+
+impl Drop for Chore {
+    fn drop(&mut self) {
+        if fork::is_child() {
+            fork::abandon();
+        }
+        let shared = &self.request.context;
+        lock(&shared.stack).pop();
+        interrupt::clear_late(shared, &self.request);
+        if self.counted {
+            shared.stats.busy.end(now());
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Forks of the VM's process: when they are refused, and what a child does.
+//!
+//! A forked child has one thread, and the locks of all others as they were. Nothing of the BEAM works in it. Python code
+//! may run on there, as `multiprocessing` does with `fork`, until the request that forked ends: then the child leaves
+//! (`leave`). It must not touch the pipe that the BEAM's signal handlers write to: the parent reads it.
+
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, Once};
+use std::time::Duration;
+
+use pyo3::ffi;
+
+use super::context::lock;
+use super::failure::Failure;
+use super::host::host;
+use super::interpreter::detach;
+use super::python::{Obj, PyResult, Raised, import};
+
+/// This process is a forked child.
+static CHILD: AtomicBool = AtomicBool::new(false);
+
+#[inline]
+pub fn is_child() -> bool {
+    CHILD.load(Relaxed)
+}
+
+/// Has children know what they are, from now on.
+pub fn watch() {
+    static ONCE: Once = Once::new();
+    // SAFETY: the functions are async-signal-safe, as what runs around a fork must be, and this library is not unloaded.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
+    });
+}
+
+thread_local! {
+    /// The signals that the forking thread had blocked.
+    static MASK: Cell<MaybeUninit<libc::sigset_t>> = const { Cell::new(MaybeUninit::uninit()) };
+}
+
+/// No signal reaches the child before it has forgotten the BEAM's handlers.
+unsafe extern "C" fn before() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut mask = MaybeUninit::uninit();
+    // SAFETY: both sets are written before they are read.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), mask.as_mut_ptr());
+    }
+    MASK.set(mask);
+}
+
+unsafe extern "C" fn in_parent() {
+    // SAFETY: written by `before`, on this thread.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, MASK.get().as_ptr(), ptr::null_mut()) };
+}
+
+/// In the child, before `fork` returns: no handler of the BEAM runs from now on.
+unsafe extern "C" fn in_child() {
+    CHILD.store(true, Relaxed);
+    for signal in 1..=libc::SIGUSR2.max(31) {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: `action` has room for the answer and is valid when zeroed; what is set is the default action.
+        unsafe {
+            if libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0
+                && !matches!(action.assume_init().sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
+            {
+                let default = MaybeUninit::<libc::sigaction>::zeroed();
+                libc::sigaction(signal, default.as_ptr(), ptr::null_mut());
+            }
+        }
+    }
+    // SAFETY: an empty set is valid; the mask is that of this thread, the only one.
+    unsafe {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// CPython deletes all other interpreters in the child, which crashes for those with a GIL of their own: none may start
+/// while a fork is under way.
+#[derive(Default)]
+struct Gate {
+    forks: usize,
+    starting: usize,
+}
+
+static GATE: Mutex<Gate> = Mutex::new(Gate { forks: 0, starting: 0 });
+
+const OWN_GIL: &str = "os.fork() does not work in own-GIL contexts: CPython cannot fork a sub-interpreter. Use subprocess, \
+                       or multiprocessing in a worker context (mode: :worker)";
+
+const OTHERS: &str = "os.fork() does not work while own-GIL contexts or other sub-interpreters exist: CPython crashes in \
+                      the child. Use subprocess without preexec_fn, multiprocessing with the start method \"spawn\", or \
+                      worker contexts only";
+
+/// Before a fork that runs Python code in the child. Undone by `end`, in the parent.
+pub fn begin() -> PyResult<()> {
+    let mut gate = lock(&GATE);
+    // SAFETY: attached; a static class.
+    let refuse = |text| Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, text) });
+    if !host().is_current() {
+        drop(gate);
+        return refuse(OWN_GIL);
+    }
+    if gate.starting > 0 || !host().is_alone() {
+        drop(gate);
+        return refuse(OTHERS);
+    }
+    gate.forks += 1;
+    Ok(())
+}
+
+pub fn end() {
+    let mut gate = lock(&GATE);
+    gate.forks = gate.forks.saturating_sub(1);
+}
+
+/// While an interpreter is made.
+pub struct Starting(());
+
+impl Starting {
+    /// Waits for forks under way, which need the GIL.
+    ///
+    /// # Safety
+    /// The calling thread is attached.
+    pub unsafe fn begin() -> Starting {
+        loop {
+            {
+                let mut gate = lock(&GATE);
+                if gate.forks == 0 {
+                    gate.starting += 1;
+                    return Starting(());
+                }
+            }
+            // SAFETY: promised by the caller.
+            unsafe { detach(|| std::thread::sleep(Duration::from_millis(1))) }
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        lock(&GATE).starting -= 1;
+    }
+}
+
+/// Ends this process, a forked child whose request has ended: with the status of a program that ended like that.
+/// The thread is attached.
+pub fn leave(outcome: Result<(), &Failure>) -> ! {
+    let exception = match outcome {
+        Ok(()) => Ok(Obj::none()),
+        Err(Failure::Raised(raised)) => Ok(raised.0.clone()),
+        // The arguments of its own request did not convert, say.
+        Err(_) => Err(()),
+    };
+    if let Ok(exception) = exception {
+        let module = Obj::str("erlang._fork").and_then(|name| import(&name));
+        let _never = module.and_then(|module| module.attr("leave")?.call(&[&exception]));
+    }
+    abandon()
+}
+
+/// Ends this process, a forked child, where Python code cannot.
+pub fn abandon() -> ! {
+    // SAFETY: no preconditions; no handlers of the parent run.
+    unsafe { libc::_exit(1) }
+}

@@ -1,0 +1,97 @@
+"""Spans of work, for `Py.Tracing`. Where nobody collects them they cost one look."""
+
+import functools
+import inspect
+import random
+import time
+from contextvars import ContextVar
+
+from erlang import _native
+from erlang._terms import Atom
+
+_RECEIVER = "Elixir.Py.Tracing"
+_current = ContextVar("erlang_span", default=None)
+
+
+class Span:
+    """A piece of work with a name and attributes: `with erlang.Span("parse", size=3) as span: ...`.
+
+    Spans that begin inside of it, also in tasks of asyncio, have it as their parent. An exception that leaves it makes its
+    status `error`. Attributes are numbers, text, booleans and None; of other values it is the `str()`.
+    """
+
+    def __init__(self, name, **attrs):
+        self.name = str(name)
+        self.attrs = attrs
+        self.span_id = random.getrandbits(63)
+        self._started = None
+        self._token = None
+
+    def __enter__(self):
+        self._started = (time.time_ns() // 1000, time.perf_counter_ns())
+        parent = _current.get()
+        self._token = _current.set(self.span_id)
+        _send("span_start", self.span_id, Atom("undefined") if parent is None else parent, self.name, self.attrs, self._now())
+        return self
+
+    def __exit__(self, kind, exc, tb):
+        _current.reset(self._token)
+        attrs = {} if exc is None else {"exception": _text(exc)}
+        _send("span_end", self.span_id, Atom("ok" if exc is None else "error"), attrs, self._now())
+        return False
+
+    def event(self, name, **attrs):
+        """Note that something has happened within the span."""
+        _send("span_event", self.span_id, str(name), attrs, self._now())
+
+    def _now(self):
+        """Microseconds since 1970, which never go back within a span."""
+        if self._started is None:
+            return time.time_ns() // 1000
+        wall, ticks = self._started
+        return wall + (time.perf_counter_ns() - ticks) // 1000
+
+
+def trace(name=None):
+    """Make each call of a function a span: `@erlang.trace()` or `@erlang.trace("name")`; async functions too."""
+
+    def decorator(function):
+        title = name if isinstance(name, str) else f"{function.__module__}.{function.__qualname__}"
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def traced(*args, **kwargs):
+                with Span(title):
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def traced(*args, **kwargs):
+                with Span(title):
+                    return function(*args, **kwargs)
+
+        return traced
+
+    return decorator(name) if callable(name) else decorator
+
+
+def _send(kind, *parts):
+    try:
+        receiver = _native.whereis(_RECEIVER)
+        if receiver is not None:
+            _native.send(receiver, (Atom(kind), *(_plain(part) if isinstance(part, dict) else part for part in parts)))
+    except Exception:  # noqa: BLE001 - tracing must not fail the program: outside the BEAM, in a forked child
+        pass
+
+
+def _plain(attrs):
+    known = (str, int, float, type(None))
+    return {_text(key): _text(value) if type(value) is str or not isinstance(value, known) else value for key, value in attrs.items()}
+
+
+def _text(value):
+    try:
+        return str(value).encode(errors="backslashreplace").decode()
+    except Exception as error:  # noqa: BLE001 - __str__ is anybody's code
+        return f"<{type(value).__name__}.__str__ raised {type(error).__name__}>"

@@ -1,0 +1,119 @@
+defmodule Py.TracingTest do
+  # One collector for all.
+  use Py.Case, async: false
+
+  doctest Py.Tracing
+
+  alias Py.Tracing
+
+  setup do
+    Tracing.clear()
+    Tracing.enable()
+
+    on_exit(fn ->
+      Tracing.disable()
+      Tracing.clear()
+    end)
+  end
+
+  for mode <- modes() do
+    describe "#{mode}:" do
+      setup %{contexts: contexts}, do: %{context: contexts[unquote(mode)]}
+
+      test "spans inside of spans, also in tasks of asyncio", %{context: context} do
+        Py.exec!(context, """
+        import asyncio
+
+        @erlang.trace()
+        async def leaf(n):
+            await asyncio.sleep(0)
+
+        async def branch(n):
+            with erlang.Span(f"branch {n}"):
+                await leaf(n)
+                await asyncio.sleep(0)
+                await leaf(n)
+
+        async def main():
+            with erlang.Span("root"):
+                await asyncio.gather(branch(1), branch(2))
+
+        asyncio.run(main())
+        """)
+
+        traces = Tracing.traces()
+        names = Enum.frequencies_by(traces, & &1.name)
+        assert names == %{"root" => 1, "branch 1" => 1, "branch 2" => 1, "__main__.leaf" => 4}
+        assert %{name: "root", parent_id: nil} = root = List.last(traces)
+
+        for branch <- traces, branch.name =~ "branch" do
+          assert branch.parent_id == root.span_id
+          assert Enum.count(traces, &(&1.parent_id == branch.span_id)) == 2
+        end
+
+        assert Enum.all?(traces, &(&1.duration_us >= 0 and &1.status == :ok))
+      end
+
+      test "a decorated function stays what it was", %{context: context} do
+        Py.exec!(context, """
+        import inspect
+
+        @erlang.trace
+        def plain(a, *, b=2):
+            "The docs."
+            return a + b
+
+        @erlang.trace("asked")
+        async def asked(): return 3
+        """)
+
+        assert Py.eval!(context, "(plain.__name__, plain.__doc__, plain(1, b=4))") ==
+                 {"plain", "The docs.", 5}
+
+        assert Py.eval!(context, "inspect.iscoroutinefunction(asked)")
+        assert Py.eval!(context, "__import__('asyncio').run(asked())") == 3
+        assert [%{name: "__main__.plain"}, %{name: "asked"}] = Tracing.traces()
+      end
+
+      test "attributes of any kind fail nothing", %{context: context} do
+        Py.exec!(context, """
+        class Odd:
+            def __str__(self): raise ValueError("no text")
+        with erlang.Span("odd", odd=Odd(), text="\\ud800", items=[1], flag=True, ratio=0.5): pass
+        """)
+
+        assert [%{attributes: attributes}] = Tracing.traces()
+
+        assert attributes == %{
+                 "odd" => "<Odd.__str__ raised ValueError>",
+                 "text" => "\\ud800",
+                 "items" => "[1]",
+                 "flag" => true,
+                 "ratio" => 0.5
+               }
+      end
+
+      test "what is open when tracing ends is dropped", %{context: context} do
+        Py.exec!(context, "span = erlang.Span('open'); span.__enter__()")
+        Tracing.disable()
+        Tracing.enable()
+        Py.exec!(context, "span.event('late'); span.__exit__(None, None, None)")
+        assert Tracing.traces() == []
+      end
+    end
+  end
+
+  test "the last 10,000 are kept", %{contexts: %{worker: context}} do
+    Py.exec!(context, "for n in range(10_002):\n    with erlang.Span(str(n)): pass")
+    traces = Tracing.traces()
+    assert length(traces) == 10_000
+    assert {hd(traces).name, List.last(traces).name} == {"2", "10001"}
+  end
+
+  test "what is no message of Python changes nothing" do
+    send(Process.whereis(Tracing), {:span_end, 1, :ok, %{}, 2})
+    send(Process.whereis(Tracing), {:span_event, 1, "x", %{}, 2})
+    send(Process.whereis(Tracing), :anything)
+    assert Tracing.traces() == []
+  end
+end
