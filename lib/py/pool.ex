@@ -75,7 +75,7 @@ defmodule Py.Pool do
   def init({name, size, strategy, options}) do
     children = [
       {Registration, {name, strategy, self()}},
-      {Context.Supervisor, {name, size, options}}
+      {Context.Supervisor, {name, size, nil, options}}
     ]
 
     # The router forgets the pool when it ends itself, and then all contexts have to tell it anew.

@@ -233,20 +233,22 @@ defmodule Py.Router do
   def stop_pool(pool) do
     # The supervisor is stopped here and not in the router, which its contexts may be about to call.
     case GenServer.call(__MODULE__, {:stop_pool, pool}) do
-      {:ok, nil} ->
-        :ok
-
       {:ok, supervisor} ->
         # All at once, so that stopping them one after the other waits for none of them alone.
-        for {_id, pid, _kind, _modules} <- Supervisor.which_children(supervisor),
-            is_pid(pid),
-            do: Context.Server.prepare_stop(pid)
-
-        DynamicSupervisor.terminate_child(Py.Pools, supervisor)
+        Enum.each(children(supervisor), &Context.Server.prepare_stop/1)
+        # Or it has ended by itself meanwhile.
+        _ended = DynamicSupervisor.terminate_child(Py.Pools, supervisor)
+        :ok
 
       {:error, reason} ->
         {:error, reason}
     end
+  end
+
+  defp children(supervisor) do
+    for {_id, pid, _kind, _modules} <- Supervisor.which_children(supervisor), is_pid(pid), do: pid
+  catch
+    :exit, _ended -> []
   end
 
   @doc "Whether a pool is started."
@@ -507,31 +509,39 @@ defmodule Py.Router do
 
   @doc false
   # Called by a context of a pool when it has started.
-  def put(pool, index, pid, context),
-    do: GenServer.call(__MODULE__, {:put, pool, index, pid, context})
-
-  @doc false
-  # Makes a pool known whose contexts `supervisor` is about to start.
-  def register_supervisor(pool, strategy, supervisor) do
-    with :ok <- GenServer.call(__MODULE__, {:new_pool, pool, strategy, supervisor}),
-         do: GenServer.call(__MODULE__, {:supervised, pool, {:own, supervisor}})
+  def put(pool, index, context) do
+    GenServer.call(__MODULE__, {:put, pool, index, context, Process.get(:"$ancestors", [])})
   end
 
   @doc false
-  def forget_supervisor(supervisor), do: GenServer.call(__MODULE__, {:ended, supervisor})
+  # Makes a pool known, as long as `owner` lives: the supervisor that is about to start its contexts, or `{:own, supervisor}`
+  # for one of `Py.Pool`.
+  @spec register(pool(), module() | atom(), pid() | {:own, pid()}) ::
+          :ok | {:error, {:already_started, pool()}}
+  def register(pool, strategy, owner),
+    do: GenServer.call(__MODULE__, {:new_pool, pool, strategy, owner})
+
+  @doc false
+  # Before it ends by itself.
+  def unregister(owner), do: GenServer.call(__MODULE__, {:ended, owner})
 
   # Contexts report to the router while they start, so it is not the one that starts them.
   defp start(pool, size, strategy, options) do
-    with :ok <- GenServer.call(__MODULE__, {:new_pool, pool, strategy, nil}) do
-      case DynamicSupervisor.start_child(Py.Pools, {Context.Supervisor, {pool, size, options}}) do
-        {:ok, supervisor} ->
-          GenServer.call(__MODULE__, {:supervised, pool, supervisor})
-          {:ok, contexts(pool)}
+    child = {Context.Supervisor, {pool, size, strategy, options}}
 
-        {:error, reason} ->
-          GenServer.call(__MODULE__, {:stop_pool, pool})
-          {:error, start_error(reason)}
-      end
+    # Looked at first, because pools start one after the other.
+    with true <- replaceable?(owner(pool), nil),
+         {:ok, supervisor} <- DynamicSupervisor.start_child(Py.Pools, child) do
+      if owner(pool) == supervisor,
+        do: {:ok, contexts(pool)},
+        else: {:error, %Py.ContextError{reason: :stopped, context: pool}}
+    else
+      started when started in [false, :ignore] ->
+        {:error, {:already_started, pool}}
+
+      {:error, reason} ->
+        GenServer.call(__MODULE__, {:forget_dead, pool})
+        {:error, start_error(reason)}
     end
   end
 
@@ -553,26 +563,22 @@ defmodule Py.Router do
   end
 
   @impl true
-  def handle_call({:new_pool, pool, strategy, supervisor}, _from, state) do
-    if pool_started?(pool) and not replaceable?(pool, supervisor) do
-      {:reply, {:error, {:already_started, pool}}, state}
-    else
-      :ets.insert(__MODULE__, {{:pool, pool}, nil})
+  def handle_call({:new_pool, pool, strategy, owner}, _from, state) do
+    if replaceable?(owner(pool), owner) do
+      Process.monitor(pid_of(owner))
+      :ets.insert(__MODULE__, {{:pool, pool}, owner})
       publish(pool, {{}, strategy, :atomics.new(1, signed: false)})
       {:reply, :ok, state}
+    else
+      {:reply, {:error, {:already_started, pool}}, state}
     end
   end
 
-  # `{:own, supervisor}` for one of `Py.Pool`.
-  def handle_call({:supervised, pool, supervisor}, _from, state) do
-    Process.monitor(pid_of(supervisor))
-    :ets.insert(__MODULE__, {{:pool, pool}, supervisor})
-    {:reply, :ok, state}
-  end
-
-  def handle_call({:put, pool, index, pid, context}, _from, state) do
-    # Nothing to put when the pool is being stopped.
-    with {slots, strategy, turn} <- published(pool) do
+  def handle_call({:put, pool, index, context, ancestors}, {pid, _tag}, state) do
+    # Nothing to put where the pool is being stopped, which another one of that name may have followed.
+    with owner when owner != nil <- owner(pool),
+         true <- pid_of(owner) in ancestors do
+      {slots, strategy, turn} = published(pool)
       starts = {:starts, pool, index}
       :ets.update_counter(__MODULE__, starts, 1, {starts, 0})
       publish(pool, {place(slots, index - 1, {pid, context}), strategy, turn})
@@ -582,22 +588,26 @@ defmodule Py.Router do
   end
 
   def handle_call({:stop_pool, pool}, _from, state) do
-    case :ets.lookup(__MODULE__, {:pool, pool}) do
-      [{_key, {:own, _supervisor}}] ->
+    case owner(pool) do
+      nil ->
+        {:reply, {:error, :not_started}, state}
+
+      {:own, _supervisor} ->
         {:reply, {:error, :supervised}, state}
 
-      [{key, supervisor}] ->
-        :ets.delete(__MODULE__, key)
+      supervisor ->
         forget(pool)
         {:reply, {:ok, supervisor}, state}
-
-      [] ->
-        {:reply, {:error, :not_started}, state}
     end
   end
 
-  def handle_call({:ended, supervisor}, _from, state) do
-    ended(supervisor)
+  def handle_call({:forget_dead, pool}, _from, state) do
+    if replaceable?(owner(pool), nil), do: forget(pool)
+    {:reply, :ok, state}
+  end
+
+  def handle_call({:ended, owner}, _from, state) do
+    ended(pid_of(owner))
     {:reply, :ok, state}
   end
 
@@ -612,12 +622,14 @@ defmodule Py.Router do
   end
 
   # It has ended, which is not in the mailbox yet, or is behind this message; or its supervisor starts it anew.
-  defp replaceable?(pool, supervisor) do
-    case :ets.lookup(__MODULE__, {:pool, pool}) do
-      [{_key, nil}] -> false
-      [{_key, known}] -> pid_of(known) == supervisor or not Process.alive?(pid_of(known))
-      [] -> false
-    end
+  defp replaceable?(nil, _new), do: true
+  defp replaceable?(known, new), do: known == new or not Process.alive?(pid_of(known))
+
+  defp owner(pool) do
+    :ets.lookup_element(__MODULE__, {:pool, pool}, 2, nil)
+  rescue
+    # The router is being restarted.
+    ArgumentError -> nil
   end
 
   defp pid_of({:own, supervisor}), do: supervisor
@@ -635,16 +647,15 @@ defmodule Py.Router do
 
   defp ended(supervisor) do
     for known <- [supervisor, {:own, supervisor}],
-        [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, known}) do
-      :ets.delete(__MODULE__, {:pool, pool})
-      forget(pool)
-    end
+        [pool] <- :ets.match(__MODULE__, {{:pool, :"$1"}, known}),
+        do: forget(pool)
   end
 
   @impl true
   def terminate(_reason, _state), do: forget_all()
 
   defp forget(pool) do
+    :ets.delete(__MODULE__, {:pool, pool})
     :persistent_term.erase({__MODULE__, pool})
     publish_usual(registrations())
     :ets.match_delete(__MODULE__, {{:starts, pool, :_}, :_})

@@ -17,7 +17,8 @@ defmodule Py.Tracing do
   `@erlang.trace()` makes each call of a function a span, of an async function too. They may stay in code that is never traced:
   while this is off they cost some microseconds.
 
-  The last #{10_000} spans that have ended are kept, until `clear/0` or the end of the application.
+  The last 10,000 spans that have ended are kept, until `clear/0` or the end of the application; of those that have not ended
+  the newest 10,000, and of each the first 1,000 events.
   """
   @moduledoc since: "0.1.0"
 
@@ -25,6 +26,7 @@ defmodule Py.Tracing do
 
   @max_kept 10_000
   @max_open 10_000
+  @max_events 1_000
 
   @typedoc """
   A span that has ended. Times are microseconds since 1970; `:parent_id` is `nil` outside of any other span. `:end_attrs` has the
@@ -91,8 +93,7 @@ defmodule Py.Tracing do
   def handle_call(:clear, _from, _state), do: {:reply, :ok, empty()}
 
   @impl true
-  def handle_info({:span_start, id, parent, name, attributes, time}, state)
-      when map_size(state.open) < @max_open do
+  def handle_info({:span_start, id, parent, name, attributes, time}, state) do
     span = %{
       name: name,
       span_id: id,
@@ -102,17 +103,18 @@ defmodule Py.Tracing do
       events: []
     }
 
-    {:noreply, put_in(state.open[id], span)}
+    {:noreply, %{state | open: state.open |> make_room() |> Map.put(id, {span, 0})}}
   end
 
   def handle_info({:span_event, id, name, attributes, time}, state) do
     event = %{name: name, attrs: attributes, time: time}
 
     case state.open do
-      %{^id => span} ->
-        {:noreply, put_in(state.open[id], %{span | events: [event | span.events]})}
+      %{^id => {span, count}} when count < @max_events ->
+        span = %{span | events: [event | span.events]}
+        {:noreply, put_in(state.open[id], {span, count + 1})}
 
-      _unknown ->
+      _unknown_or_full ->
         {:noreply, state}
     end
   end
@@ -122,13 +124,20 @@ defmodule Py.Tracing do
       {nil, _open} ->
         {:noreply, state}
 
-      {span, open} ->
+      {{span, _count}, open} ->
         {:noreply, keep(ended(span, status, attributes, time), %{state | open: open})}
     end
   end
 
-  # A span beyond those that may be open.
-  def handle_info(_message, state), do: {:noreply, state}
+  # Some never end, as when their process was killed.
+  defp make_room(open) when map_size(open) < @max_open, do: open
+
+  defp make_room(open) do
+    open
+    |> Enum.sort_by(fn {_id, {span, _count}} -> span.start_time end)
+    |> Enum.drop(div(@max_open, 10))
+    |> Map.new()
+  end
 
   defp ended(span, status, attributes, time) do
     Map.merge(span, %{

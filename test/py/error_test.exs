@@ -33,6 +33,11 @@ defmodule Py.ErrorTest do
           assert List.to_string(text) == message
         end
 
+        Py.exec!(ctx, "class Odd(Exception):\n    args = 5")
+        assert {:error, %Py.Error{message: ^short} = odd} = Py.exec(ctx, "raise Odd(large)")
+        assert odd.traceback =~ "Odd: #{short}"
+        assert eval(ctx, "BaseException.args.__get__(x)[0] is large", %{x: odd.exception})
+
         # The exception itself stays as it was.
         assert eval(ctx, "raised[0].args[0] is large") == true
 

@@ -26,8 +26,31 @@ defmodule Py.RouterTest do
     def pick(_pool, size, _load), do: size
   end
 
+  defp name, do: :"pool_#{System.unique_integer([:positive])}"
+
+  # A pool that starts until the function is called that is the second result.
+  defp slowly(name, size) do
+    go = "go_#{name}"
+    preload = "import erlang, time\nwhile erlang.state_get('#{go}') is None: time.sleep(0.001)"
+    start = Task.async(fn -> Router.start_pool(name, size, preload: preload) end)
+    eventually(fn -> Router.pool_started?(name) end)
+    on_exit(fn -> Py.State.delete(go) end)
+    {start, fn -> Py.State.put(go, true) end}
+  end
+
+  defp contexts_of(pool) do
+    for pid <- Py.Context.list(), {:ok, %{pool: ^pool}} <- [Py.Context.info(pid)], do: pid
+  end
+
+  defp supervises?(pid, context) when is_pid(pid) do
+    {:dictionary, dictionary} = Process.info(context, :dictionary)
+    hd(dictionary[:"$ancestors"]) == pid
+  end
+
+  defp supervises?(_port, _context), do: false
+
   defp pool(size, options \\ []) do
-    name = :"pool_#{System.unique_integer([:positive])}"
+    name = name()
     {:ok, pids} = Router.start_pool(name, size, options)
     on_exit(fn -> Router.stop_pool(name) end)
     {name, pids}
@@ -139,6 +162,55 @@ defmodule Py.RouterTest do
 
       for _ <- 1..10,
           do: assert(Task.await(Task.async(fn -> Py.eval("2", context: name) end)) == {:ok, 2})
+    end
+
+    test "stopped while it starts, leaves no context" do
+      name = name()
+      {start, go} = slowly(name, 2)
+      stop = Task.async(fn -> Router.stop_pool(name) end)
+      eventually(fn -> not Router.pool_started?(name) end)
+      go.()
+      assert Task.await(stop) == :ok
+      assert {:error, %Py.ContextError{reason: :stopped, context: ^name}} = Task.await(start)
+      assert Router.contexts(name) == []
+      assert contexts_of(name) == []
+      assert {:ok, [_one]} = Router.start_pool(name, 1)
+      assert Router.stop_pool(name) == :ok
+    end
+
+    test "whose starter is killed while it starts, is whole" do
+      name = name()
+      {start, go} = slowly(name, 2)
+      Task.shutdown(start, :brutal_kill)
+      go.()
+      eventually(fn -> Router.num_contexts(name) == 2 end)
+      assert Router.start_pool(name, 2) == {:error, {:already_started, name}}
+      assert Router.stop_pool(name) == :ok
+      assert contexts_of(name) == []
+    end
+
+    test "whose supervisor is killed, comes back" do
+      {name, [old]} = pool(1)
+      supervisor = old |> Process.info(:links) |> elem(1) |> Enum.find(&supervises?(&1, old))
+      Process.exit(supervisor, :kill)
+      eventually(fn -> match?([new] when new != old, Router.contexts(name)) end)
+      assert Py.eval("1", context: name) == {:ok, 1}
+      assert Router.stop_pool(name) == :ok
+      eventually(fn -> contexts_of(name) == [] end)
+    end
+
+    test "is not kept by an owner that has died, and takes no contexts of others" do
+      name = name()
+      dead = spawn(fn -> :ok end)
+      eventually(fn -> not Process.alive?(dead) end)
+      assert Router.register(name, :affinity, {:own, dead}) == :ok
+      eventually(fn -> not Router.pool_started?(name) end)
+
+      assert Router.register(name, :affinity, {:own, self()}) == :ok
+      assert Router.put(name, 1, :not_a_context) == :ok
+      assert Router.contexts(name) == []
+      assert Router.unregister({:own, self()}) == :ok
+      refute Router.pool_started?(name)
     end
 
     test "whose contexts are killed at random answer every call, and end whole" do

@@ -93,6 +93,38 @@ defmodule Py.TracingTest do
                }
       end
 
+      test "the program's random numbers stay its own", %{context: context} do
+        code = """
+        import random
+        def draw(): random.seed(1); return random.random()
+        def traced():
+            random.seed(1)
+            with erlang.Span("random"): pass
+            return random.random()
+        """
+
+        Py.exec!(context, code)
+        assert Py.eval!(context, "draw() == traced()")
+        assert [%{name: "random"}] = Tracing.traces()
+      end
+
+      test "a span may end elsewhere than it began", %{context: context} do
+        code = """
+        import contextvars
+        def steps():
+            with erlang.Span("generator"): yield 1
+        running = steps()
+        contextvars.Context().run(next, running)
+        rest = list(running)
+        span = erlang.Span("twice")
+        with span:
+            with span: pass
+        """
+
+        Py.exec!(context, code)
+        assert [%{name: "generator", status: :ok}, %{name: "twice"}] = Tracing.traces()
+      end
+
       test "what is open when tracing ends is dropped", %{context: context} do
         Py.exec!(context, "span = erlang.Span('open'); span.__enter__()")
         Tracing.disable()
@@ -108,6 +140,23 @@ defmodule Py.TracingTest do
     traces = Tracing.traces()
     assert length(traces) == 10_000
     assert {hd(traces).name, List.last(traces).name} == {"2", "10001"}
+  end
+
+  test "the newest 10,000 that have not ended are kept, and the first 1,000 events", %{
+    contexts: %{worker: context}
+  } do
+    Py.exec!(context, """
+    spans = [erlang.Span(str(n)) for n in range(10_002)]
+    for span in spans: span.__enter__()
+    for n in range(1_001): spans[-1].event(str(n))
+    for span in spans: span.__exit__(None, None, None)
+    """)
+
+    traces = Tracing.traces()
+    # Room is made for a thousand at once.
+    assert length(traces) == 9_002
+    assert {hd(traces).name, List.last(traces).name} == {"1000", "10001"}
+    assert Enum.map(List.last(traces).events, & &1.name) == Enum.map(0..999, &to_string/1)
   end
 
   test "what is no message of Python changes nothing" do

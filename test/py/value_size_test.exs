@@ -39,6 +39,20 @@ defmodule Py.ValueSizeTest do
           for _ in range(levels):
               x = make(x)
           return x
+
+      class Endless(set):
+          def __iter__(self): return iter(int, 1)
+
+      class Growing(dict):
+          def __iter__(self): return iter(())
+          def keys(self):
+              growing.append(self)
+              return []
+      growing = [Growing()]
+
+      class Raises(dict):
+          def __iter__(self): return iter(())
+          def keys(self): raise RuntimeError('y' * 200_000)
       """)
 
       large = [
@@ -48,6 +62,14 @@ defmodule Py.ValueSizeTest do
         "['x' * 10_000] * 101",
         "[b'x' * 10_000] * 101",
         "bytearray(#{@mb + 8})",
+        "['x' * 1_900] * 600",
+        "[10 ** 4_000] * 700",
+        "[object()] * 20_000",
+        "[__import__('datetime').datetime(2026, 1, n % 28 + 1) for n in range(20_000)]",
+        "tuple(range(130_000))",
+        "{n: n for n in range(70_000)}",
+        "Endless([1])",
+        "growing",
         "set(range(70_000))",
         "list(range(70_000))"
       ]
@@ -63,6 +85,11 @@ defmodule Py.ValueSizeTest do
       end
 
       assert {:ok, _handle} = Py.eval(context, hd(large), return: :object)
+
+      # What a conversion has taken before it failed does not count for the description.
+      code = "['x' * 900_000, Raises()]"
+      assert {:error, %Py.Error{message: message}} = Py.eval(context, code)
+      assert byte_size(message) == 200_000
     end
   end
 

@@ -119,6 +119,61 @@ defmodule Py.VariablesTest do
         eventually(fn -> Py.eval!(member, "len(builtins.gone)") == 1 end)
       end
 
+      test "also where nobody calls the context any more", %{pool: pool} do
+        code = """
+        class Value:
+            def __del__(self, receiver=receiver): erlang.send(receiver, "gone")
+        var.set(Value())
+        """
+
+        receiver = self()
+        other(fn -> Py.exec!(code, context: pool, locals: %{receiver: receiver}) end)
+        assert_receive "gone"
+      end
+
+      # Outer process, the context's values, outer process again: its values are entered twice.
+      test "a nested request sees what the outer one has set, and the other way round", %{
+        pool: pool
+      } do
+        [member] = Py.Router.contexts(pool)
+        names = for n <- [:one, :two, :gone], do: "variables_#{n}_#{inspect(self())}"
+        [one, two, gone] = names
+        test = self()
+        Py.register_function(one, fn -> Py.eval!(member, "erlang.call('#{two}')") end)
+
+        Py.register_function(two, fn ->
+          Py.eval!("[var.get().name, var.set(Value('inner')), preloaded.set(2)][0]",
+            context: pool
+          )
+        end)
+
+        Py.register_function(gone, fn name ->
+          send(test, {:gone, name}) && Py.eval!(member, "1")
+        end)
+
+        Py.exec!(
+          """
+          class Value:
+              def __init__(self, name): self.name = name
+              def __del__(self):
+                  if self.name == 'outer': erlang.call('#{gone}', self.name)
+          """,
+          context: pool
+        )
+
+        code =
+          "[var.set(Value('outer')), erlang.call('#{one}'), var.get().name, preloaded.get()][1:]"
+
+        assert Py.eval!(code, context: pool) == ["outer", "inner", 2]
+        assert Py.eval!("var.get().name", context: pool) == "inner"
+        assert_received {:gone, "outer"}
+        # Again, with values of its own from the start.
+        assert Py.eval!(code, context: pool) == ["outer", "inner", 2]
+        assert Py.eval!("[var.get().name, preloaded.get()]", context: pool) == ["inner", 2]
+        assert Py.eval!(member, "[var.get(), preloaded.get()]") == ["default", "by preload"]
+        Enum.each(names, &Py.unregister_function/1)
+      end
+
       test "what is undone leaves nothing", %{pool: pool} do
         code =
           "with decimal.localcontext() as local:\n    local.prec = 2\n    answer = str(decimal.Decimal(1) / 3)"

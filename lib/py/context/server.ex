@@ -141,7 +141,7 @@ defmodule Py.Context.Server do
   defp join_pool(nil, _native, _options), do: :ok
 
   defp join_pool(pool, native, options) do
-    Py.Router.put(pool, options[:pool_index], self(), native)
+    Py.Router.put(pool, options[:pool_index], native)
     if options[:pg], do: :pg.join(Py.Router.group_scope(), pool, self())
   end
 

@@ -1,10 +1,11 @@
 defmodule Py.Context.Supervisor do
   @moduledoc false
-  # The contexts of one pool. One that ends, for whatever reason, comes back at the same index.
+  # The contexts of one pool. One that ends, for whatever reason, comes back at the same index. With a strategy, the pool is its
+  # own: it tells the router of it, which forgets the pool when this process ends.
 
   use Supervisor
 
-  def child_spec({pool, _size, _options} = argument) do
+  def child_spec({pool, _size, _strategy, _options} = argument) do
     %{
       id: {__MODULE__, pool},
       start: {__MODULE__, :start_link, [argument]},
@@ -16,18 +17,29 @@ defmodule Py.Context.Supervisor do
   def start_link(argument), do: Supervisor.start_link(__MODULE__, argument)
 
   @impl true
-  def init({pool, size, options}) do
-    children =
-      for index <- 1..size//1 do
-        %{
-          id: index,
-          start: {Py.Context.Server, :start_link, [[pool: pool, pool_index: index] ++ options]},
-          restart: :permanent,
-          shutdown: 10_000
-        }
-      end
+  def init({pool, size, strategy, options}) do
+    case register(pool, strategy) do
+      :ok ->
+        children = Enum.map(1..size, &child(pool, &1, options))
 
-    # Contexts are killed for reasons outside of this library; only a pool that cannot start at all gives up.
-    Supervisor.init(children, strategy: :one_for_one, max_restarts: 1_000, max_seconds: 5)
+        # Contexts are killed for reasons outside of this library; only a pool that cannot start at all gives up.
+        Supervisor.init(children, strategy: :one_for_one, max_restarts: 1_000, max_seconds: 5)
+
+      # Also where this is started again: the name has gone to another one.
+      {:error, {:already_started, ^pool}} ->
+        :ignore
+    end
   end
+
+  defp child(pool, index, options) do
+    %{
+      id: index,
+      start: {Py.Context.Server, :start_link, [[pool: pool, pool_index: index] ++ options]},
+      restart: :permanent,
+      shutdown: 10_000
+    }
+  end
+
+  defp register(_pool, nil), do: :ok
+  defp register(pool, strategy), do: Py.Router.register(pool, strategy, self())
 end

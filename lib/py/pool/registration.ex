@@ -18,7 +18,7 @@ defmodule Py.Pool.Registration do
 
     with pid when is_pid(pid) <- router(System.monotonic_time(:millisecond) + @patience),
          router = Process.monitor(pid),
-         :ok <- Router.register_supervisor(name, strategy, supervisor) do
+         :ok <- Router.register(name, strategy, {:own, supervisor}) do
       {:ok, %{router: router, supervisor: supervisor}}
     else
       nil -> {:stop, {:shutdown, %Py.ContextError{reason: :not_running}}}
@@ -46,7 +46,7 @@ defmodule Py.Pool.Registration do
   # Its contexts have ended, and nobody shall find them.
   @impl true
   def terminate(_reason, state) do
-    Router.forget_supervisor(state.supervisor)
+    Router.unregister({:own, state.supervisor})
   catch
     :exit, _gone -> :ok
   end

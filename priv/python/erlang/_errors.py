@@ -90,19 +90,29 @@ class _Abridged:
     def __init__(self, exc):
         self._replaced = []
         # As most are.
-        plain = exc.__context__ is None and exc.__cause__ is None and all(type(arg) in _SMALL for arg in exc.args)
+        plain = exc.__context__ is None and exc.__cause__ is None and all(type(arg) in _SMALL for arg in _args(exc))
         self._links = () if plain and not isinstance(exc, BaseExceptionGroup) else _related(exc)
 
     def __enter__(self):
-        for link in self._links:
-            args = link.args
-            if any(type(arg) not in _SMALL for arg in args) and _items(args, _MAX_ITEMS) <= 0:
-                self._replaced.append((link, args))
-                link.args = tuple(arg if type(arg) in _SMALL else _Brief(arg) for arg in args)
+        try:
+            for link in self._links:
+                args = _args(link)
+                if any(type(arg) not in _SMALL for arg in args) and _items(args, _MAX_ITEMS) <= 0:
+                    brief = tuple(arg if type(arg) in _SMALL else _Brief(arg) for arg in args)
+                    self._replaced.append((link, args))
+                    _set_args(link, brief)
+        except BaseException:  # an interrupt
+            self.__exit__()
+            raise
 
     def __exit__(self, *_error):
         for link, args in self._replaced:
-            link.args = args
+            _set_args(link, args)
+
+
+# Classes may have an attribute of this name that is anything.
+_args = BaseException.args.__get__
+_set_args = BaseException.args.__set__
 
 
 _SMALL = (str, bytes, int, float, bool, type(None))

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-import random
+import os
 import time
 from contextvars import ContextVar
 
@@ -23,21 +23,25 @@ class Span:
     def __init__(self, name, **attrs):
         self.name = str(name)
         self.attrs = attrs
-        self.span_id = random.getrandbits(63)
+        self.span_id = int.from_bytes(os.urandom(8)) >> 1  # not from the program's own random numbers
         self._started = None
-        self._token = None
+        self._tokens = []
 
     def __enter__(self):
         self._started = (time.time_ns() // 1000, time.perf_counter_ns())
         parent = _current.get()
-        self._token = _current.set(self.span_id)
+        self._tokens.append(_current.set(self.span_id))
         _send("span_start", self.span_id, Atom("undefined") if parent is None else parent, self.name, self.attrs, self._now())
         return self
 
     def __exit__(self, kind, exc, tb):
-        _current.reset(self._token)
         attrs = {} if exc is None else {"exception": _text(exc)}
         _send("span_end", self.span_id, Atom("ok" if exc is None else "error"), attrs, self._now())
+        try:
+            _current.reset(self._tokens.pop())
+        except ValueError:
+            # It ends elsewhere than it began, as in an async generator that another task closes.
+            pass
         return False
 
     def event(self, name, **attrs):

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use pyo3::ffi;
 use rustler::Env;
 
-use crate::convert::{ConvertError, Converter, PRECIOUS, max_bytes};
+use crate::convert::{ConvertError, Converter, PRECIOUS, max_words};
 use crate::runtime::caches::Caches;
 use crate::runtime::context::{ContextRef, lock};
 use crate::runtime::fork;
@@ -58,7 +58,7 @@ impl<'c> Call<'c> {
             steps: 0,
             size: 0,
             shared: false,
-            room: max_bytes(),
+            room: max_words(),
         }
     }
 

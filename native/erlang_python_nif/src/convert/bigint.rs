@@ -35,7 +35,9 @@ impl Converter<'_> {
 
     pub(super) fn big_to_term<'a>(&mut self, number: &Obj, negative: bool, env: Env<'a>) -> ConvertResult<Term<'a>> {
         let magnitude = self.magnitude(number, negative)?;
-        self.size += magnitude.as_bytes().len() / 8;
+        let words = magnitude.as_bytes().len() / size_of::<usize>();
+        self.take(words)?;
+        self.size += words;
         big_term(env, negative, magnitude.as_bytes())
             .ok_or_else(|| ConvertError::value("integer larger than the BEAM can hold"))
     }

@@ -39,7 +39,7 @@ pub struct Converter<'c> {
     pub size: usize,
     /// There are long binaries among the terms: copies of them share their memory.
     pub shared: bool,
-    /// How much memory the terms may take yet, in bytes: see `set_max_bytes`.
+    /// How much memory the terms may take yet, in words: see `set_max_bytes`.
     pub room: usize,
 }
 
@@ -52,8 +52,9 @@ pub fn set_max_bytes(max: usize) {
     MAX_BYTES.store(max, Relaxed);
 }
 
-pub fn max_bytes() -> usize {
-    MAX_BYTES.load(Relaxed)
+/// The same, in words.
+pub fn max_words() -> usize {
+    MAX_BYTES.load(Relaxed) / size_of::<usize>()
 }
 
 /// Longer binaries cost nothing to copy, but keep much alive, in bytes. (All of more than 64 are shared.)
@@ -144,15 +145,11 @@ impl Converter<'_> {
     }
 
     /// The terms take so many words more.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, words: usize) -> ConvertResult<()> {
-        match self.room.checked_sub(words.saturating_mul(size_of::<usize>())) {
-            Some(room) => {
-                self.room = room;
-                Ok(())
-            }
-            None => Err(too_large()),
-        }
+        let (room, over) = self.room.overflowing_sub(words);
+        self.room = room;
+        if over { Err(too_large()) } else { Ok(()) }
     }
 
     /// Called at every level and element of nested data.
@@ -174,7 +171,7 @@ fn too_large() -> ConvertError {
     ConvertError::value(format!(
         "the value would take more than {} bytes as a term (an object that stands in many places is copied to each): keep it \
          in Python and return a handle, return a part of it, or raise max_value_size in the configuration",
-        max_bytes()
+        MAX_BYTES.load(Relaxed)
     ))
 }
 

@@ -9,6 +9,9 @@ use super::{ConvertError, ConvertResult, Converter, struct_term};
 use crate::atoms::{self, *};
 use crate::runtime::python::Obj;
 
+/// What the largest of these structs takes, in words.
+const STRUCT: usize = 32;
+
 impl Converter<'_> {
     pub(super) fn structure(&mut self, term: Term<'_>, module: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         self.step(depth)?;
@@ -99,6 +102,7 @@ impl Converter<'_> {
         depth: usize,
     ) -> ConvertResult<Term<'a>> {
         let items = parts.tuple_items();
+        self.take(STRUCT)?;
         let mut terms = Vec::with_capacity(items.len());
         for item in items {
             terms.push(self.to_term(item, env, depth + 1)?);

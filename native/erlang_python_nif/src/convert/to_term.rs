@@ -17,6 +17,9 @@ use crate::atoms;
 use crate::runtime::objects::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult};
 
+/// What a handle takes, in words: the struct and the text of its class.
+const HANDLE: usize = 24;
+
 impl Converter<'_> {
     pub fn to_term<'a>(&mut self, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         // SAFETY: attached; we own a reference.
@@ -90,6 +93,7 @@ impl Converter<'_> {
                 if unsafe { ffi::PyBytes_Check(external.as_ptr()) } == 0 {
                     return Err(damaged());
                 }
+                self.take(external.as_bytes().len())?;
                 env.binary_to_term(external.as_bytes()).map(|(term, _)| term).ok_or_else(damaged)
             }
             Kind::Object if self.erlang => self.text_term(&object, env),
@@ -144,7 +148,7 @@ impl Converter<'_> {
         // SAFETY: attached; the size is asked again each time because converting an element may run Python code that
         // changes the list; unless that is impossible the borrowed item is made strong at once.
         unsafe {
-            let size = ffi::PyList_Size(list.as_ptr()) as usize;
+            let mut size = ffi::PyList_Size(list.as_ptr()) as usize;
             self.take(2 * size)?;
             terms.reserve(size);
             self.size += terms.capacity();
@@ -163,7 +167,15 @@ impl Converter<'_> {
                 }
                 let term = match self.leaf(item, env) {
                     Some(leaf) => leaf.map_err(|error| error.at(|| format!("[{index}]"))),
-                    None => self.item_term(Obj::borrowed(item), env, depth, index),
+                    None => {
+                        let term = self.item_term(Obj::borrowed(item), env, depth, index);
+                        let now = ffi::PyList_Size(list.as_ptr()) as usize;
+                        if now > size {
+                            self.take(2 * (now - size))?;
+                            size = now;
+                        }
+                        term
+                    }
                 };
                 terms.push(term?.as_c_arg());
             }
@@ -179,26 +191,28 @@ impl Converter<'_> {
 
     fn tuple_term<'a>(&mut self, tuple: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         self.step(depth)?;
-        let mut terms = Vec::new();
-        for (index, item) in tuple.tuple_items().into_iter().enumerate() {
-            terms.push(self.item_term(item, env, depth, index)?);
-        }
-        self.take(terms.len() + 1)?;
-        if terms.len() >= 1 << 24 {
+        let items = tuple.tuple_items();
+        if items.len() >= 1 << 24 {
             return Err(ConvertError::value("tuple of more than 16,777,215 elements"));
+        }
+        self.take(items.len() + 1)?;
+        let mut terms = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            terms.push(self.item_term(item, env, depth, index)?);
         }
         Ok(make_tuple(env, &terms))
     }
 
     fn dict_term<'a>(&mut self, dict: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         self.step(depth)?;
+        let entries = entries(dict);
+        self.take(2 * entries.len())?;
         let (mut keys, mut values) = (Vec::new(), Vec::new());
-        for (key, value) in entries(dict) {
+        for (key, value) in entries {
             let at = || step_text(&key);
             keys.push(self.to_term(key.clone(), env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
             values.push(self.to_term(value, env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
         }
-        self.take(2 * keys.len())?;
         map_term(env, &keys, &values, self.erlang)
     }
 
@@ -206,12 +220,28 @@ impl Converter<'_> {
         self.step(depth)?;
         let empty = Vec::<Term>::new().encode(env).as_c_arg();
         let mut keys = Vec::new();
-        for item in iterate(set)? {
+        for item in self.items_of(set)? {
             keys.push(self.to_term(item, env, depth + 1).map_err(|error| error.at(|| "{…}".into()))?.as_c_arg());
         }
-        self.take(2 * keys.len())?;
         let map = map_term(env, &keys, &vec![empty; keys.len()], self.erlang)?;
         Ok(if self.erlang { map } else { struct_term(env, atoms::map_set_struct(), &[(atoms::map(), map)]) })
+    }
+
+    /// What a set gives, of a class that may have an `__iter__` of its own, which may be endless.
+    fn items_of(&mut self, set: &Obj) -> ConvertResult<Vec<Obj>> {
+        let mut items = Vec::new();
+        // SAFETY: attached; owned results.
+        unsafe {
+            let iterator = Obj::checked(ffi::PyObject_GetIter(set.as_ptr()))?;
+            while let Some(item) = Obj::from_owned(ffi::PyIter_Next(iterator.as_ptr())) {
+                self.take(2)?;
+                items.push(item);
+            }
+            if !ffi::PyErr_Occurred().is_null() {
+                return Err(failed());
+            }
+        }
+        Ok(items)
     }
 
     fn text_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
@@ -230,9 +260,7 @@ impl Converter<'_> {
 
     #[inline(always)]
     fn binary_term<'a>(&mut self, bytes: &[u8], env: Env<'a>) -> ConvertResult<Term<'a>> {
-        if bytes.len() > LONG_BINARY {
-            self.take(bytes.len().div_ceil(size_of::<usize>()))?;
-        }
+        self.take(2 + bytes.len() / size_of::<usize>())?;
         Ok(self.bytes_term(bytes, env))
     }
 
@@ -258,6 +286,7 @@ impl Converter<'_> {
     pub fn handle_term<'a>(&mut self, object: Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
         let class = type_name(&object).unwrap_or_else(|_| "?".into());
         self.size += PRECIOUS;
+        self.take(HANDLE)?;
         let shared = &self.context.0;
         // SAFETY: this thread is attached to the interpreter of the context that it converts for.
         let handle = unsafe { ObjectHandle::new(shared.home.clone(), object) }.ok_or(ConvertError::WrongInterpreter)?;
@@ -352,21 +381,6 @@ fn entries(dict: &Obj) -> Vec<(Obj, Obj)> {
         }
     }
     entries
-}
-
-fn iterate(object: &Obj) -> ConvertResult<Vec<Obj>> {
-    let mut items = Vec::new();
-    // SAFETY: attached; owned results.
-    unsafe {
-        let iterator = Obj::checked(ffi::PyObject_GetIter(object.as_ptr()))?;
-        while let Some(item) = Obj::from_owned(ffi::PyIter_Next(iterator.as_ptr())) {
-            items.push(item);
-        }
-        if !ffi::PyErr_Occurred().is_null() {
-            return Err(failed());
-        }
-    }
-    Ok(items)
 }
 
 /// One step of a path, for a dict key.

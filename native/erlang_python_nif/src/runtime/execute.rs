@@ -52,7 +52,7 @@ impl Namespaces {
             return Ok(names);
         }
         let fresh = template.dict_copy()?;
-        self.keep(pid, context, |belongings| belongings.names = Some(fresh.clone()));
+        self.keep(pid, context, |belongings| belongings.names.replace(fresh.clone()));
         Ok(fresh)
     }
 
@@ -63,14 +63,17 @@ impl Namespaces {
 
     /// Gives `pid` context variables of its own: whether it lives.
     pub fn keep_variables(&self, pid: &LocalPid, set: Obj, context: &ContextRef) -> bool {
-        self.keep(pid, context, |belongings| belongings.variables = Some(set))
+        self.keep(pid, context, |belongings| belongings.variables.replace(set))
     }
 
-    fn keep(&self, pid: &LocalPid, context: &ContextRef, put: impl FnOnce(&mut Belongings)) -> bool {
+    /// `put` returns what was there before.
+    fn keep(&self, pid: &LocalPid, context: &ContextRef, put: impl FnOnce(&mut Belongings) -> Option<Obj>) -> bool {
         let known = self.0.borrow().contains_key(&pid_word(pid));
         let lives = known || context.monitor(None, pid).is_some();
         if lives {
-            put(self.0.borrow_mut().entry(pid_word(pid)).or_default());
+            let before = put(self.0.borrow_mut().entry(pid_word(pid)).or_default());
+            // Here, where nothing is borrowed: destructors run, and requests in them.
+            drop(before);
         }
         lives
     }

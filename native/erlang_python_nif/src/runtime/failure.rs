@@ -5,7 +5,7 @@ use rustler::{Encoder, Env, Term};
 use super::caches::Helpers;
 use super::python::{Obj, Raised};
 use crate::atoms;
-use crate::convert::{ConvertError, Converter, path_text};
+use crate::convert::{ConvertError, Converter, max_words, path_text};
 use pyo3::ffi;
 
 pub enum Failure {
@@ -80,6 +80,8 @@ fn exception<'a>(raised: &Raised, converter: &mut Converter<'_>, env: Env<'a>, t
     }
     let described = helpers.describe.call(&[&raised.0]).ok()?;
     helpers.forget_frames.call(&[&raised.0]).ok()?;
+    // A result that was begun has nothing to do with it.
+    converter.room = max_words();
     let description = converter.to_term(described, env, 0).ok()?;
     let handle = converter.handle_term(raised.0.clone(), env).ok()?;
     Some((description, handle).encode(env))

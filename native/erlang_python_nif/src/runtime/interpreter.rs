@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ impl Attached {
             Mode::OwnGil => match new_interpreter() {
                 Ok(state) => Ok(attached(state)),
                 Err(reason) => {
-                    attached(main_state).end_worker();
+                    ManuallyDrop::new(attached(main_state)).end_worker();
                     Err(reason)
                 }
             },
@@ -92,12 +93,13 @@ impl Attached {
 
     /// Ends the interpreter of an own-GIL context and detaches. All `Obj` of the thread must be gone.
     pub fn end(self) -> Ended {
-        match self.mode {
+        let attached = ManuallyDrop::new(self);
+        match attached.mode {
             Mode::Worker => {
-                self.end_worker();
+                attached.end_worker();
                 Ended::Cleanly
             }
-            Mode::OwnGil if !self.becomes_alone() => {
+            Mode::OwnGil if !attached.becomes_alone() => {
                 // `Py_EndInterpreter` would abort the whole VM ("not the last thread").
                 // SAFETY: attached; nobody uses the state again.
                 unsafe { ffi::PyEval_SaveThread() };
@@ -106,16 +108,16 @@ impl Attached {
             Mode::OwnGil => {
                 // SAFETY: `state` is current and the only one of its interpreter; afterwards nothing is current.
                 unsafe {
-                    ffi::Py_EndInterpreter(self.state);
-                    ffi::PyEval_RestoreThread(self.main_state);
+                    ffi::Py_EndInterpreter(attached.state);
+                    ffi::PyEval_RestoreThread(attached.main_state);
                 }
-                self.end_worker();
+                attached.end_worker();
                 Ended::Cleanly
             }
         }
     }
 
-    fn end_worker(self) {
+    fn end_worker(&self) {
         // SAFETY: `main_state` is current; clearing needs the GIL, once; deleting must not hold it.
         unsafe {
             if !self.cleared {
@@ -151,17 +153,31 @@ impl Attached {
     }
 }
 
+/// Where a panic has kept `end` from being called: nobody else would ever get the GIL. What the thread had stays in memory.
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // SAFETY: attached, as long as this value exists; nobody uses the state again.
+        unsafe { ffi::PyEval_SaveThread() };
+    }
+}
+
 /// Runs `work` with the interpreter released. `Send` keeps every `Obj` out of the closure.
 ///
 /// # Safety
 /// The calling thread is attached.
 pub unsafe fn detach<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     // SAFETY: promised by the caller; no code of this thread touches Python before it is attached again.
-    unsafe {
-        let state = ffi::PyEval_SaveThread();
-        let result = work();
-        ffi::PyEval_RestoreThread(state);
-        result
+    let _detached = Detached(unsafe { ffi::PyEval_SaveThread() });
+    work()
+}
+
+/// Attaches again, also where a panic unwinds.
+struct Detached(*mut ffi::PyThreadState);
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        // SAFETY: the state that this thread was attached with.
+        unsafe { ffi::PyEval_RestoreThread(self.0) };
     }
 }
 

@@ -29,7 +29,7 @@ use super::variables::Variables;
 use super::watchdog;
 use crate::atoms;
 use crate::bridge;
-use crate::convert::{Converter, max_bytes};
+use crate::convert::{Converter, max_words};
 use crate::core::counters::Counters;
 use crate::core::lifecycle::Phase;
 use crate::core::queue::Spin;
@@ -272,7 +272,7 @@ impl Runtime {
             steps: 0,
             size: 0,
             shared: false,
-            room: max_bytes(),
+            room: max_words(),
         }
     }
 
@@ -401,7 +401,7 @@ impl Runtime {
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
         let (_reference, operation, namespace, _callers) = unsafe { request.message() };
         let Some(variables) = &self.variables else { return self.evaluate(request, operation, namespace, env) };
-        let outer = variables.enter(&self.namespaces, request, namespace, nested);
+        let outer = variables.enter(&self.namespaces, &self.context, request, namespace, nested);
         let reply = self.evaluate(request, operation, namespace, env);
         variables.leave(&self.namespaces, &self.context, outer);
         reply
@@ -493,7 +493,7 @@ impl Runtime {
         let dead = std::mem::take(&mut *lock(&shared.dead_namespaces));
         for pid in &dead {
             garbage.extend(self.namespaces.take(pid));
-            self.variables.iter().for_each(|variables| variables.forget(pid));
+            garbage.extend(self.variables.as_ref().and_then(|variables| variables.forget(pid)));
         }
         garbage
     }

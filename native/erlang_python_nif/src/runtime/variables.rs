@@ -9,7 +9,8 @@
 //!   becomes its own, else the next such process uses it.
 //!
 //! The set of the last request stays entered until another one is needed: calls of one process pay next to nothing. Nested
-//! requests enter theirs on top, and leave it.
+//! requests enter theirs on top, and leave it. Python enters no set twice: a nested request whose set is entered further down
+//! gets a copy, and what it has changed there is given back to the original.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,6 +19,7 @@ use rustler::{LocalPid, Term};
 
 use super::context::ContextRef;
 use super::execute::Namespaces;
+use super::fork;
 use super::python::{Obj, PyResult, import, status};
 use super::request::{Request, pid_word};
 use super::symbols::{ContextFunctions, symbols};
@@ -56,8 +58,16 @@ impl Whose {
     }
 }
 
-/// What was entered before a nested request.
-pub struct Outer(Option<(Obj, Whose)>);
+/// What `leave` undoes after a nested request that has entered another set.
+pub struct Outer(Option<Below>);
+
+/// What was entered before.
+struct Below {
+    set: Obj,
+    whose: Whose,
+    /// The set that the nested request has a copy of.
+    original: Option<Obj>,
+}
 
 impl Variables {
     /// Enters `base`. `None` where CPython's structures are not as known: there all processes share one set.
@@ -76,15 +86,29 @@ impl Variables {
 
     /// Before a request runs, `nested` in another one or not. `leave` has to follow.
     #[inline]
-    pub fn enter(&self, namespaces: &Namespaces, request: &Request, namespace: Term<'_>, nested: bool) -> Outer {
+    pub fn enter(
+        &self,
+        namespaces: &Namespaces,
+        context: &ContextRef,
+        request: &Request,
+        namespace: Term<'_>,
+        nested: bool,
+    ) -> Outer {
         if self.whose.get().namespace() == Some(namespace.as_c_arg()) {
             return Outer(None);
         }
-        self.enter_other(namespaces, request, namespace, nested)
+        self.enter_other(namespaces, context, request, namespace, nested)
     }
 
     #[inline(never)]
-    fn enter_other(&self, namespaces: &Namespaces, request: &Request, namespace: Term<'_>, nested: bool) -> Outer {
+    fn enter_other(
+        &self,
+        namespaces: &Namespaces,
+        context: &ContextRef,
+        request: &Request,
+        namespace: Term<'_>,
+        nested: bool,
+    ) -> Outer {
         let process = match atoms::context() == namespace {
             true => None,
             // In an environment of its own, code runs with the values of its caller.
@@ -92,6 +116,10 @@ impl Variables {
         };
         if process.is_some() && self.whose.get().namespace() == process.as_ref().map(pid_word) {
             return Outer(None);
+        }
+        // The outer process may make nested requests of its own, which see what it has set so far.
+        if nested && let Whose::Stranger(outer) = self.whose.get() {
+            self.hand_over(namespaces, context, outer);
         }
         // Out of memory, say: then it runs with the values of another.
         self.change(namespaces, process, nested).unwrap_or(Outer(None))
@@ -107,28 +135,44 @@ impl Variables {
             },
         };
         if nested {
-            return Ok(Outer(Some((self.entered.replace(self.enter_on_top(set)?), self.whose.replace(whose)))));
+            return self.enter_on_top(set, whose);
         }
-        if set.as_ptr() != self.entered.borrow().as_ptr() {
-            exit(self.functions, &self.entered.borrow())?;
-            enter(self.functions, &set)?;
-            // After the change: destructors may run, and requests in them.
-            let before = self.entered.replace(set);
+        if set.as_ptr() == self.entered.borrow().as_ptr() {
             self.whose.set(whose);
-            drop(before);
+            return Ok(Outer(None));
         }
-        self.whose.set(whose);
+        // After the change: destructors may run, and requests in them.
+        drop(self.switch(set, whose)?);
+        if fork::is_child() {
+            // One of them has forked.
+            fork::abandon();
+        }
         Ok(Outer(None))
     }
 
-    /// A set that is entered already, further down, cannot be entered again: a copy is.
-    fn enter_on_top(&self, set: Obj) -> PyResult<Obj> {
-        if enter(self.functions, &set).is_ok() {
-            return Ok(set);
+    /// Enters `set` in the place of what is entered, which it returns.
+    fn switch(&self, set: Obj, whose: Whose) -> PyResult<Obj> {
+        // Fails where code has left a set of its own entered: then that stays below.
+        let _ = exit(self.functions, &self.entered.borrow());
+        if let Err(raised) = enter(self.functions, &set) {
+            let _ = enter(self.functions, &self.entered.borrow());
+            self.whose.set(Whose::Nobody);
+            return Err(raised);
         }
-        let copy = copy(self.functions, &set)?;
-        enter(self.functions, &copy)?;
-        Ok(copy)
+        self.whose.set(whose);
+        Ok(self.entered.replace(set))
+    }
+
+    fn enter_on_top(&self, set: Obj, whose: Whose) -> PyResult<Outer> {
+        let (set, original) = match enter(self.functions, &set) {
+            Ok(()) => (set, None),
+            Err(_) => {
+                let copy = copy(self.functions, &set)?;
+                enter(self.functions, &copy)?;
+                (copy, Some(set))
+            }
+        };
+        Ok(Outer(Some(Below { set: self.entered.replace(set), whose: self.whose.replace(whose), original })))
     }
 
     fn fresh(&self) -> PyResult<Obj> {
@@ -146,8 +190,8 @@ impl Variables {
         {
             self.hand_over(namespaces, context, process);
         }
-        if let Outer(Some((set, whose))) = outer {
-            self.go_back(set, whose);
+        if let Outer(Some(below)) = outer {
+            self.go_back(below);
         }
     }
 
@@ -162,19 +206,25 @@ impl Variables {
     }
 
     #[inline(never)]
-    fn go_back(&self, set: Obj, whose: Whose) {
+    fn go_back(&self, below: Below) {
         let _ = exit(self.functions, &self.entered.borrow());
-        let inner = self.entered.replace(set);
-        self.whose.set(whose);
+        let inner = self.entered.replace(below.set);
+        self.whose.set(below.whose);
+        if let Some(original) = &below.original {
+            swap_values(&inner, original);
+        }
         // After the change: destructors may run, and requests in them.
-        drop(inner);
+        drop((inner, below.original));
     }
 
-    /// The process has died: another one may get its pid.
-    pub fn forget(&self, process: &LocalPid) {
-        if self.whose.get().namespace() == Some(pid_word(process)) {
-            self.whose.set(Whose::Nobody);
+    /// The process has died: another one may get its pid. Returns what has to be dropped then, which may run Python code. Only
+    /// between requests.
+    pub fn forget(&self, process: &LocalPid) -> Option<Obj> {
+        if self.whose.get().namespace() != Some(pid_word(process)) {
+            return None;
         }
+        self.whose.set(Whose::Nobody);
+        self.switch(self.base.clone(), Whose::Context).ok()
     }
 }
 
@@ -201,6 +251,13 @@ const VALUES: usize = 3;
 fn values(set: &Obj) -> usize {
     // SAFETY: a `Context`, which is that large: `shows_changes`.
     unsafe { *set.as_ptr().cast::<usize>().add(VALUES) }
+}
+
+/// Gives each of two sets the values of the other. The one that is current on no thread may have either: Python looks at the
+/// number of changes of the current set before it trusts what a variable remembers.
+fn swap_values(one: &Obj, other: &Obj) {
+    // SAFETY: as above; two live objects, each of which owns the reference in its word, and attached.
+    unsafe { std::ptr::swap(one.as_ptr().cast::<usize>().add(VALUES), other.as_ptr().cast::<usize>().add(VALUES)) }
 }
 
 /// Whether `values` works on this Python.
