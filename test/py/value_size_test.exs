@@ -65,7 +65,7 @@ defmodule Py.ValueSizeTest do
         "['x' * 1_900] * 600",
         "[10 ** 4_000] * 700",
         "[object()] * 20_000",
-        "[__import__('datetime').datetime(2026, 1, n % 28 + 1) for n in range(20_000)]",
+        "[__import__('datetime').datetime(2026, 1, n % 28 + 1) for n in range(30_000)]",
         "tuple(range(130_000))",
         "{n: n for n in range(70_000)}",
         "Endless([1])",
