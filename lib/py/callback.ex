@@ -9,8 +9,9 @@ defmodule Py.Callback do
       iex> Py.unregister_function("double")
       :ok
 
-  In Python: `erlang.call("double", 4)`, `erlang.double(4)`, or `from erlang import double`. A function passed as an argument
-  is called like any other:
+  In Python: `erlang.call("double", 4)`, `erlang.double(4)`, or `from erlang import double`. A name that the module `erlang` has
+  itself, such as `call` or `send`, is reached by the first form only. A function passed as an argument is called like any
+  other:
 
       iex> Py.eval!("sum(map(f, [1, 2, 3]))", locals: %{f: fn n -> n * n end})
       14

@@ -181,7 +181,8 @@ defmodule Py.OverloadedError do
       * `:permits` - the limit on concurrent work of the VM, `config :erlang_python, max_concurrent: …`
       * `:context` - its context was busy: one request runs, and another one is next. Other contexts may be idle
       * `:queue` - as many requests as its `max_queue` allows wait for that context; refused at once
-    * `:current`, `:max` - what is in use and what may be: permits, or requests at that context
+    * `:current`, `:max` - what is in use and what may be: permits, or requests at that context. Those that are ready to wait
+      stand in its line beyond `:max`, so `:current` may be more
   """
   @type t :: %__MODULE__{
           current: non_neg_integer(),

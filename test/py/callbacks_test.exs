@@ -116,10 +116,11 @@ defmodule Py.CallbacksTest do
         assert %Py.Error{type: "AttributeError", message: message} = error(ctx, "erlang.nobody")
         assert message =~ "module 'erlang' has no attribute 'nobody'"
 
-        assert {:error, %Py.Error{type: "ImportError", message: message}} =
+        assert {:error, %Py.Error{type: "ImportError", notes: [note]} = error} =
                  Py.exec(ctx, "from erlang import nobody")
 
-        assert message =~ "cannot import name 'nobody' from 'erlang'"
+        assert error.message =~ "cannot import name 'nobody' from 'erlang'"
+        assert note =~ "no function is registered under that name; Py.register_function/2"
         assert {"error", reason, _, true, _} = caught(ctx, "erlang.call(5)")
         assert reason =~ "no function is registered as 5"
         assert {"error", _, _, true, _} = caught(ctx, "erlang.call('')")

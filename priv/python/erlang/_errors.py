@@ -14,8 +14,10 @@ _OWN = os.path.dirname(__file__) + os.sep
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 
-# What to do about errors that sub-interpreters have of their own, by a part of their text.
+# What to do about errors of ours, and about those that sub-interpreters have of their own, by a part of their text.
 _ADVICE = {
+    f"from 'erlang' ({_OWN}__init__.py)": "no function is registered under that name; Py.register_function/2 does that, in "
+    "Erlang py:register_function/2",
     "does not support loading in subinterpreters": "this C extension needs a worker context (mode: :worker)",
     "daemon threads are disabled in this": "own-GIL contexts have no daemon threads, which multiprocessing "
     "and others need; use a worker context (mode: :worker)",
