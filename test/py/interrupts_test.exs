@@ -88,6 +88,25 @@ defmodule Py.InterruptsTest do
         assert eval(ctx, "ends") == ["finally"]
       end
 
+      # The next interrupt comes after a tenth of a second: one of twenty has so long whatever the machine does.
+      test "code has time to clean up", %{ctx: ctx} do
+        Py.exec!(ctx, """
+        import time
+        cleaned = []
+        def work():
+            try:
+                while True: pass
+            finally:
+                time.sleep(0.05)
+                cleaned.append(1)
+        """)
+
+        eventually(fn ->
+          assert {:error, %Py.TimeoutError{}} = Py.exec(ctx, "work()", timeout: 5)
+          eval(ctx, "len(cleaned)") > 0
+        end)
+      end
+
       @tag :once
       test "code that does nothing but enter and leave is interrupted in the end", %{ctx: ctx} do
         Py.exec!(ctx, """

@@ -22,7 +22,10 @@ static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 
 /// Starts interrupting `request`, if it still runs, and returns at once. While an earlier interrupt of the
 /// context waits for its GIL this one only leaves a mark, which the watchdog finds.
-pub fn deliver(request: RequestRef) {
+///
+/// `interrupted` is what the caller saw of `request.interrupted`: where another interrupt has hit since, this one does not. Code
+/// that cleans up would not survive it.
+pub fn deliver(request: RequestRef, interrupted: bool) {
     request.unwanted.store(true, SeqCst);
     let context = request.context.clone();
     if !lock(&UNDER_WAY).get_or_insert_with(HashSet::new).insert(context.id) {
@@ -30,7 +33,7 @@ pub fn deliver(request: RequestRef) {
     }
     let id = context.id;
     let spawned = std::thread::Builder::new().name("py_interrupt".into()).spawn(move || {
-        insist(&context, &request);
+        insist(&context, &request, interrupted);
         finished(context.id);
     });
     if spawned.is_err() {
@@ -46,10 +49,11 @@ fn finished(id: u64) {
 }
 
 /// Comes again while the code is where no interrupt is delivered: see `place`.
-fn insist(context: &Shared, request: &RequestRef) {
+fn insist(context: &Shared, request: &RequestRef, interrupted: bool) {
     let began = Instant::now();
     let mut pause = MIN_PAUSE;
-    while let Some(Some(place)) = context.visit_interpreter(|thread| hit(context, request, thread, began.elapsed())) {
+    let visit = |thread| hit(context, request, interrupted, thread, began.elapsed());
+    while let Some(Some(place)) = context.visit_interpreter(visit) {
         std::thread::sleep(pause);
         pause = if place == Place::Critical { MIN_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
     }
@@ -72,12 +76,19 @@ fn limit(place: Place) -> Duration {
 /// Attached to the context's interpreter: sets the exception if the request still runs. Returns the place where it runs if that
 /// cannot bear it yet. The context thread clears the stack's top, and then any exception that came too late, while it holds
 /// the same GIL: see `clear_late`.
-fn hit(context: &Shared, request: &RequestRef, thread: *mut ffi::PyThreadState, after: Duration) -> Option<Place> {
+fn hit(
+    context: &Shared,
+    request: &RequestRef,
+    interrupted: bool,
+    thread: *mut ffi::PyThreadState,
+    after: Duration,
+) -> Option<Place> {
     context.reached.store(now(), SeqCst);
     // SAFETY: attached; the state of the context's thread is live while this visit lasts.
     let place = unsafe { place::place(thread) };
     let stack = lock(&context.stack);
-    if !stack.last().is_some_and(|running| Arc::ptr_eq(running, request)) {
+    let runs = stack.last().is_some_and(|running| Arc::ptr_eq(running, request));
+    if !runs || request.interrupted.load(SeqCst) != interrupted {
         return None;
     }
     if request.callback.interrupt() {

@@ -62,7 +62,8 @@ pub fn interrupt_running(context: &context::Shared) -> bool {
             if request.flags.has(request::Flags::CHORE) {
                 request.abandon();
             }
-            interrupt::deliver(request);
+            let interrupted = request.interrupted.load(std::sync::atomic::Ordering::SeqCst);
+            interrupt::deliver(request, interrupted);
             true
         }
         _ => false,

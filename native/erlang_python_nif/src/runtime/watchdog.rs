@@ -149,7 +149,7 @@ impl Watchdog {
             Command::Refuse(request) => {
                 request.fail((atoms::stopped(), request.context.id));
             }
-            Command::Interrupt(request) => interrupt::deliver(request),
+            Command::Interrupt(request) => interrupt_now(request),
             Command::Tell(holder) => holder.tell(),
             Command::Nudge => {}
         }
@@ -247,10 +247,12 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
         set_stuck(context, false);
         return;
     };
-    let missed = request.unwanted.load(SeqCst) && !request.interrupted.load(SeqCst);
-    if missed || !request.life.is_running() {
-        if watched.unheeded.is_multiple_of(INSIST_TICKS) {
-            interrupt::deliver(request);
+    let interrupted = request.interrupted.load(SeqCst);
+    if !request.life.is_running() || (request.unwanted.load(SeqCst) && !interrupted) {
+        // After the first one, the code has the time between two to clean up.
+        let first = watched.unheeded == 0 && !interrupted;
+        if first || (watched.unheeded > 0 && watched.unheeded.is_multiple_of(INSIST_TICKS)) {
+            interrupt::deliver(request, interrupted);
         }
         watched.unheeded += 1;
     } else {
@@ -292,6 +294,11 @@ fn stop(context: &Arc<Shared>) {
         request.fail(reason);
     }
     if let Some(request) = stack.last() {
-        interrupt::deliver(request.clone());
+        interrupt_now(request.clone());
     }
+}
+
+fn interrupt_now(request: RequestRef) {
+    let interrupted = request.interrupted.load(SeqCst);
+    interrupt::deliver(request, interrupted);
 }
