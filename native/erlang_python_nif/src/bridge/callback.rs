@@ -23,17 +23,17 @@ use rustler::{Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 use super::Call;
 use crate::atoms;
 use crate::convert::raw;
-use crate::core::answer::AnswerPlace;
-use crate::core::counters::Counters;
-use crate::core::lifecycle::Phase;
-use crate::core::queue::Spin;
-use crate::core::words::WordMap;
-use crate::runtime::context::lock;
 use crate::runtime::interpreter::detach;
 use crate::runtime::objects::ObjectHandle;
 use crate::runtime::python::{Obj, PyResult, Raised};
 use crate::runtime::request::{Event, Flags, OwnedTermEnv, RequestHandle, RequestRef, Told, pid_word};
 use crate::runtime::thread::{Runtime, SMALL, is_ending};
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::sync::answer::AnswerPlace;
+use erlang_python_core::sync::lock;
+use erlang_python_core::sync::queue::Spin;
+use erlang_python_core::words::WordMap;
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
 /// level.

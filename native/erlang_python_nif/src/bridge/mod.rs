@@ -16,11 +16,12 @@ use rustler::Env;
 
 use crate::convert::{ConvertError, Converter, PRECIOUS, max_words};
 use crate::runtime::caches::Caches;
-use crate::runtime::context::{ContextRef, lock};
+use crate::runtime::context::ContextRef;
 use crate::runtime::fork;
 use crate::runtime::python::{Obj, PyResult, Raised, raised};
 use crate::runtime::request::{Flags, RequestRef};
 use crate::runtime::thread::{Runtime, with_runtime};
+use erlang_python_core::sync::lock;
 
 /// A native function: its positional arguments, borrowed for the call.
 type Function = fn(&Call<'_>, &[Obj]) -> PyResult<Obj>;

@@ -12,9 +12,9 @@ use rustler::{Binary, Term};
 
 use super::{Call, expect_args};
 use crate::convert::raw;
-use crate::core::state::{State, StateError, Value, Weigh, integer};
 use crate::runtime::python::{Obj, PyResult, Raised};
 use crate::runtime::request::OwnedTermEnv;
+use erlang_python_core::state::{State, StateError, Value, Weigh, integer};
 
 /// A term of its own, only read once it is stored.
 pub struct Stored {

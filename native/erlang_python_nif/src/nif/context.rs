@@ -7,10 +7,10 @@ use rustler::{Encoder, Env, LocalPid, NifMap, ResourceArc, Term};
 
 use super::serial::to_term;
 use crate::atoms;
-use crate::core::stats::now;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
 use crate::runtime::interpreter::Mode;
 use crate::runtime::{interrupt_running, stack, thread, watchdog};
+use erlang_python_core::stats::now;
 
 #[derive(NifMap)]
 struct Options {

@@ -11,13 +11,13 @@ use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 use crate::atoms;
 use crate::bridge::callback;
 use crate::convert::raw;
-use crate::core::counters::Counters;
-use crate::core::lifecycle::Phase;
-use crate::core::line::{self, Entered};
-use crate::core::permits::Acquired;
 use crate::runtime::context::{ContextHandle, Shared};
 use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Place, Request, RequestHandle, pid_word};
 use crate::runtime::watchdog;
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::request::line::{self, Entered};
+use erlang_python_core::request::permits::Acquired;
+use erlang_python_core::stats::counters::Counters;
 
 /// How long `submit` and `callback_look` look for the outcome, spinning on a scheduler: somewhat longer than a short call
 /// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.

@@ -6,8 +6,8 @@ use rustler::{Binary, Encoder, Env, NewBinary, Term};
 
 use crate::atoms;
 use crate::bridge::state::{self, STATE, Stored};
-use crate::core::state::{StateError, Value, Weigh, integer};
 use crate::runtime::request::OwnedTermEnv;
+use erlang_python_core::state::{StateError, Value, Weigh, integer};
 
 /// `{ok, value} | error`.
 #[rustler::nif]

@@ -4,11 +4,11 @@ use rustler::{Env, ResourceArc, Term};
 
 use super::serial::to_term;
 use crate::atoms;
-use crate::core::counters::Counters;
-use crate::core::stats::now;
 use crate::runtime::context::ContextRef;
 use crate::runtime::request::RequestHandle;
 use crate::runtime::{observe, snapshot};
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
 
 /// A map, see `Py.Stats`. It reads files of the operating system.
 #[rustler::nif(schedule = "DirtyIo")]

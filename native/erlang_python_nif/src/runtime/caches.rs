@@ -16,7 +16,7 @@ use super::host::host;
 use super::interpreter;
 use super::python::{Obj, PyResult, import, raised};
 use crate::convert::kind::Kind;
-use crate::core::words::WordHasher;
+use erlang_python_core::words::WordHasher;
 
 /// Bound of each cache below; a full one is emptied, which costs the next uses a refill.
 const MAX_ENTRIES: usize = 1024;

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
-use super::context::{Shared, lock};
+use super::context::Shared;
 use super::fork;
 use super::interrupt;
 use super::request::{Request, RequestRef};
 use super::watchdog;
-use crate::core::lifecycle::Phase;
-use crate::core::stats::now;
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::lock;
 
 /// What runs from `begin` until this is dropped, on the thread of a context, attached, while it runs no request.
 pub struct Chore {

@@ -1,7 +1,7 @@
 //! What a context shares between its thread, the NIFs and the watchdog.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
@@ -11,11 +11,14 @@ use super::interpreter::Mode;
 use super::objects::{Home, Objects, ReleaseBin};
 use super::request::{Flags, OwnedTermEnv, Request, RequestRef};
 use super::watchdog;
-use crate::core::line::Line;
-use crate::core::padded::Padded;
-use crate::core::patience::Patience;
-use crate::core::queue::Queue;
-use crate::core::stats::{ContextStats, InterpStats, Registry, now};
+use erlang_python_core::request::line::Line;
+use erlang_python_core::stats::gc::InterpStats;
+use erlang_python_core::stats::registry::Registry;
+use erlang_python_core::stats::{ContextStats, now};
+use erlang_python_core::sync::lock;
+use erlang_python_core::sync::padded::Padded;
+use erlang_python_core::sync::patience::Patience;
+use erlang_python_core::sync::queue::Queue;
 
 /// The interpreter that objects belong to.
 #[derive(Default)]
@@ -233,11 +236,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         CONTEXTS.retire(&self.stats);
     }
-}
-
-/// Locks, also after a panic elsewhere: what these mutexes guard is consistent between any two statements.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What Elixir holds of a context.

@@ -9,7 +9,7 @@ use rustler::{Encoder, LocalPid, Resource, ResourceArc, Term};
 
 use super::request::OwnedTermEnv;
 use crate::atoms;
-use crate::core::queue::{Queue, Spin};
+use erlang_python_core::sync::queue::{Queue, Spin};
 
 type Echoes = Arc<Queue<Sent>>;
 

@@ -15,7 +15,7 @@ use super::python::{Obj, PyResult, Raised, import};
 use super::request::pid_word;
 use crate::atoms;
 use crate::convert::{ConvertError, Converter, raw, to_python};
-use crate::core::words::WordMap;
+use erlang_python_core::words::WordMap;
 
 /// What processes have of their own on a context, made on first need and dropped after the process has ended.
 #[derive(Default)]

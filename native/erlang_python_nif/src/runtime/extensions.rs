@@ -13,11 +13,11 @@ use std::sync::Mutex;
 
 use pyo3::ffi;
 
-use super::context::lock;
 use super::host::host;
 use super::interpreter::detach;
 use super::python::{Obj, PyResult, import};
 use super::thread::without_runtime;
+use erlang_python_core::sync::lock;
 
 struct Method(ffi::PyMethodDef);
 

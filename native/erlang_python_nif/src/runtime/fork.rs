@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use pyo3::ffi;
 
-use super::context::lock;
 use super::failure::Failure;
 use super::host::host;
 use super::interpreter::detach;
 use super::python::{Obj, PyResult, Raised, import};
+use erlang_python_core::sync::lock;
 
 /// This process is a forked child.
 static CHILD: AtomicBool = AtomicBool::new(false);

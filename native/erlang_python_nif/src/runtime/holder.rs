@@ -7,7 +7,7 @@ use rustler::{Encoder, Env, LocalPid, Monitor, Resource, ResourceArc, Term};
 use super::request::{Claim, OwnedTermEnv, PERMITS};
 use super::watchdog;
 use crate::atoms;
-use crate::core::permits::{Acquired, Waiter};
+use erlang_python_core::request::permits::Acquired;
 
 const WAITING: u8 = 0;
 const HELD: u8 = 1;
@@ -72,25 +72,27 @@ impl Holder {
     }
 }
 
+impl Holder {
+    /// Whether it wants its permit no longer.
+    pub fn gone(&self) -> bool {
+        self.phase.load(SeqCst) != WAITING
+    }
+}
+
 impl Drop for Holder {
     fn drop(&mut self) {
         self.release();
     }
 }
 
-impl Waiter for HolderRef {
-    fn grant(&self) -> bool {
-        let granted = self.step(WAITING, HELD);
-        if granted {
-            // A scheduler thread may be the one that grants.
-            watchdog::send(watchdog::Command::Tell(self.clone()));
-        }
-        granted
+/// It has got its permit: whether it still wants it.
+pub fn grant(holder: &HolderRef) -> bool {
+    let granted = holder.step(WAITING, HELD);
+    if granted {
+        // A scheduler thread may be the one that grants.
+        watchdog::send(watchdog::Command::Tell(holder.clone()));
     }
-
-    fn gone(&self) -> bool {
-        self.phase.load(SeqCst) != WAITING
-    }
+    granted
 }
 
 /// Takes a permit for the calling process, or a place in the line: the holder, and whether it has it already. `None` when

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 
-use super::context::{Shared, lock};
+use super::context::Shared;
 use super::place::{self, Place};
 use super::request::RequestRef;
-use crate::core::counters::Counters;
-use crate::core::stats::now;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::lock;
 
 /// Contexts with an interrupt under way.
 static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex};
 use pyo3::ffi;
 use rustler::{Resource, ResourceArc};
 
-use super::context::{Interp, lock};
+use super::context::Interp;
 use super::python::Obj;
 use super::watchdog;
+use erlang_python_core::sync::lock;
 
 /// The objects of one interpreter. Whoever is attached to it holds its GIL, which guards the table: no method runs Python code
 /// while it uses the slots.

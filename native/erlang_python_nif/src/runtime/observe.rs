@@ -15,12 +15,15 @@ use pyo3::ffi;
 use rustler::{Env, LocalPid, Term};
 
 use super::chore::Chore;
-use super::context::{Interp, Shared, lock};
+use super::context::{Interp, Shared};
 use super::host::host;
 use super::python::{Obj, PyResult, import};
 use super::request::OwnedTermEnv;
 use crate::atoms;
-use crate::core::stats::{GcRun, Generation, Outbox, Sample, now};
+use erlang_python_core::stats::gc::{GcRun, Generation, Sample};
+use erlang_python_core::stats::now;
+use erlang_python_core::stats::outbox::Outbox;
+use erlang_python_core::sync::lock;
 
 /// A sample takes some hundred microseconds, but may have Python collect garbage.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -5,8 +5,9 @@ use std::sync::{LazyLock, Mutex};
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::context::lock;
-use crate::core::stats::{Window, now};
+use erlang_python_core::stats::now;
+use erlang_python_core::stats::window::Window;
+use erlang_python_core::sync::lock;
 
 #[derive(Clone, Copy, Default, Serialize)]
 pub struct Os {

@@ -14,7 +14,7 @@ use pyo3::ffi;
 
 use super::python::{Obj, PyResult, import};
 use super::symbols::symbols;
-use crate::core::bytecode::Instructions;
+use erlang_python_core::bytecode::Instructions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

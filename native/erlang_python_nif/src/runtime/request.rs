@@ -10,17 +10,18 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use super::context::Shared;
-use super::holder::HolderRef;
+use super::holder::{self, HolderRef};
 use super::observe;
 use super::watchdog;
 use crate::atoms;
 use crate::bridge::callback::CallbackSlot;
-use crate::core::handover::{Handover, Seen};
-use crate::core::lifecycle::{Lifecycle, Phase};
-use crate::core::patience::spin_until;
-use crate::core::pending::Pending;
-use crate::core::permits::{Acquired, PermitSlot, Permits, Waiter};
-use crate::core::stats::{Timing, now};
+use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
+use erlang_python_core::request::pending::Pending;
+use erlang_python_core::request::permits::{Acquired, PermitSlot, Permits, Waiter};
+use erlang_python_core::stats::now;
+use erlang_python_core::stats::timing::Timing;
+use erlang_python_core::sync::handover::{Handover, Seen};
+use erlang_python_core::sync::patience::spin_until;
 
 pub type RequestRef = Arc<Request>;
 
@@ -80,13 +81,13 @@ impl Waiter for Claim {
     fn grant(&self) -> bool {
         match self {
             Claim::Request(request) => request.grant(),
-            Claim::Holder(holder) => holder.grant(),
+            Claim::Holder(holder) => holder::grant(holder),
         }
     }
 
     fn gone(&self) -> bool {
         match self {
-            Claim::Request(request) => request.gone(),
+            Claim::Request(request) => request.life.phase() != Phase::Waiting,
             Claim::Holder(holder) => holder.gone(),
         }
     }
@@ -587,6 +588,19 @@ impl Request {
         self.handover.look();
     }
 
+    /// It has got its permit: whether it still wants it.
+    fn grant(self: &RequestRef) -> bool {
+        // The permit is recorded first: from `queue` on, a canceller may give it back.
+        self.permit.hold();
+        if self.life.queue() {
+            self.context.enqueue(self.clone());
+            return true;
+        }
+        // Refused: whoever served us takes the permit back, so the slot must forget it.
+        self.permit.forget();
+        false
+    }
+
     /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
     /// messages.
     pub fn look<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Look<'a> {
@@ -619,23 +633,5 @@ impl Request {
                 return Look::Away;
             }
         }
-    }
-}
-
-impl Waiter for RequestRef {
-    fn grant(&self) -> bool {
-        // The permit is recorded first: from `queue` on, a canceller may give it back.
-        self.permit.hold();
-        if self.life.queue() {
-            self.context.enqueue(self.clone());
-            return true;
-        }
-        // Refused: whoever served us takes the permit back, so the slot must forget it.
-        self.permit.forget();
-        false
-    }
-
-    fn gone(&self) -> bool {
-        self.life.phase() != Phase::Waiting
     }
 }

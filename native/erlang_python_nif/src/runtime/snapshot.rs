@@ -11,10 +11,13 @@ use super::objects::HANDLES;
 use super::os::{self, Os};
 use super::request::PERMITS;
 use crate::bridge::state::STATE;
-use crate::core::counters::Counts;
-use crate::core::lifecycle::Phase;
-use crate::core::permits::Waiter;
-use crate::core::stats::{Generation, Latency, Sample, micros, millis, now};
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::request::permits::Waiter;
+use erlang_python_core::stats::counters::Counts;
+use erlang_python_core::stats::gc::{Generation, Sample};
+use erlang_python_core::stats::histogram::Latency;
+use erlang_python_core::stats::{micros, millis, now};
+use erlang_python_core::sync::lock;
 
 #[derive(Serialize)]
 pub struct Snapshot {
@@ -167,7 +170,7 @@ fn interpreters(contexts: &[ContextRef], now: u64) -> Vec<Interpreter> {
 }
 
 fn of_interpreter(interp: &Interp, mode: Mode, contexts: Vec<u64>, now: u64) -> Interpreter {
-    let gc = *super::context::lock(&interp.stats.gc);
+    let gc = *lock(&interp.stats.gc);
     Interpreter {
         id: interp.id,
         mode,

@@ -10,8 +10,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::raw::c_ulong;
 use std::sync::{Mutex, OnceLock};
 
-use super::context::lock;
-use crate::core::lines::line_at;
+use erlang_python_core::lines::line_at;
+use erlang_python_core::sync::lock;
 
 pub struct Frame {
     pub file: String,

@@ -15,7 +15,7 @@ use rustler::{Encoder, Term};
 
 use super::caches::Caches;
 use super::chore::Chore;
-use super::context::{ContextRef, Shared, lock};
+use super::context::{ContextRef, Shared};
 use super::execute::{self, Namespaces};
 use super::failure::Failure;
 use super::fork;
@@ -30,10 +30,11 @@ use super::watchdog;
 use crate::atoms;
 use crate::bridge;
 use crate::convert::{Converter, max_words};
-use crate::core::counters::Counters;
-use crate::core::lifecycle::Phase;
-use crate::core::queue::Spin;
-use crate::core::stats::now;
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::lock;
+use erlang_python_core::sync::queue::Spin;
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests. In nanoseconds.

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use flume::{Receiver, Sender};
 use rustler::Encoder;
 
-use super::context::{Shared, lock};
+use super::context::Shared;
 use super::holder::HolderRef;
 use super::interrupt;
 use super::request::{Claim, Flags, OwnedTermEnv, PENDING, PERMITS, Request, RequestRef};
 use crate::atoms;
-use crate::core::counters::Counters;
-use crate::core::lifecycle::Phase;
-use crate::core::stats::now;
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::lock;
 
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without any activity after which the watchdog sleeps until it is nudged.

@@ -35,6 +35,7 @@ pub struct Handover<T> {
 unsafe impl<T: Send> Sync for Handover<T> {}
 
 impl<T> Handover<T> {
+    #[inline]
     pub fn new(looking: bool) -> Self {
         Handover { state: AtomicU8::new(if looking { LOOKING } else { AWAY }), content: UnsafeCell::new(None) }
     }
@@ -73,6 +74,7 @@ impl<T> Handover<T> {
     }
 
     /// Tells a taker that looks that the content was sent instead.
+    #[inline]
     pub fn sent(&self) {
         // It may have looked away meanwhile, which is as good.
         let _ = self.state.compare_exchange(LOOKING, AWAY, Ordering::AcqRel, Ordering::Acquire);
@@ -85,6 +87,7 @@ impl<T> Handover<T> {
     }
 
     /// Reads what was given. One look at the state decides: a second one might see what came in between.
+    #[inline]
     pub fn take<R>(&self, read: impl FnOnce(&T) -> R) -> Seen<R> {
         match self.state.load(Ordering::Acquire) {
             GIVEN => {}
@@ -99,11 +102,13 @@ impl<T> Handover<T> {
     }
 
     /// The taker looks from now on.
+    #[inline]
     pub fn look(&self) {
         self.state.store(LOOKING, Ordering::Release);
     }
 
     /// The taker looks no longer: the next content will be sent. False when there is something to take.
+    #[inline]
     pub fn look_away(&self) -> bool {
         match self.state.compare_exchange(LOOKING, AWAY, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,

@@ -4,8 +4,10 @@
 //! that runs, one more is admitted, which may ask for a permit and join the queue. The rest stands in line.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard};
+
+use crate::sync::lock;
 
 /// Requests admitted at once: the one that runs and the next, so that the context never waits for work.
 pub const ADMITTED: usize = 2;
@@ -45,11 +47,13 @@ impl<W> Default for Line<W> {
 
 impl<W> Line<W> {
     /// Requests that are not done.
+    #[inline]
     pub fn load(&self) -> usize {
         self.counts.load(SeqCst) % ONE_ADMITTED
     }
 
     /// Counts a request in, unless there are `bound`.
+    #[inline]
     pub fn enter(&self, bound: usize) -> Entered {
         let mut entered = Entered::Full;
         let step = |counts| {
@@ -70,6 +74,7 @@ impl<W> Line<W> {
     }
 
     /// Counts in a request that needs no admission, unless there are `bound`. Whether it did.
+    #[inline]
     pub fn enter_beside(&self, bound: usize) -> bool {
         let before = self.counts.fetch_add(1, SeqCst);
         if before % ONE_ADMITTED < bound {
@@ -80,23 +85,27 @@ impl<W> Line<W> {
     }
 
     /// A request is done. `serve` has to follow if it was admitted.
+    #[inline]
     pub fn leave(&self, admitted: bool) {
         self.counts.fetch_sub(if admitted { 1 + ONE_ADMITTED } else { 1 }, SeqCst);
     }
 
     /// How many stand in line.
+    #[inline]
     pub fn waiting(&self) -> usize {
         self.standing.load(SeqCst)
     }
 
     /// Whether some stand in line.
+    #[inline]
     pub fn is_standing(&self) -> bool {
         self.waiting() > 0
     }
 
     /// Appends a request. `serve` has to follow. Gives it back when the line is closed.
+    #[inline]
     pub fn push(&self, waiter: W) -> Result<(), W> {
-        let mut line = self.lock();
+        let mut line = lock(&self.line);
         if line.closed {
             return Err(waiter);
         }
@@ -107,9 +116,10 @@ impl<W> Line<W> {
 
     /// Admits those whose turn it is, oldest first. `admit` is false when a request has left meanwhile. It runs under the lock,
     /// so that they go in order.
+    #[inline]
     pub fn serve(&self, mut admit: impl FnMut(&W) -> bool) {
         while self.is_standing() {
-            let mut line = self.lock();
+            let mut line = lock(&self.line);
             if line.fifo.is_empty() || !self.reserve() {
                 return;
             }
@@ -130,11 +140,12 @@ impl<W> Line<W> {
     }
 
     /// Takes those out for which `keep` is false. It runs under the lock: keep it short.
+    #[inline]
     pub fn sweep(&self, mut keep: impl FnMut(&W) -> bool) -> Vec<W> {
         if !self.is_standing() {
             return Vec::new();
         }
-        let mut line = self.lock();
+        let mut line = lock(&self.line);
         let (kept, gone) = std::mem::take(&mut line.fifo).into_iter().partition(|waiter| keep(waiter));
         line.fifo = kept;
         self.standing.store(line.fifo.len(), SeqCst);
@@ -142,16 +153,12 @@ impl<W> Line<W> {
     }
 
     /// Refuses further requests and hands back those in line.
+    #[inline]
     pub fn close(&self) -> Vec<W> {
-        let mut line = self.lock();
+        let mut line = lock(&self.line);
         line.closed = true;
         self.standing.store(0, SeqCst);
         Vec::from(std::mem::take(&mut line.fifo))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Standing<W>> {
-        // What it guards is consistent between any two statements.
-        self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -36,11 +36,13 @@ impl<const LIMIT: u32> Patience<LIMIT> {
         }
     }
 
+    #[inline]
     pub fn in_vain(&self) {
         self.lose(1);
     }
 
     /// An answer took so long that looks for it are a waste: a few in a row are enough to give it up.
+    #[inline]
     pub fn hopeless(&self) {
         self.lose(LIMIT / 4);
     }
@@ -64,6 +66,7 @@ static MAX_SPINNING: LazyLock<usize> =
 pub struct Spinning(());
 
 impl Spinning {
+    #[inline]
     pub fn begin() -> Spinning {
         SPINNING.fetch_add(1, Relaxed);
         Spinning(())

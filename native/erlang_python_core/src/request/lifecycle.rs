@@ -56,6 +56,7 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
+    #[inline]
     pub fn phase(&self) -> Phase {
         Phase::from_u8(self.0.load(Ordering::Acquire))
     }
@@ -66,62 +67,74 @@ impl Lifecycle {
     }
 
     /// A permit was granted. False when the request was cancelled or failed meanwhile.
+    #[inline]
     pub fn queue(&self) -> bool {
         self.step(Phase::Waiting, Phase::Queued)
     }
 
     /// The context's thread takes the request up. False when it was cancelled or failed meanwhile.
+    #[inline]
     pub fn start(&self) -> bool {
         self.step(Phase::Queued, Phase::Running)
     }
 
     /// Claims the right, and the duty, to send the reply of a request that ran.
+    #[inline]
     pub fn deliver(&self) -> bool {
         self.step(Phase::Running, Phase::Delivering)
     }
 
     /// The reply was sent: it is in its receiver's mailbox.
+    #[inline]
     pub fn delivered(&self) {
         self.step(Phase::Delivering, Phase::Delivered);
     }
 
     /// The request asks its caller to run a function. False when it was cancelled or failed meanwhile.
+    #[inline]
     pub fn serve(&self) -> bool {
         self.step(Phase::Running, Phase::Serving)
     }
 
     /// The function is done. False when the request was ended meanwhile.
+    #[inline]
     pub fn resume(&self) -> bool {
         self.step(Phase::Serving, Phase::Running)
     }
 
     /// Claims the right, and the duty, to send an error in place of the reply, whatever the phase.
     /// `Some(previous)` on success, `None` when the request has already ended.
+    #[inline]
     pub fn fail(&self) -> Option<Phase> {
         self.end(Phase::Delivering, true)
     }
 
     /// `Some(previous)`: no message will ever be sent. `None`: one is on its way, or the request was cancelled before.
+    #[inline]
     pub fn cancel(&self) -> Option<Phase> {
         self.end(Phase::Cancelled, false)
     }
 
     /// Like `cancel`, for callers that receive no message anyway: dead ones, and those that serve no functions.
+    #[inline]
     pub fn abandon(&self) -> Option<Phase> {
         self.end(Phase::Cancelled, true)
     }
 
     /// Cancels only while no permit was granted yet.
+    #[inline]
     pub fn cancel_waiting(&self) -> bool {
         self.step(Phase::Waiting, Phase::Cancelled)
     }
 
     /// Whether the request has ended, or its reply is on its way.
+    #[inline]
     pub fn is_over(&self) -> bool {
         matches!(self.phase(), Phase::Delivering | Phase::Delivered | Phase::Cancelled)
     }
 
     /// Whether the request is neither waiting nor over.
+    #[inline]
     pub fn is_running(&self) -> bool {
         matches!(self.phase(), Phase::Running | Phase::Serving)
     }

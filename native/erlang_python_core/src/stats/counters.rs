@@ -61,6 +61,7 @@ counters! {
 }
 
 impl Counters {
+    #[inline]
     pub fn bump(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
     }
@@ -72,6 +73,7 @@ impl Counters {
     }
 
     /// Undoes `bump_own`.
+    #[inline]
     pub fn take_back(counter: &AtomicU64) {
         add_own(counter, 1_u64.wrapping_neg());
     }

@@ -2,10 +2,11 @@
 //! VM collect it, costs a tenth of a short call.
 
 use std::hash::{Hash, Hasher};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
-use super::padded::Padded;
-use super::words::WordHasher;
+use crate::sync::lock;
+use crate::sync::padded::Padded;
+use crate::words::WordHasher;
 
 /// Numbers of parts, see `sweep`.
 pub const PARTS: usize = 16;
@@ -20,11 +21,13 @@ type Place<K, T> = Padded<Mutex<Option<(K, T)>>>;
 
 impl<K: Copy + Eq + Hash, T> Pending<K, T> {
     #[allow(clippy::new_without_default)]
+    #[inline]
     pub const fn new() -> Self {
         Pending([const { Padded(Mutex::new(None)) }; PLACES])
     }
 
     /// Leaves `value` for `key`, or hands it back when the place is taken.
+    #[inline]
     pub fn put(&self, key: K, value: T) -> Result<(), T> {
         match self.place(key).try_lock() {
             Ok(mut place) if place.is_none() => {
@@ -37,6 +40,7 @@ impl<K: Copy + Eq + Hash, T> Pending<K, T> {
 
     /// Has `look` look at what was left for `key`. Where it says `true` the value is taken out and returned too. `None` when
     /// nothing is left for it (any more).
+    #[inline]
     pub fn look<R>(&self, key: K, look: impl FnOnce(&T) -> (R, bool)) -> Option<(R, Option<T>)> {
         let mut place = lock(self.place(key));
         let value = place.as_ref().filter(|(owner, _)| *owner == key).map(|(_, value)| value)?;
@@ -46,6 +50,7 @@ impl<K: Copy + Eq + Hash, T> Pending<K, T> {
     }
 
     /// Drops what nobody will look for any more, in the part of that number of all places. Passes over places in use.
+    #[inline]
     pub fn sweep(&self, part: usize, wanted: impl Fn(&T) -> bool) {
         for place in self.0.iter().skip(part % PARTS).step_by(PARTS) {
             let Ok(mut place) = place.try_lock() else { continue };
@@ -60,11 +65,6 @@ impl<K: Copy + Eq + Hash, T> Pending<K, T> {
         key.hash(&mut hasher);
         &self.0[hasher.finish() as usize % PLACES]
     }
-}
-
-fn lock<K, T>(place: &Place<K, T>) -> MutexGuard<'_, Option<(K, T)>> {
-    // Consistent whatever panicked: it is there or not.
-    place.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

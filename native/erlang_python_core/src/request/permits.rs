@@ -4,8 +4,10 @@
 //! Nobody polls and no thread blocks.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard};
+
+use crate::sync::lock;
 
 /// Something that waits for a permit.
 pub trait Waiter {
@@ -32,6 +34,7 @@ pub struct Permits<W> {
 }
 
 impl<W: Waiter> Permits<W> {
+    #[inline]
     pub const fn new(max: usize) -> Self {
         Permits {
             max: AtomicUsize::new(max),
@@ -42,31 +45,37 @@ impl<W: Waiter> Permits<W> {
         }
     }
 
+    #[inline]
     pub fn max(&self) -> usize {
         self.max.load(SeqCst)
     }
 
     /// Permits in use. May exceed `max` for a while after the limit was lowered.
+    #[inline]
     pub fn used(&self) -> usize {
         self.used.load(SeqCst)
     }
 
+    #[inline]
     pub fn waiting(&self) -> usize {
         self.waiting.load(SeqCst)
     }
 
     /// Changes the limit. Raising it serves waiters at once; lowering it takes nothing from those that run.
+    #[inline]
     pub fn set_max(&self, max: usize) {
         self.max.store(max, SeqCst);
         self.serve();
     }
 
     /// Takes a permit if one is free and nobody waits for one.
+    #[inline]
     pub fn try_acquire(&self) -> bool {
         self.waiting.load(SeqCst) == 0 && self.take()
     }
 
     /// Takes a permit, or queues `waiter`, or refuses when `wait` is false.
+    #[inline]
     pub fn acquire(&self, wait: bool, waiter: impl FnOnce() -> W) -> Acquired {
         if self.try_acquire() {
             return Acquired::Now;
@@ -74,7 +83,7 @@ impl<W: Waiter> Permits<W> {
         if !wait {
             return Acquired::Refused;
         }
-        let mut fifo = self.lock();
+        let mut fifo = lock(&self.fifo);
         fifo.push_back(waiter());
         self.waiting.fetch_add(1, SeqCst);
         drop(fifo);
@@ -83,6 +92,7 @@ impl<W: Waiter> Permits<W> {
         Acquired::Waiting
     }
 
+    #[inline]
     pub fn release(&self) {
         self.used.fetch_sub(1, SeqCst);
         if self.waiting.load(SeqCst) > 0 {
@@ -91,6 +101,7 @@ impl<W: Waiter> Permits<W> {
     }
 
     /// A waiter gave up (its `gone` is true from now on). Sweeps the FIFO once half of it is of that kind.
+    #[inline]
     pub fn forget_one(&self) {
         let given_up = self.given_up.fetch_add(1, SeqCst) + 1;
         if given_up >= 16 && given_up * 2 >= self.waiting() {
@@ -99,8 +110,9 @@ impl<W: Waiter> Permits<W> {
     }
 
     /// Takes every waiter that `which` selects out of the FIFO.
+    #[inline]
     pub fn remove(&self, which: impl Fn(&W) -> bool) -> Vec<W> {
-        let mut fifo = self.lock();
+        let mut fifo = lock(&self.fifo);
         self.given_up.store(0, SeqCst);
         let (gone, kept) = std::mem::take(&mut *fifo).into_iter().partition(|w| which(w));
         *fifo = kept;
@@ -108,8 +120,9 @@ impl<W: Waiter> Permits<W> {
         Vec::from(gone)
     }
 
+    #[inline]
     pub fn for_each_waiting(&self, visit: impl FnMut(&W)) {
-        self.lock().iter().for_each(visit);
+        lock(&self.fifo).iter().for_each(visit);
     }
 
     fn take(&self) -> bool {
@@ -120,10 +133,10 @@ impl<W: Waiter> Permits<W> {
     /// Passes free permits to waiters, oldest first.
     fn serve(&self) {
         while self.waiting.load(SeqCst) > 0 && self.take() {
-            let Some(waiter) = self.lock().pop_front() else {
+            let Some(waiter) = lock(&self.fifo).pop_front() else {
                 self.used.fetch_sub(1, SeqCst);
                 // Another thread serves the last one. Who has come meanwhile may have missed the permit just taken.
-                if self.lock().is_empty() {
+                if lock(&self.fifo).is_empty() {
                     return;
                 }
                 continue;
@@ -136,11 +149,6 @@ impl<W: Waiter> Permits<W> {
             self.waiting.fetch_sub(1, SeqCst);
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<W>> {
-        // Nothing that panics runs under this lock.
-        self.fifo.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
 }
 
 /// The permit of one request: held at most once, given back at most once, at the latest when it is dropped.
@@ -150,20 +158,24 @@ pub struct PermitSlot<W: Waiter + 'static> {
 }
 
 impl<W: Waiter> PermitSlot<W> {
+    #[inline]
     pub fn new(permits: &'static Permits<W>) -> Self {
         PermitSlot { permits, held: AtomicBool::new(false) }
     }
 
     /// Records that a permit, already counted, belongs to this slot.
+    #[inline]
     pub fn hold(&self) {
         self.held.store(true, SeqCst);
     }
 
     /// Takes back what `hold` said, when the permit went elsewhere.
+    #[inline]
     pub fn forget(&self) {
         self.held.store(false, SeqCst);
     }
 
+    #[inline]
     pub fn release(&self) {
         if self.held.swap(false, SeqCst) {
             self.permits.release();

@@ -33,6 +33,7 @@ impl<T> Default for AnswerPlace<T> {
 // SeqCst: an answer is seen before its asker parks, or that it has parked is seen after the answer.
 impl<T> AnswerPlace<T> {
     /// Takes an answer to the question `id` from now on. For the asker, after `close`.
+    #[inline]
     pub fn open(&self, id: u64) {
         self.state.store(id << 2 | ASKED, SeqCst);
     }
@@ -48,6 +49,7 @@ impl<T> AnswerPlace<T> {
     }
 
     /// Puts the answer to the question `id` there: false when it is not asked, or was answered. `fill` gets what was kept.
+    #[inline]
     pub fn put(&self, id: u64, fill: impl FnOnce(Option<T>) -> T) -> bool {
         if self.state.compare_exchange(id << 2 | ASKED, FILLING, SeqCst, SeqCst).is_err() {
             return false;

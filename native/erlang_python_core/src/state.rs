@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use num_bigint::BigInt;
 
+use crate::sync::lock;
+
 const SHARDS: usize = 64;
 
 pub enum Value<T> {
@@ -219,11 +221,6 @@ pub fn integer<T>(number: BigInt) -> Value<T> {
         Ok(small) => Value::Int(small),
         Err(_) => Value::Big(Arc::new(number)),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that panics half-way runs under these locks.
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

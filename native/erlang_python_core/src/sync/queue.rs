@@ -3,12 +3,13 @@
 //! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
 //! the producer's side and a reschedule on the consumer's, several times the price of a short call.
 
+use super::lock;
 use super::padded::Padded;
 use super::patience::{Spinning, crowded};
 use std::collections::VecDeque;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -154,7 +155,7 @@ impl<T> Queue<T> {
         item: Arc<T>,
         lane: impl FnOnce(&mut Items<T>) -> &mut VecDeque<Arc<T>>,
     ) -> Result<(), Arc<T>> {
-        let mut items = self.lock();
+        let mut items = lock(&self.items);
         if items.closed {
             return Err(item);
         }
@@ -169,7 +170,7 @@ impl<T> Queue<T> {
         if self.front.behind.load(SeqCst) == 0 {
             return self.front.take();
         }
-        let mut items = self.lock();
+        let mut items = lock(&self.items);
         let first_class = items.first_class.pop_front();
         let item = first_class.or_else(|| self.front.take()).or_else(|| items.deque.pop_front());
         self.front.behind.store(items.len(), SeqCst);
@@ -181,7 +182,7 @@ impl<T> Queue<T> {
         if self.front.behind.load(SeqCst) == 0 {
             return None;
         }
-        let mut items = self.lock();
+        let mut items = lock(&self.items);
         let index = items.first_class.iter().position(wanted)?;
         let item = items.first_class.remove(index);
         self.front.behind.store(items.len(), SeqCst);
@@ -195,7 +196,7 @@ impl<T> Queue<T> {
 
     /// Refuses further items and hands back those that were not taken.
     pub fn close(&self) -> Vec<Arc<T>> {
-        let mut items = self.lock();
+        let mut items = lock(&self.items);
         items.closed = true;
         let mut rest: Vec<Arc<T>> = items.first_class.drain(..).collect();
         rest.extend(self.front.close());
@@ -229,7 +230,7 @@ impl<T> Queue<T> {
         if self.is_empty() {
             return gone;
         }
-        let mut items = self.lock();
+        let mut items = lock(&self.items);
         let Items { first_class, deque, .. } = &mut *items;
         let mut sweep = |lane: &mut VecDeque<Arc<T>>| {
             for item in std::mem::take(lane) {
@@ -291,11 +292,6 @@ impl<T> Queue<T> {
 
     fn is_nudged(&self) -> bool {
         self.front.nudged.load(SeqCst)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Items<T>> {
-        // No code that can panic runs under this lock, so a poisoned one is still consistent.
-        self.items.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
