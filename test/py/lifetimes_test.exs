@@ -309,6 +309,7 @@ defmodule Py.LifetimesTest do
         assert call.("x", locals: %{x: moment}) == moment
         assert call.("str(__import__('decimal').Decimal('0.1') + 1)", []) == "1.1"
         assert call.("__import__('zoneinfo').ZoneInfo('UTC').key", []) == "UTC"
+        call.("__import__('asyncio').sleep(0).close()", [])
 
         # A module of the old kind that this library does not import itself.
         if refuses do
@@ -318,7 +319,26 @@ defmodule Py.LifetimesTest do
       end
 
       {:ok, worker} = Peer.call(peer, GenServer, :start, [Py.Context.Server, [mode: :worker]])
-      assert Peer.call(peer, Py, :eval!, [worker, "__import__('datetime').MINYEAR", []]) == 1
+      eval = fn code -> Peer.call(peer, Py, :eval!, [worker, code, []]) end
+      assert eval.("__import__('datetime').MINYEAR") == 1
+      # It works with its part in C, which 3.12 breaks when that is imported first.
+      code =
+        "__import__('asyncio').tasks._scheduled_tasks is __import__('_asyncio')._scheduled_tasks"
+
+      if Version.match?(Py.info().version, "~> 3.12.0"), do: assert(eval.(code))
+
+      cancelled = """
+      import asyncio
+      ends = []
+      async def waits():
+          try: await asyncio.sleep(3600)
+          finally: ends.append(1)
+      async def main(): asyncio.get_running_loop().create_task(waits()); await asyncio.sleep(0)
+      asyncio.run(main())
+      """
+
+      assert :ok = Peer.call(peer, Py, :exec, [worker, cancelled])
+      assert eval.("ends") == [1]
     end
 
     test "threads of an open pool end with their interpreter" do

@@ -59,17 +59,17 @@ def prepare_imports():
     _main.install()
 
 
-def guard_extensions(import_in_main):
+def guard_extensions(load_in_main):
     """CPython 3.12: have the main interpreter load C extensions before this one tries, see `runtime/extensions.rs`."""
     from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 
     def guarded(create_module):
         def create(*args):
             name = args[-1].name
-            if not import_in_main(name):
+            if not load_in_main(name, args[-1].origin):
                 raise ImportError(
                     f"CPython 3.12 can load the C extension {name} in an own-GIL context only when the main interpreter can "
-                    "import it too: put its directory into the configuration's :paths, or use CPython 3.13",
+                    "load it too: a worker context shows why it cannot (mode: :worker). Or use CPython 3.13",
                     name=name,
                 )
             return create_module(*args)
@@ -80,6 +80,20 @@ def guard_extensions(import_in_main):
     BuiltinImporter.create_module = staticmethod(guarded(BuiltinImporter.create_module))
     # It fails with an AttributeError without `_datetime`; without it, `zoneinfo` uses its Python code.
     sys.modules.setdefault("_zoneinfo", None)
+
+
+def load_extension(name, origin):
+    """Load the library of a C extension into this interpreter without importing it.
+
+    An import could be too much: that of `_asyncio` before `asyncio` leaves `asyncio` without the tasks of C (CPython 3.12).
+    """
+    from importlib.machinery import BuiltinImporter, ExtensionFileLoader, ModuleSpec
+
+    if name not in sys.modules:
+        loader = BuiltinImporter if origin == "built-in" else ExtensionFileLoader(name, origin)
+        loader.create_module(ModuleSpec(name, loader, origin=origin))
+        # There now if the extension is of the old kind.
+        sys.modules.pop(name, None)
 
 
 def end_threads(seconds):

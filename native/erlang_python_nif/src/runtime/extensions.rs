@@ -24,52 +24,56 @@ struct Method(ffi::PyMethodDef);
 // SAFETY: CPython only reads method definitions.
 unsafe impl Sync for Method {}
 
-static IMPORT_IN_MAIN: Method = Method(ffi::PyMethodDef {
-    ml_name: c"import_in_main".as_ptr(),
-    ml_meth: ffi::PyMethodDefPointer { PyCFunction: import_in_main },
-    ml_flags: ffi::METH_O as c_int,
+static LOAD_IN_MAIN: Method = Method(ffi::PyMethodDef {
+    ml_name: c"load_in_main".as_ptr(),
+    ml_meth: ffi::PyMethodDefPointer { PyCFunction: load_in_main },
+    ml_flags: ffi::METH_VARARGS as c_int,
     ml_doc: ptr::null(),
 });
 
-/// Modules that the main interpreter has imported for others.
-static IMPORTED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+/// Extensions that the main interpreter has loaded for others.
+static LOADED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
 /// Guards the interpreter of an own-GIL context, to which this thread is attached.
 pub fn guard() -> PyResult<()> {
     if !host().version.starts_with("3.12.") {
         return Ok(());
     }
-    let method = ptr::from_ref(&IMPORT_IN_MAIN.0).cast_mut();
+    let method = ptr::from_ref(&LOAD_IN_MAIN.0).cast_mut();
     // SAFETY: attached; a static definition.
     let function = unsafe { Obj::checked(ffi::PyCFunction_NewEx(method, ptr::null_mut(), ptr::null_mut()))? };
     import(&Obj::str("erlang._boot")?)?.attr("guard_extensions")?.call(&[&function]).map(drop)
 }
 
-/// `import_in_main(name)`: whether the main interpreter can import that module.
+/// `load_in_main(name, origin)`: whether the main interpreter can load that extension.
 ///
 /// # Safety
-/// Called by Python: attached, with a live argument.
-unsafe extern "C" fn import_in_main(_module: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+/// Called by Python: attached, with a live tuple of arguments.
+unsafe extern "C" fn load_in_main(_module: *mut ffi::PyObject, args: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: promised by the caller.
-    let name = unsafe { Obj::borrowed(name) };
+    let args = unsafe { Obj::borrowed(args) }.tuple_items();
     // A panic must not unwind through Python's frames. Any str is text here: the import system has looked for it.
-    let imported = name.as_utf8().is_ok_and(|name| {
-        let name = name.to_owned();
-        catch_unwind(AssertUnwindSafe(|| is_importable(name))).unwrap_or(false)
-    });
-    Obj::bool(imported).into_ptr()
+    let texts: Vec<_> = args.iter().filter_map(|text| text.as_utf8().ok().map(str::to_owned)).collect();
+    let loaded = match <[String; 2]>::try_from(texts) {
+        Ok([name, origin]) => catch_unwind(AssertUnwindSafe(|| is_loadable(name, &origin))).unwrap_or(false),
+        Err(_) => false,
+    };
+    Obj::bool(loaded).into_ptr()
 }
 
-fn is_importable(name: String) -> bool {
-    if lock(&IMPORTED).get_or_insert_with(HashSet::new).contains(&name) {
+fn is_loadable(name: String, origin: &str) -> bool {
+    if lock(&LOADED).get_or_insert_with(HashSet::new).contains(&name) {
         return true;
     }
-    // Not under the lock, for this runs Python code: two at once find the same module.
-    let there = || host().visit(|| Obj::str(&name).and_then(|name| import(&name)).is_ok());
+    // Not under the lock, for this runs Python code: two at once do it twice.
+    let load = || {
+        let load = import(&Obj::str("erlang._boot")?)?.attr("load_extension")?;
+        load.call(&[&Obj::str(&name)?, &Obj::str(origin)?])
+    };
     // SAFETY: attached. Code of the main interpreter finds no runtime of another one.
-    let imported = unsafe { detach(|| without_runtime(there)) };
-    if imported {
-        lock(&IMPORTED).get_or_insert_with(HashSet::new).insert(name);
+    let loaded = unsafe { detach(|| without_runtime(|| host().visit(|| load().is_ok()))) };
+    if loaded {
+        lock(&LOADED).get_or_insert_with(HashSet::new).insert(name);
     }
-    imported
+    loaded
 }
