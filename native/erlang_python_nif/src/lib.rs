@@ -4,10 +4,11 @@
 //! threads, `convert` turns terms into Python objects and back, `bridge` is what Python calls, `nif` the thin surface that
 //! Elixir sees.
 
-mod atoms;
+mod beam;
 mod bridge;
 mod convert;
 mod nif;
+mod python;
 mod runtime;
 
 rustler::init!("Elixir.Py.Native", load = load);
@@ -16,6 +17,6 @@ fn load(env: rustler::Env, _info: rustler::Term) -> bool {
     // SAFETY: this is the load function.
     unsafe { runtime::exit::watch_halt(env.as_c_arg()) };
     runtime::stay_mapped();
-    convert::raw::probe(env);
+    beam::immediate::probe(env);
     true
 }

@@ -1,6 +1,7 @@
 //! What threads hand to each other.
 
 pub mod answer;
+pub mod errands;
 pub mod handover;
 pub mod padded;
 pub mod patience;

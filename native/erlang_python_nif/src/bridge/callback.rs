@@ -21,12 +21,13 @@ use rustler::sys::{ErlNifTerm, enif_whereis_pid};
 use rustler::{Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 
 use super::Call;
-use crate::atoms;
-use crate::convert::raw;
-use crate::runtime::interpreter::detach;
+use crate::beam::atoms;
+use crate::beam::env::{OwnedTermEnv, pid_word};
+use crate::beam::immediate;
+use crate::python::interpreter::detach;
+use crate::python::object::{Obj, PyResult, Raised};
 use crate::runtime::objects::ObjectHandle;
-use crate::runtime::python::{Obj, PyResult, Raised};
-use crate::runtime::request::{Event, Flags, OwnedTermEnv, RequestHandle, RequestRef, Told, pid_word};
+use crate::runtime::request::{Event, Flags, RequestHandle, RequestRef, Told};
 use crate::runtime::thread::{Runtime, SMALL, is_ending};
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::counters::Counters;
@@ -71,7 +72,7 @@ impl Answer {
     fn is_small(&self) -> bool {
         let term = self.term();
         let binary = || Binary::from_term(term).is_ok_and(|binary| binary.len() <= MAX_HEAP_BINARY);
-        self.ok && (raw::small(term).is_some() || term.is_atom() || term.is_float() || binary())
+        self.ok && (immediate::small(term).is_some() || term.is_atom() || term.is_float() || binary())
     }
 }
 
@@ -273,7 +274,7 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         let env = env.env();
         let (target, target_size) = call.sized_term(&args[0], env)?;
         let (args, args_size) = call.sized_term(&args[1], env)?;
-        let content = raw::make_tuple(env, [atoms::callback().to_term(env), id.encode(env), target, args]);
+        let content = immediate::make_tuple(env, [atoms::callback().to_term(env), id.encode(env), target, args]);
         (content.as_c_arg(), target_size + args_size <= SMALL)
     };
     match (call.runtime, &call.request) {
@@ -424,7 +425,7 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, parent: Option<Parent>)
         };
         // SAFETY: the content was made in this environment.
         let content = unsafe { Term::new(env, content) };
-        raw::make_tuple(env, [atoms::py_callback().to_term(env), request, callers, content])
+        immediate::make_tuple(env, [atoms::py_callback().to_term(env), request, callers, content])
     })
 }
 
@@ -463,7 +464,7 @@ fn result(call: &Call<'_>, answer: &Answer) -> PyResult<Obj> {
     let term = answer.term();
     if answer.ok {
         return call.object(term).map_err(|raised| {
-            let text = crate::runtime::execute::describe_briefly(&raised);
+            let text = raised.summary();
             failure(call, "error", &format!("the function returned a value without a Python counterpart ({text})"), "")
         });
     }

@@ -5,9 +5,9 @@ use rustler::sys::enif_whereis_pid;
 use rustler::{Encoder, LocalPid};
 
 use super::{Call, expect_args};
-use crate::atoms;
-use crate::runtime::python::{Obj, PyResult, Raised, import};
-use crate::runtime::request::OwnedTermEnv;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
+use crate::python::object::{Obj, PyResult, Raised, import};
 
 /// `send(pid, message)`: None. Raises ProcessError where there is no such process of this node.
 pub fn send(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {

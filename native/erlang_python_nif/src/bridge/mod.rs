@@ -8,20 +8,19 @@ pub mod state;
 
 use std::os::raw::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
 
 use pyo3::ffi;
 use rustler::Env;
 
 use crate::convert::{ConvertError, Converter, PRECIOUS, max_words};
+use crate::python::fork;
+use crate::python::object::{Obj, PyResult, Raised, raised};
 use crate::runtime::caches::Caches;
 use crate::runtime::context::ContextRef;
-use crate::runtime::fork;
-use crate::runtime::python::{Obj, PyResult, Raised, raised};
+use crate::runtime::registry;
 use crate::runtime::request::{Flags, RequestRef};
 use crate::runtime::thread::{Runtime, with_runtime};
-use erlang_python_core::sync::lock;
 
 /// A native function: its positional arguments, borrowed for the call.
 type Function = fn(&Call<'_>, &[Obj]) -> PyResult<Obj>;
@@ -174,18 +173,6 @@ pub fn install() -> PyResult<()> {
     Ok(())
 }
 
-/// Contexts by the interpreter they run in, for calls from threads that Python code started.
-static CONTEXTS: Mutex<Vec<(usize, ContextRef)>> = Mutex::new(Vec::new());
-
-/// Makes the context known to threads of its interpreter.
-pub fn register(interpreter: *mut ffi::PyInterpreterState, context: &ContextRef) {
-    lock(&CONTEXTS).push((interpreter as usize, context.clone()));
-}
-
-pub fn unregister(context: &ContextRef) {
-    lock(&CONTEXTS).retain(|(_, known)| known.as_c_arg() != context.as_c_arg());
-}
-
 /// # Safety
 /// Called by Python: attached, with `count` live arguments.
 unsafe fn enter(function: Function, args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *mut ffi::PyObject {
@@ -251,9 +238,7 @@ fn fork_end(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
 /// Such threads have no caches of their own: what they need is made for the call.
 fn on_other_thread(function: Function, args: &[Obj]) -> PyResult<Obj> {
     // SAFETY: attached; called by Python.
-    let interpreter = unsafe { ffi::PyInterpreterState_Get() } as usize;
-    let context =
-        lock(&CONTEXTS).iter().rev().find(|(known, _)| *known == interpreter).map(|(_, context)| context.clone());
+    let context = registry::of_interpreter(unsafe { ffi::PyInterpreterState_Get() });
     let Some(context) = context.filter(|context| !context.0.interp.ended.load(SeqCst)) else {
         // SAFETY: attached; a static class.
         return Err(unsafe {

@@ -5,22 +5,19 @@
 
 mod bigint;
 pub mod kind;
-pub mod raw;
 mod shown;
 mod structs;
 pub mod to_python;
 pub mod to_term;
-
-pub use bigint::{big_parts, big_term};
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
 
+use crate::python::object::{Raised, raised};
 use crate::runtime::caches::Caches;
 use crate::runtime::context::ContextRef;
-use crate::runtime::python::{Raised, raised};
 
 /// How deep nested data may be.
 pub const MAX_DEPTH: usize = 512;
@@ -183,7 +180,7 @@ fn failed() -> ConvertError {
 
 /// A struct as Elixir builds it: a map with these fields.
 fn struct_term<'a>(env: Env<'a>, module: rustler::Atom, fields: &[(rustler::Atom, Term<'a>)]) -> Term<'a> {
-    let mut keys = vec![crate::atoms::__struct__().to_term(env)];
+    let mut keys = vec![crate::beam::atoms::__struct__().to_term(env)];
     let mut values = vec![module.to_term(env)];
     for (key, value) in fields {
         keys.push(key.to_term(env));

@@ -2,8 +2,8 @@
 
 use rustler::{Binary, Encoder, Term};
 
-use super::raw;
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::immediate;
 
 /// Deeper terms, and those of other kinds, are shown as the VM shows them.
 const MAX_DEPTH: usize = 3;
@@ -29,7 +29,7 @@ fn show(term: Term<'_>, erlang: bool, depth: usize) -> String {
         return if erlang { format!("<<{text:?}>>") } else { format!("{text:?}") };
     }
     if depth > 0
-        && let Some(parts) = raw::tuple(term)
+        && let Some(parts) = immediate::tuple(term)
     {
         let env = term.get_env();
         // SAFETY: the parts of a live term are live terms of the same environment.

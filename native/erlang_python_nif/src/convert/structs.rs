@@ -6,8 +6,8 @@ use rustler::{Atom, Binary, Encoder, Env, Term};
 use super::kind::Kind;
 use super::to_python::field;
 use super::{ConvertError, ConvertResult, Converter, struct_term};
-use crate::atoms::{self, *};
-use crate::runtime::python::Obj;
+use crate::beam::atoms::{self, *};
+use crate::python::object::Obj;
 
 /// What the largest of these structs takes, in words.
 const STRUCT: usize = 32;

@@ -6,24 +6,24 @@ use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, ResourceArc, Term};
 
-use super::raw::{self, Shape};
 use super::shown::shown;
 use super::{ConvertError, ConvertResult, Converter, failed, key_text};
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::immediate::{self, Shape};
+use crate::python::object::Obj;
 use crate::runtime::objects::ObjectHandle;
-use crate::runtime::python::Obj;
 
 impl Converter<'_> {
     #[inline(always)]
     pub fn to_python(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
-        if let Some(small) = raw::small(term) {
+        if let Some(small) = immediate::small(term) {
             return Ok(Obj::int(small)?);
         }
         self.larger(term, depth)
     }
 
     fn larger(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
-        match raw::shape(term) {
+        match immediate::shape(term) {
             Shape::Float(value) => Ok(Obj::float(value)?),
             Shape::Bits => binary(term),
             Shape::List => self.list(term, depth),
@@ -33,7 +33,7 @@ impl Converter<'_> {
 
     /// What cannot be told without asking the VM.
     fn other(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
-        match raw::type_of(term) {
+        match immediate::type_of(term) {
             Some(Type::ERL_NIF_TERM_TYPE_ATOM) => self.atom(term),
             Some(Type::ERL_NIF_TERM_TYPE_MAP) => self.map(term, depth),
             Some(Type::ERL_NIF_TERM_TYPE_TUPLE) => self.tuple(term, depth),
@@ -52,7 +52,7 @@ impl Converter<'_> {
     }
 
     fn integer(&mut self, term: Term<'_>) -> ConvertResult<Obj> {
-        if let Some(int) = raw::integer(term) {
+        if let Some(int) = immediate::integer(term) {
             return Ok(Obj::int(int)?);
         }
         let mut uint = 0;
@@ -97,7 +97,7 @@ impl Converter<'_> {
         unsafe {
             let list = Obj::checked(ffi::PyList_New(length as isize))?;
             let (mut rest, mut index) = (term, 0);
-            while let Some((item, tail)) = raw::cell(rest) {
+            while let Some((item, tail)) = immediate::cell(rest) {
                 let item = self.to_python(item, depth + 1).map_err(|error| error.at(|| format!("[{index}]")))?;
                 ffi::PyList_SetItem(list.as_ptr(), index, item.into_ptr());
                 (rest, index) = (tail, index + 1);
@@ -171,7 +171,7 @@ impl Converter<'_> {
             // SAFETY: attached; an exact set.
             let status = unsafe { ffi::PySet_Add(set.as_ptr(), item.as_ptr()) };
             if status < 0 {
-                let raised = crate::runtime::python::raised();
+                let raised = crate::python::object::raised();
                 return Err(self.refused(raised).at(at));
             }
             count += 1;
@@ -250,7 +250,7 @@ fn key_step(key: Term<'_>, erlang: bool) -> String {
 /// Elements of a proper list of positional arguments.
 pub fn arguments(converter: &mut Converter<'_>, list: Term<'_>, into: &mut Vec<Obj>) -> ConvertResult<()> {
     let mut rest = list;
-    while let Some((item, tail)) = raw::cell(rest) {
+    while let Some((item, tail)) = immediate::cell(rest) {
         let index = into.len();
         into.push(converter.to_python(item, 1).map_err(|error| error.at(|| format!("args[{index}]")))?);
         rest = tail;

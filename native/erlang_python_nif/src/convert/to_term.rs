@@ -10,12 +10,10 @@ use rustler::{Encoder, Env, Term};
 
 use super::kind::Kind;
 use super::shown::repeated;
-use super::{
-    ConvertError, ConvertResult, Converter, LONG_BINARY, PRECIOUS, VERY_LONG, failed, key_text, raw, struct_term,
-};
-use crate::atoms;
+use super::{ConvertError, ConvertResult, Converter, LONG_BINARY, PRECIOUS, VERY_LONG, failed, key_text, struct_term};
+use crate::beam::{atoms, immediate};
+use crate::python::object::{Obj, PyResult};
 use crate::runtime::objects::ObjectHandle;
-use crate::runtime::python::{Obj, PyResult};
 
 /// What a handle takes, in words: the struct and the text of its class.
 const HANDLE: usize = 24;
@@ -137,7 +135,7 @@ impl Converter<'_> {
         // SAFETY: attached; an int.
         match unsafe { int_value(object.as_ptr()) } {
             // SAFETY: made in this environment.
-            Ok(value) => Ok(unsafe { Term::new(env, raw::make_integer(env, value)) }),
+            Ok(value) => Ok(unsafe { Term::new(env, immediate::make_integer(env, value)) }),
             Err(negative) => self.big_to_term(object, negative, env),
         }
     }
@@ -158,7 +156,7 @@ impl Converter<'_> {
                 // Most long lists are of these.
                 if ffi::Py_TYPE(item) == &raw mut ffi::PyLong_Type {
                     let term = match int_value(item) {
-                        Ok(value) => raw::make_integer(env, value),
+                        Ok(value) => immediate::make_integer(env, value),
                         // Needs functions of Python, which may collect garbage.
                         Err(_) => self.item_term(Obj::borrowed(item), env, depth, index)?.as_c_arg(),
                     };

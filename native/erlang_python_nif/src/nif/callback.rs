@@ -9,28 +9,28 @@ use crate::runtime::request::RequestHandle;
 #[rustler::nif]
 fn set_registered(name: String, erlang: bool) -> rustler::Atom {
     callback::set_registered(name, erlang);
-    crate::atoms::ok()
+    crate::beam::atoms::ok()
 }
 
 /// Tells Python that there is no function of that name.
 #[rustler::nif]
 fn clear_registered_name(name: String) -> rustler::Atom {
     callback::clear_registered_name(&name);
-    crate::atoms::ok()
+    crate::beam::atoms::ok()
 }
 
 /// Tells Python that there is no function of any name.
 #[rustler::nif]
 fn clear_registered() -> rustler::Atom {
     callback::clear_registered();
-    crate::atoms::ok()
+    crate::beam::atoms::ok()
 }
 
 /// The calling process runs a function on behalf of `request`.
 #[rustler::nif]
 fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>) -> rustler::Atom {
     callback::enter(&env.pid(), &request.0);
-    crate::atoms::ok()
+    crate::beam::atoms::ok()
 }
 
 /// Answers a callback of a request: false when nobody waits for it any more.
@@ -49,5 +49,5 @@ fn callback_answer_thread(id: u64, answer: Term<'_>) -> bool {
 #[rustler::nif]
 fn callback_drop_pending() -> rustler::Atom {
     callback::drop_pending();
-    crate::atoms::ok()
+    crate::beam::atoms::ok()
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use rustler::{Encoder, Env, LocalPid, NifMap, ResourceArc, Term};
 
-use super::serial::to_term;
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::serial::to_term;
+use crate::python::interpreter::Mode;
+use crate::python::stack;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
-use crate::runtime::interpreter::Mode;
-use crate::runtime::{interrupt_running, stack, thread, watchdog};
+use crate::runtime::{interrupt_running, thread, watchdog};
 use erlang_python_core::stats::now;
 
 #[derive(NifMap)]
@@ -50,7 +51,7 @@ fn context_start(env: Env<'_>, options: Options) -> Term<'_> {
 /// Fails what is pending and ends the thread, which then tells the owner. Returns the milliseconds since the first stop.
 #[rustler::nif]
 fn context_stop(context: ContextRef) -> u64 {
-    watchdog::send(watchdog::Command::Stop(context.0.clone()));
+    watchdog::stop_soon(context.0.clone());
     context.0.stopped.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 

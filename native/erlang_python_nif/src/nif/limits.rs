@@ -2,7 +2,7 @@
 
 use rustler::{Encoder, Env, Term};
 
-use crate::atoms;
+use crate::beam::atoms;
 use crate::convert;
 use crate::runtime::holder::{self, HolderRef};
 use crate::runtime::os;

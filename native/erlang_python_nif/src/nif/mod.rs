@@ -4,7 +4,6 @@ mod callback;
 mod context;
 mod limits;
 mod request;
-mod serial;
 mod state;
 mod stats;
 mod system;

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::env::pid_word;
+use crate::beam::immediate;
 use crate::bridge::callback;
-use crate::convert::raw;
 use crate::runtime::context::{ContextHandle, Shared};
-use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Place, Request, RequestHandle, pid_word};
+use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Place, Request, RequestHandle};
 use crate::runtime::watchdog;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::request::line::{self, Entered};
 use erlang_python_core::request::permits::Acquired;
 use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::sync::errands;
 
 /// How long `submit` and `callback_look` look for the outcome, spinning on a scheduler: somewhat longer than a short call
 /// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.
@@ -76,7 +78,7 @@ fn submit<'a>(
         Err(limit) => return rejected(env, shared, limit),
     };
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
-    let message = raw::make_tuple(env, [reference, operation, namespace, callers]);
+    let message = immediate::make_tuple(env, [reference, operation, namespace, callers]);
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
     let looking = flags.has(Flags::LOOK) && shared.is_quick();
@@ -87,7 +89,7 @@ fn submit<'a>(
         request.life.queue();
         request.context.enqueue_nested(request.clone());
     } else if place == Place::InLine {
-        watchdog::nudge();
+        errands::nudge();
         shared.stand_in_line(request.clone());
     } else {
         match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
@@ -250,7 +252,7 @@ fn cancel(request: ResourceArc<RequestHandle>) -> rustler::Atom {
         Some(Phase::Waiting) => atoms::queued(),
         Some(Phase::Queued) => atoms::queued(),
         Some(_) => {
-            watchdog::send(watchdog::Command::Interrupt(request.clone()));
+            watchdog::interrupt_soon(request.clone());
             atoms::running()
         }
     }

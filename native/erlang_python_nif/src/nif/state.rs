@@ -4,9 +4,10 @@ use num_bigint::{BigInt, Sign};
 use rustler::schedule::consume_timeslice;
 use rustler::{Binary, Encoder, Env, NewBinary, Term};
 
-use crate::atoms;
-use crate::bridge::state::{self, STATE, Stored};
-use crate::runtime::request::OwnedTermEnv;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
+use crate::beam::integer::{big_parts, big_term};
+use crate::beam::store::{self, STATE, Stored};
 use erlang_python_core::state::{StateError, Value, Weigh, integer};
 
 /// `{ok, value} | error`.
@@ -37,7 +38,7 @@ fn state_put(env: Env<'_>, key: Binary<'_>, value: Term<'_>) -> rustler::Atom {
         None => {
             let own = OwnedTermEnv::new();
             let term = own.copy(value).as_c_arg();
-            state::put(&key, own, term).map(|bytes| report_copy(env, bytes.unwrap_or(usize::MAX)))
+            store::put(&key, own, term).map(|bytes| report_copy(env, bytes.unwrap_or(usize::MAX)))
         }
     };
     match stored {
@@ -102,7 +103,7 @@ fn to_term<'a>(env: Env<'a>, value: Value<Stored>) -> Term<'a> {
         Value::Int(int) => int.encode(env),
         Value::Big(big) => {
             let (sign, bytes) = big.to_bytes_le();
-            crate::convert::big_term(env, sign == Sign::Minus, &bytes).unwrap_or_else(|| atoms::error().to_term(env))
+            big_term(env, sign == Sign::Minus, &bytes).unwrap_or_else(|| atoms::error().to_term(env))
         }
         Value::Other(stored) => stored.term().in_env(env),
     }
@@ -117,6 +118,6 @@ fn number(term: Term<'_>) -> Option<BigInt> {
         return None;
     }
     let external = term.to_binary();
-    let (negative, magnitude) = crate::convert::big_parts(external.as_slice())?;
+    let (negative, magnitude) = big_parts(external.as_slice())?;
     Some(BigInt::from_bytes_le(if negative { Sign::Minus } else { Sign::Plus }, magnitude))
 }

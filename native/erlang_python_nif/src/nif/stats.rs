@@ -2,8 +2,8 @@
 
 use rustler::{Env, ResourceArc, Term};
 
-use super::serial::to_term;
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::serial::to_term;
 use crate::runtime::context::ContextRef;
 use crate::runtime::request::RequestHandle;
 use crate::runtime::{observe, snapshot};

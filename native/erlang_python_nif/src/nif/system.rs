@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rustler::{Encoder, Env, NifMap, ResourceArc, Term};
 
-use crate::atoms;
+use crate::beam::atoms;
+use crate::bridge;
+use crate::python::host::{self, HostConfig};
 use crate::runtime::echo::{self, Echo};
-use crate::runtime::host::{self, HostConfig};
 use crate::runtime::{capabilities, exit, os, watchdog};
 
 #[derive(NifMap)]
@@ -31,6 +32,8 @@ fn start_runtime(env: Env<'_>, options: StartOptions) -> Term<'_> {
         package: options.package,
         environment: options.environment,
         memory_tuning: options.memory_tuning,
+        prepare: exit::watch,
+        natives: bridge::install,
     };
     os::start();
     match watchdog::start().and_then(|()| host::start(config)) {

@@ -12,10 +12,10 @@ use rustler::sys::ErlNifTerm;
 
 use super::context::Settings;
 use super::extensions;
-use super::host::host;
-use super::interpreter;
-use super::python::{Obj, PyResult, import, raised};
 use crate::convert::kind::Kind;
+use crate::python::host::host;
+use crate::python::object::{Obj, PyResult, import};
+use crate::python::{interpreter, package};
 use erlang_python_core::words::WordHasher;
 
 /// Bound of each cache below; a full one is emptied, which costs the next uses a refill.
@@ -97,42 +97,10 @@ pub struct Caches {
     thread_ident: i64,
 }
 
-/// Imports our package from its own directory, without touching `sys.path`.
-const LOADER: &str = r"
-def load(directory):
-    import sys
-    if 'erlang' not in sys.modules:
-        import importlib.util
-        spec = importlib.util.spec_from_file_location(
-            'erlang', directory + '/__init__.py', submodule_search_locations=[directory])
-        module = importlib.util.module_from_spec(spec)
-        sys.modules['erlang'] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules['erlang']
-            raise
-";
-
-/// Makes `import erlang` work in the interpreter this thread is attached to.
-pub fn load_package(directory: &str) -> PyResult<()> {
-    crate::bridge::install()?;
-    let scope = Obj::dict()?;
-    scope.dict_set(&Obj::str("__builtins__")?, &import(&Obj::str("builtins")?)?)?;
-    let source = std::ffi::CString::new(LOADER).expect("no NUL in a constant");
-    // SAFETY: attached; valid C strings; 257 is Py_file_input.
-    unsafe {
-        let code = Obj::checked(ffi::Py_CompileString(source.as_ptr(), c"<erlang_python>".as_ptr(), 257))?;
-        Obj::checked(ffi::PyEval_EvalCode(code.as_ptr(), scope.as_ptr(), scope.as_ptr()))?;
-    }
-    let load = scope.dict_get(&Obj::str("load")?)?.ok_or_else(raised)?;
-    load.call(&[&Obj::str(directory)?]).map(drop)
-}
-
 impl Caches {
     /// For the thread of a context: prepares its interpreter.
     pub fn new(settings: &Settings) -> PyResult<Caches> {
-        load_package(&host().config.package)?;
+        package::load(&host().config)?;
         let boot = import(&Obj::str("erlang._boot")?)?;
         let paths = settings.paths.iter().map(|path| Obj::str(path)).collect::<PyResult<Vec<_>>>()?;
         boot.attr("add_paths")?.call(&[&Obj::tuple(paths)?])?;

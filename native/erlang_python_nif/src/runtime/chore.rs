@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use super::context::Shared;
-use super::fork;
 use super::interrupt;
 use super::request::{Request, RequestRef};
-use super::watchdog;
+use crate::python::fork;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::now;
+use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
 
 /// What runs from `begin` until this is dropped, on the thread of a context, attached, while it runs no request.
@@ -31,7 +31,7 @@ impl Chore {
         lock(&shared.stack).push(request.clone());
         // In this order, as for any request: see `Runtime::handle`.
         shared.turn.fetch_add(1, SeqCst);
-        watchdog::nudge();
+        errands::nudge();
         let counted = shared.stats.ready.load(SeqCst);
         if counted {
             shared.stats.busy.begin(now());

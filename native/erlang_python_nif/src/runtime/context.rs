@@ -1,20 +1,21 @@
 //! What a context shares between its thread, the NIFs and the watchdog.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 
-use super::interpreter::Mode;
 use super::objects::{Home, Objects, ReleaseBin};
-use super::request::{Flags, OwnedTermEnv, Request, RequestRef};
-use super::watchdog;
+use super::request::{Flags, Request, RequestRef};
+use crate::beam::env::OwnedTermEnv;
+use crate::python::interpreter::Mode;
 use erlang_python_core::request::line::Line;
 use erlang_python_core::stats::gc::InterpStats;
 use erlang_python_core::stats::registry::Registry;
 use erlang_python_core::stats::{ContextStats, now};
+use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
 use erlang_python_core::sync::padded::Padded;
 use erlang_python_core::sync::patience::Patience;
@@ -82,6 +83,15 @@ pub type CallersPatience = Patience<64>;
 /// Most destructors take microseconds: for so long nobody hears of them. In nanoseconds.
 const NOTICEABLE: u64 = 10_000_000;
 
+/// What the watchdog remembers of a context from tick to tick. Nobody else writes it.
+#[derive(Default)]
+pub struct Watched {
+    /// The `turn` at the last tick: when it has not changed, the running request runs for long.
+    pub turn: AtomicU64,
+    /// Ticks since the running request was cancelled.
+    pub unheeded: AtomicU32,
+}
+
 pub struct Shared {
     pub id: u64,
     pub settings: Settings,
@@ -105,6 +115,9 @@ pub struct Shared {
     /// Namespaces whose process has died.
     pub dead_namespaces: Mutex<Vec<LocalPid>>,
     pub stuck: AtomicBool,
+    /// Its owner has died: the watchdog is to stop it.
+    pub stop_wanted: AtomicBool,
+    pub watched: Watched,
     /// When an interrupt had the GIL of its interpreter last, as of `now`.
     pub reached: AtomicU64,
     /// When its owner asked it to end.
@@ -130,6 +143,8 @@ impl Shared {
             thread_state: AtomicUsize::new(0),
             dead_namespaces: Mutex::default(),
             stuck: AtomicBool::new(false),
+            stop_wanted: AtomicBool::new(false),
+            watched: Watched::default(),
             reached: AtomicU64::new(0),
             stopped: OnceLock::new(),
         })
@@ -143,7 +158,7 @@ impl Shared {
     pub fn stand_in_line(&self, request: RequestRef) {
         match self.demand.line.push(request) {
             Ok(()) => self.serve_line(),
-            Err(refused) => watchdog::send(watchdog::Command::Refuse(refused)),
+            Err(refused) => refused.refuse_later(),
         }
     }
 
@@ -177,7 +192,7 @@ impl Shared {
     /// may send messages, answers instead.
     pub fn enqueue(&self, request: RequestRef) {
         if let Err(refused) = self.queue.push(request) {
-            watchdog::send(watchdog::Command::Refuse(refused));
+            refused.refuse_later();
         }
     }
 
@@ -185,7 +200,7 @@ impl Shared {
     /// runs it there and then.
     pub fn enqueue_nested(&self, request: RequestRef) {
         if let Err(refused) = self.queue.push_first_class(request) {
-            watchdog::send(watchdog::Command::Refuse(refused));
+            refused.refuse_later();
         }
     }
 
@@ -208,7 +223,7 @@ impl Shared {
         let interpreter = lock(&self.interpreter);
         let (interpreter, thread) = (*interpreter)?;
         // SAFETY: published means live, and stays so under the lock.
-        Some(unsafe { super::interpreter::visit(interpreter as *mut _, || work(thread as *mut _)) })
+        Some(unsafe { crate::python::interpreter::visit(interpreter as *mut _, || work(thread as *mut _)) })
     }
 
     pub fn running(&self) -> Option<RequestRef> {
@@ -248,10 +263,11 @@ impl Resource for ContextHandle {
     /// The owner died, or a process that has a namespace here.
     fn down<'a>(&'a self, _env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
         if pid == self.0.settings.owner {
-            watchdog::send(watchdog::Command::Stop(self.0.clone()));
+            self.0.stop_wanted.store(true, Ordering::SeqCst);
+            errands::nudge();
         } else {
             lock(&self.0.dead_namespaces).push(pid);
-            watchdog::nudge();
+            errands::nudge();
         }
     }
 }

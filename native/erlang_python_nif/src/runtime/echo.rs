@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, LocalPid, Resource, ResourceArc, Term};
 
-use super::request::OwnedTermEnv;
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
 use erlang_python_core::sync::queue::{Queue, Spin};
 
 type Echoes = Arc<Queue<Sent>>;

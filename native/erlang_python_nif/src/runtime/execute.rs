@@ -11,10 +11,10 @@ use rustler::{Binary, LocalPid, Term};
 use super::caches::{Mode, Name, run_code};
 use super::context::ContextRef;
 use super::failure::Failure;
-use super::python::{Obj, PyResult, Raised, import};
-use super::request::pid_word;
-use crate::atoms;
-use crate::convert::{ConvertError, Converter, raw, to_python};
+use crate::beam::env::pid_word;
+use crate::beam::{atoms, immediate};
+use crate::convert::{ConvertError, Converter, to_python};
+use crate::python::object::{Obj, PyResult, Raised, import};
 use erlang_python_core::words::WordMap;
 
 /// What processes have of their own on a context, made on first need and dropped after the process has ended.
@@ -90,7 +90,7 @@ pub fn run(
     if atoms::new_env() == operation {
         return Ok(converter.caches.namespace.dict_copy()?);
     }
-    let parts = raw::tuple(operation).ok_or(Failure::BadRequest)?;
+    let parts = immediate::tuple(operation).ok_or(Failure::BadRequest)?;
     // SAFETY: the parts of a live term are live terms of the same environment.
     let term = |part: &ErlNifTerm| unsafe { Term::new(operation.get_env(), *part) };
     let (tag, rest) = parts.split_first().ok_or(Failure::BadRequest)?;
@@ -280,18 +280,4 @@ fn locals_dict(converter: &mut Converter<'_>, locals: Term<'_>) -> Result<Option
             Ok(Some(dict))
         }
     }
-}
-
-/// Class and message of an exception, for failures outside any request.
-pub fn describe_briefly(raised: &Raised) -> String {
-    // SAFETY: attached.
-    let text = unsafe { Obj::checked(ffi::PyObject_Str(raised.0.as_ptr())) };
-    let class = raised.0.type_ptr();
-    // SAFETY: attached; the type of a live object.
-    let class = unsafe { Obj::borrowed(class.cast()) }.attr("__name__");
-    let part = |object: PyResult<Obj>| match object.as_ref().map(Obj::as_utf8) {
-        Ok(Ok(text)) => text.to_owned(),
-        _ => "?".to_owned(),
-    };
-    format!("{}: {}", part(class), part(text))
 }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use rustler::sys::ErlNifEnv;
 
-use super::host::{self, host};
-use super::python::{Obj, PyResult, import};
-use super::{fork, thread, watchdog};
+use super::{thread, watchdog};
+use crate::python::fork;
+use crate::python::host::{self, host};
+use crate::python::object::{Obj, PyResult, import};
 
 /// For contexts to end, and then again for Python's exit functions.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -87,7 +88,7 @@ fn finish() -> bool {
     if !host::is_started() || FINISHED.swap(true, SeqCst) {
         return true;
     }
-    watchdog::send(watchdog::Command::StopAll);
+    watchdog::stop_all_soon();
     let deadline = Instant::now() + LIMIT;
     while thread::alive() > 0 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
@@ -105,6 +106,6 @@ pub fn run_exit_functions() -> bool {
             host().visit(|| -> PyResult<()> { import(&Obj::str("erlang._exit")?)?.attr("run")?.call(&[]).map(drop) });
         let _ = sender.send(());
     };
-    let spawned = std::thread::Builder::new().name("py_exit".into()).stack_size(super::STACK_SIZE).spawn(run);
+    let spawned = std::thread::Builder::new().name("py_exit".into()).stack_size(crate::python::STACK_SIZE).spawn(run);
     spawned.is_ok() && receiver.recv_timeout(LIMIT).is_ok()
 }

@@ -13,10 +13,10 @@ use std::sync::Mutex;
 
 use pyo3::ffi;
 
-use super::host::host;
-use super::interpreter::detach;
-use super::python::{Obj, PyResult, import};
 use super::thread::without_runtime;
+use crate::python::host::host;
+use crate::python::interpreter::detach;
+use crate::python::object::{Obj, PyResult, import};
 use erlang_python_core::sync::lock;
 
 struct Method(ffi::PyMethodDef);

@@ -3,9 +3,9 @@
 use rustler::{Encoder, Env, Term};
 
 use super::caches::Helpers;
-use super::python::{Obj, Raised};
-use crate::atoms;
+use crate::beam::atoms;
 use crate::convert::{ConvertError, Converter, max_words, path_text};
+use crate::python::object::{Obj, Raised};
 use pyo3::ffi;
 
 pub enum Failure {

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 use rustler::{Encoder, Env, LocalPid, Monitor, Resource, ResourceArc, Term};
 
-use super::request::{Claim, OwnedTermEnv, PERMITS};
-use super::watchdog;
-use crate::atoms;
+use super::request::{Claim, PERMITS};
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
 use erlang_python_core::request::permits::Acquired;
+use erlang_python_core::sync::errands;
 
 const WAITING: u8 = 0;
 const HELD: u8 = 1;
@@ -90,7 +91,8 @@ pub fn grant(holder: &HolderRef) -> bool {
     let granted = holder.step(WAITING, HELD);
     if granted {
         // A scheduler thread may be the one that grants.
-        watchdog::send(watchdog::Command::Tell(holder.clone()));
+        let holder = holder.clone();
+        errands::post(move || holder.tell());
     }
     granted
 }
@@ -109,7 +111,7 @@ pub fn acquire(env: Env<'_>, reference: Term<'_>, wait: bool) -> Option<(HolderR
             Some((holder, true))
         }
         Acquired::Waiting => {
-            watchdog::nudge();
+            errands::nudge();
             Some((holder, false))
         }
         Acquired::Refused => {

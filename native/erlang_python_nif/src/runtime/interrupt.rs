@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use pyo3::ffi;
 
 use super::context::Shared;
-use super::place::{self, Place};
 use super::request::RequestRef;
+use crate::python::place::{self, Place};
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
 use erlang_python_core::sync::lock;

@@ -1,4 +1,4 @@
-//! CPython inside this process: start-up, interpreters, the threads of contexts, interrupts.
+//! The threads of contexts: what they run, and what interrupts it.
 
 pub mod caches;
 mod chore;
@@ -8,27 +8,17 @@ pub mod execute;
 pub mod exit;
 mod extensions;
 pub mod failure;
-pub mod fork;
 pub mod holder;
-pub mod host;
-pub mod interpreter;
 mod interrupt;
-mod memory;
 pub mod objects;
 pub mod observe;
 pub mod os;
-mod place;
-pub mod python;
+pub mod registry;
 pub mod request;
 pub mod snapshot;
-pub mod stack;
-mod symbols;
 pub mod thread;
 mod variables;
 pub mod watchdog;
-
-/// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
-pub const STACK_SIZE: usize = 32 * 1024 * 1024;
 
 /// What the running CPython can do.
 pub struct Capabilities {
@@ -37,7 +27,7 @@ pub struct Capabilities {
 }
 
 pub fn capabilities() -> Capabilities {
-    Capabilities { own_gil: symbols::symbols().new_interpreter.is_some() }
+    Capabilities { own_gil: crate::python::symbols::symbols().new_interpreter.is_some() }
 }
 
 /// Keeps this library in memory when the VM closes it, for its threads go on: a new version of the module that loaded it

@@ -12,8 +12,8 @@ use pyo3::ffi;
 use rustler::{Resource, ResourceArc};
 
 use super::context::Interp;
-use super::python::Obj;
-use super::watchdog;
+use crate::python::object::Obj;
+use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
 
 /// The objects of one interpreter. Whoever is attached to it holds its GIL, which guards the table: no method runs Python code
@@ -232,7 +232,7 @@ impl Drop for ObjectHandle {
             if !bin.add(self.slot) {
                 interp.orphans.add(self.slot);
             }
-            watchdog::nudge();
+            errands::nudge();
         }
     }
 }

@@ -16,10 +16,10 @@ use rustler::{Env, LocalPid, Term};
 
 use super::chore::Chore;
 use super::context::{Interp, Shared};
-use super::host::host;
-use super::python::{Obj, PyResult, import};
-use super::request::OwnedTermEnv;
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
+use crate::python::host::host;
+use crate::python::object::{Obj, PyResult, import};
 use erlang_python_core::stats::gc::{GcRun, Generation, Sample};
 use erlang_python_core::stats::now;
 use erlang_python_core::stats::outbox::Outbox;
@@ -156,7 +156,7 @@ unsafe extern "C" fn collection(
     // nothing.
     unsafe {
         // A child has no reporter, and the locks of threads that it does not have.
-        if !super::fork::is_child() && count == 2 && ffi::PyUnicode_Check(*args) != 0 {
+        if !crate::python::fork::is_child() && count == 2 && ffi::PyUnicode_Check(*args) != 0 {
             if ffi::PyUnicode_CompareWithASCIIString(*args, c"start".as_ptr()) == 0 {
                 BEGAN.set(now());
             } else if ffi::PyCapsule_IsValid(capsule, CAPSULE.as_ptr()) != 0 {

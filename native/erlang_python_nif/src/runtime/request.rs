@@ -1,25 +1,25 @@
 //! One request on its way from a BEAM process to a context thread.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_alloc_env, enif_clear_env, enif_free_env, enif_make_copy, enif_send};
+use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_clear_env};
 use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use super::context::Shared;
 use super::holder::{self, HolderRef};
 use super::observe;
-use super::watchdog;
-use crate::atoms;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
 use crate::bridge::callback::CallbackSlot;
 use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
 use erlang_python_core::request::pending::Pending;
 use erlang_python_core::request::permits::{Acquired, PermitSlot, Permits, Waiter};
 use erlang_python_core::stats::now;
 use erlang_python_core::stats::timing::Timing;
+use erlang_python_core::sync::errands;
 use erlang_python_core::sync::handover::{Handover, Seen};
 use erlang_python_core::sync::patience::spin_until;
 
@@ -89,98 +89,6 @@ impl Waiter for Claim {
         match self {
             Claim::Request(request) => request.life.phase() != Phase::Waiting,
             Claim::Holder(holder) => holder.gone(),
-        }
-    }
-}
-
-/// A process-independent environment, freed or kept for the next use when dropped.
-pub struct OwnedTermEnv(*mut ErlNifEnv);
-
-/// Empty environments that a thread keeps for itself.
-struct Spare(Vec<*mut ErlNifEnv>);
-
-/// A thread has few requests under way at once.
-const MAX_SPARE: usize = 8;
-
-thread_local! {
-    static SPARE: RefCell<Spare> = const { RefCell::new(Spare(Vec::new())) };
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        for env in self.0.drain(..) {
-            // SAFETY: nobody else has it.
-            unsafe { enif_free_env(env) }
-        }
-    }
-}
-
-// SAFETY: a process-independent environment may be used by any thread, one at a time; `&mut`/ownership ensures that.
-unsafe impl Send for OwnedTermEnv {}
-
-impl OwnedTermEnv {
-    pub fn new() -> Self {
-        // The storage is gone while the thread ends.
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().0.pop()).ok().flatten();
-        // SAFETY: no preconditions.
-        OwnedTermEnv(spare.unwrap_or_else(|| unsafe { enif_alloc_env() }))
-    }
-
-    fn into_raw(self) -> *mut ErlNifEnv {
-        let raw = self.0;
-        std::mem::forget(self);
-        raw
-    }
-
-    /// The environment, for as long as `self` is borrowed.
-    pub fn env(&self) -> Env<'_> {
-        // SAFETY: the lifetime is that of this borrow; terms made in it cannot outlive it.
-        unsafe { Env::new(self, self.0) }
-    }
-
-    pub fn copy<'a>(&'a self, term: Term<'_>) -> Term<'a> {
-        // SAFETY: both environments are live.
-        unsafe { Term::new(self.env(), enif_make_copy(self.0, term.as_c_arg())) }
-    }
-
-    /// Sends the message that `build` makes and empties the environment. Only from threads that are not schedulers.
-    pub fn send(&mut self, to: &LocalPid, build: impl FnOnce(Env<'_>) -> Term<'_>) -> bool {
-        let message = build(self.env()).as_c_arg();
-        // SAFETY: called from our own threads only, hence the null caller environment; `message` lives in `self`.
-        unsafe {
-            let sent = enif_send(std::ptr::null_mut(), to.as_c_arg(), self.0, message);
-            enif_clear_env(self.0);
-            sent == 1
-        }
-    }
-
-    pub fn clear(&mut self) {
-        // SAFETY: `&mut` means that no term borrows from the environment.
-        unsafe { enif_clear_env(self.0) }
-    }
-}
-
-/// A local pid is an immediate term: equal pids are equal words.
-pub fn pid_word(pid: &LocalPid) -> ErlNifTerm {
-    // SAFETY: making a term of a local pid uses no environment.
-    unsafe { rustler::sys::enif_make_pid(std::ptr::null_mut(), *pid.as_c_arg()) }
-}
-
-impl Drop for OwnedTermEnv {
-    fn drop(&mut self) {
-        self.clear();
-        // The storage is gone while the thread ends.
-        let kept = SPARE.try_with(|spare| {
-            let spare = &mut spare.borrow_mut().0;
-            let room = spare.len() < MAX_SPARE;
-            if room {
-                spare.push(self.0);
-            }
-            room
-        });
-        if kept != Ok(true) {
-            // SAFETY: allocated in `new`, freed once.
-            unsafe { enif_free_env(self.0) }
         }
     }
 }
@@ -365,7 +273,8 @@ impl Request {
     pub fn free_env(&self) {
         let raw = self.env.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !raw.is_null() {
-            drop(OwnedTermEnv(raw));
+            // SAFETY: put there by `new`, and taken once.
+            drop(unsafe { OwnedTermEnv::from_raw(raw) });
         }
     }
 
@@ -428,17 +337,24 @@ impl Request {
 
     /// It has joined those that wait for a permit: its deadline and its caller's death are looked after.
     pub fn wait_for_permit(self: &RequestRef) {
-        watchdog::nudge();
+        errands::nudge();
         // The context may have been stopped before the FIFO knew the request.
         if self.context.queue.is_closed() {
-            watchdog::send(watchdog::Command::Refuse(self.clone()));
+            self.clone().refuse_later();
         }
+    }
+
+    /// Its context is stopped. The watchdog says so, which may send messages.
+    pub fn refuse_later(self: RequestRef) {
+        errands::post(move || {
+            self.fail((atoms::stopped(), self.context.id));
+        });
     }
 
     pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
         // SAFETY: a valid environment and pid; callable from any thread.
         self.flags.has(Flags::CHORE)
-            || unsafe { rustler::sys::enif_is_process_alive(env.0, self.caller.as_c_arg()) != 0 }
+            || unsafe { rustler::sys::enif_is_process_alive(env.as_ptr(), self.caller.as_c_arg()) != 0 }
     }
 
     /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
@@ -612,7 +528,7 @@ impl Request {
                 if told.shared {
                     // Nothing else is to keep binaries alive that the caller forgets.
                     // SAFETY: whoever takes has the environment to itself, and `term` was copied.
-                    unsafe { enif_clear_env(told.env.0) }
+                    unsafe { enif_clear_env(told.env.as_ptr()) }
                 }
                 (told.event, term)
             });

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use serde::Serialize;
 
 use super::context::{CONTEXTS, ContextRef, Interp, Shared};
-use super::interpreter::Mode;
 use super::objects::HANDLES;
 use super::os::{self, Os};
 use super::request::PERMITS;
-use crate::bridge::state::STATE;
+use crate::beam::store::STATE;
+use crate::python::interpreter::Mode;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::request::permits::Waiter;
 use erlang_python_core::stats::counters::Counts;

@@ -18,21 +18,22 @@ use super::chore::Chore;
 use super::context::{ContextRef, Shared};
 use super::execute::{self, Namespaces};
 use super::failure::Failure;
-use super::fork;
-use super::interpreter::{Attached, Ended};
 use super::interrupt;
-use super::memory;
 use super::observe::{self, Sampler};
-use super::python::{Obj, PyResult, Raised};
-use super::request::{Event, Flags, OwnedTermEnv, RequestRef, Told};
+use super::registry;
+use super::request::{Event, Flags, RequestRef, Told};
 use super::variables::Variables;
-use super::watchdog;
-use crate::atoms;
-use crate::bridge;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
 use crate::convert::{Converter, max_words};
+use crate::python::fork;
+use crate::python::interpreter::{Attached, Ended};
+use crate::python::memory;
+use crate::python::object::{Obj, PyResult, Raised};
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
+use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
 use erlang_python_core::sync::queue::Spin;
 
@@ -64,16 +65,16 @@ pub fn alive() -> usize {
 /// Starts the thread of `context`. The outcome goes to the owner as `{py_context, id, {started, ident} | {failed, text}}`.
 pub fn spawn(context: ContextRef) -> Result<(), String> {
     let shared = context.0.clone();
-    watchdog::send(watchdog::Command::Watch(shared.clone()));
+    registry::add(shared.clone());
     ALIVE.fetch_add(1, SeqCst);
     std::thread::Builder::new()
         .name(format!("py_context_{}", shared.id))
-        .stack_size(super::STACK_SIZE)
+        .stack_size(crate::python::STACK_SIZE)
         .spawn(move || main(context))
         .map(drop)
         .map_err(|error| {
             ALIVE.fetch_sub(1, SeqCst);
-            watchdog::send(watchdog::Command::Ended(shared.id));
+            registry::remove(shared.id);
             format!("cannot start the thread of the context: {error}")
         })
 }
@@ -86,7 +87,7 @@ fn main(context: ContextRef) {
     shared.queue.close().iter().for_each(|request| {
         request.fail((atoms::stopped(), shared.id));
     });
-    watchdog::send(watchdog::Command::Ended(shared.id));
+    registry::remove(shared.id);
     let id = shared.id;
     shared.notify_owner(|env| {
         let how = match outcome {
@@ -168,9 +169,9 @@ fn run(context: ContextRef) -> Result<Ended, Failed> {
     };
     RUNTIME.set(&runtime);
     shared.set_interpreter(attached.interpreter(), attached.thread());
-    bridge::register(attached.interpreter(), &runtime.context);
+    registry::enter(attached.interpreter(), &runtime.context);
     let served = catch_unwind(AssertUnwindSafe(|| runtime.start().map(|()| runtime.serve(&attached))));
-    bridge::unregister(&runtime.context);
+    registry::leave(&runtime.context);
     let poisoned = runtime.poisoned.take();
     let deadline = Instant::now() + END_LIMIT;
     runtime.clear_out(deadline);
@@ -199,11 +200,11 @@ fn run(context: ContextRef) -> Result<Ended, Failed> {
 impl Runtime {
     fn new(context: ContextRef) -> Result<Runtime, String> {
         let settings = &context.0.settings;
-        let caches = Caches::new(settings).map_err(|raised| execute::describe_briefly(&raised))?;
+        let caches = Caches::new(settings).map_err(|raised| raised.summary())?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
-        observe::watch_collections(&context.0.interp).map_err(|raised| execute::describe_briefly(&raised))?;
-        let variables = Variables::new().map_err(|raised| execute::describe_briefly(&raised))?;
-        let sampler = Sampler::new().map_err(|raised| execute::describe_briefly(&raised))?;
+        observe::watch_collections(&context.0.interp).map_err(|raised| raised.summary())?;
+        let variables = Variables::new().map_err(|raised| raised.summary())?;
+        let sampler = Sampler::new().map_err(|raised| raised.summary())?;
         Ok(Runtime {
             context,
             caches,
@@ -227,7 +228,7 @@ impl Runtime {
         }
         let preloaded = self.caches.preload(&shared.settings);
         if fork::is_child() {
-            fork::leave(preloaded.map_err(Failure::Raised).as_ref().map(drop));
+            fork::leave(preloaded.as_ref().err());
         }
         // Runs code too: that of the exception.
         let preloaded = preloaded.map_err(|raised| self.describe_start(&raised));
@@ -244,7 +245,7 @@ impl Runtime {
         let text = self.caches.helpers.describe_start.call(&[&raised.0]);
         match text.as_ref().map(Obj::as_utf8) {
             Ok(Ok(text)) => text.to_owned(),
-            _ => execute::describe_briefly(raised),
+            _ => raised.summary(),
         }
     }
 
@@ -332,7 +333,7 @@ impl Runtime {
         if level == 1 {
             shared.turn.fetch_add(1, SeqCst);
             // After `turn`, or the watchdog may fall asleep between the look that misses this request and the nudge.
-            watchdog::nudge();
+            errands::nudge();
             shared.stats.busy.begin(started);
         }
         request.timing.start(started);
@@ -414,7 +415,12 @@ impl Runtime {
         let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
         let result = execute::run(&mut converter, &self.namespaces, operation, namespace);
         if fork::is_child() {
-            fork::leave(result.as_ref().map(drop));
+            match &result {
+                Ok(_) => fork::leave(None),
+                Err(Failure::Raised(raised)) => fork::leave(Some(raised)),
+                // The arguments of its own request did not convert, say.
+                Err(_) => fork::abandon(),
+            }
         }
         let result = result.and_then(|object| {
             if request.flags.has(Flags::RETURN_OBJECT) {

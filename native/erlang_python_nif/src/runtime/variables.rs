@@ -19,11 +19,12 @@ use rustler::{LocalPid, Term};
 
 use super::context::ContextRef;
 use super::execute::Namespaces;
-use super::fork;
-use super::python::{Obj, PyResult, import, status};
-use super::request::{Request, pid_word};
-use super::symbols::{ContextFunctions, symbols};
-use crate::atoms;
+use super::request::Request;
+use crate::beam::atoms;
+use crate::beam::env::pid_word;
+use crate::python::fork;
+use crate::python::object::{Obj, PyResult, import, status};
+use crate::python::symbols::{ContextFunctions, symbols};
 
 pub struct Variables {
     functions: &'static ContextFunctions,

@@ -4,24 +4,24 @@
 //! so short calls cost it nothing and an idle VM has it asleep. It never takes a GIL: interrupts, which must, run on
 //! short-lived threads of their own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use flume::{Receiver, Sender};
-use rustler::Encoder;
-
-use super::context::Shared;
-use super::holder::HolderRef;
-use super::interrupt;
-use super::request::{Claim, Flags, OwnedTermEnv, PENDING, PERMITS, Request, RequestRef};
-use crate::atoms;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
+use erlang_python_core::sync::errands::{self, Errand, Errands, WATCHDOG};
 use erlang_python_core::sync::lock;
+use rustler::Encoder;
+
+use super::context::Shared;
+use super::interrupt;
+use super::registry;
+use super::request::{Claim, Flags, PENDING, PERMITS, Request, RequestRef};
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
 
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without any activity after which the watchdog sleeps until it is nudged.
@@ -31,67 +31,32 @@ const INSIST_TICKS: u32 = 5;
 /// Ticks after which a context whose interrupt has no effect is shown as stuck.
 const STUCK_TICKS: u32 = 25;
 
-pub enum Command {
-    /// Look after this context from now on.
-    Watch(Arc<Shared>),
-    /// Fail its requests and let its thread end.
-    Stop(Arc<Shared>),
-    /// The VM ends: stop all contexts.
-    StopAll,
-    /// Its thread has ended.
-    Ended(u64),
-    /// This request found its context stopped.
-    Refuse(RequestRef),
-    /// This running request was cancelled: interrupt it.
-    Interrupt(RequestRef),
-    /// This process has got its permit.
-    Tell(HolderRef),
-    /// Something changed while the watchdog slept.
-    Nudge,
-}
-
-static COMMANDS: OnceLock<Sender<Command>> = OnceLock::new();
-static ASLEEP: AtomicBool = AtomicBool::new(false);
-
 /// Starts the thread, once.
 pub fn start() -> Result<(), String> {
-    if COMMANDS.get().is_some() {
-        return Ok(());
-    }
-    let (sender, receiver) = flume::unbounded();
-    COMMANDS.get_or_init(|| sender);
+    let Some(errands) = WATCHDOG.open() else { return Ok(()) };
     std::thread::Builder::new()
         .name("py_watchdog".into())
-        .spawn(move || Watchdog::default().run(&receiver))
+        .spawn(move || Watchdog::default().run(&errands))
         .map(drop)
         .map_err(|error| format!("cannot start the watchdog thread: {error}"))
 }
 
-pub fn send(command: Command) {
-    if let Some(commands) = COMMANDS.get() {
-        // Fails only when the receiver is gone, which lives for ever.
-        let _ = commands.send(command);
-    }
+/// Fails the requests of a context and lets its thread end.
+pub fn stop_soon(context: Arc<Shared>) {
+    errands::post(move || stop(&context));
 }
 
-/// Makes sure that the watchdog ticks. Costs one atomic load when it does.
-#[inline]
-pub fn nudge() {
-    if ASLEEP.load(SeqCst) && ASLEEP.swap(false, SeqCst) {
-        send(Command::Nudge);
-    }
+/// The same for all contexts: the VM ends.
+pub fn stop_all_soon() {
+    errands::post(|| registry::all().iter().for_each(stop));
 }
 
-#[derive(Default)]
-struct Watched {
-    /// The `turn` at the last tick: when it has not changed, the running request runs for long.
-    turn: u64,
-    /// Ticks since the running request was cancelled.
-    unheeded: u32,
+/// Interrupts a running request that was cancelled.
+pub fn interrupt_soon(request: RequestRef) {
+    errands::post(move || interrupt_now(request));
 }
 
 struct Watchdog {
-    contexts: HashMap<u64, (Arc<Shared>, Watched)>,
     idle: u32,
     /// Parts of `PENDING` swept.
     swept: usize,
@@ -100,72 +65,46 @@ struct Watchdog {
 
 impl Default for Watchdog {
     fn default() -> Self {
-        Watchdog { contexts: HashMap::new(), idle: 0, swept: 0, next_tick: Instant::now() + TICK }
+        Watchdog { idle: 0, swept: 0, next_tick: Instant::now() + TICK }
     }
 }
 
 impl Watchdog {
-    fn run(&mut self, commands: &Receiver<Command>) {
+    fn run(&mut self, errands: &Receiver<Errand>) {
         let env = OwnedTermEnv::new();
         loop {
-            match self.next(commands) {
-                Some(command) => self.obey(command),
+            match self.next(errands) {
+                Some(errand) => errand(),
                 None => self.tick(&env),
             }
         }
     }
 
-    /// The next command, or `None` when it is time for a tick.
-    fn next(&mut self, commands: &Receiver<Command>) -> Option<Command> {
+    /// The next errand, or `None` when it is time for a tick.
+    fn next(&mut self, errands: &Receiver<Errand>) -> Option<Errand> {
         if self.idle >= IDLE_TICKS {
-            ASLEEP.store(true, SeqCst);
-            // Whoever became active before the store did not see it: look once more before sleeping.
-            if !self.active() {
-                let command = commands.recv().ok();
-                ASLEEP.store(false, SeqCst);
-                self.idle = 0;
-                return command;
-            }
-            ASLEEP.store(false, SeqCst);
             self.idle = 0;
+            if let Some(errand) = WATCHDOG.sleep(errands, is_active) {
+                return Some(errand);
+            }
         }
-        // However many commands come, a tick is due in time.
-        let command = commands.recv_deadline(self.next_tick).ok();
-        if command.is_none() {
+        // However many errands come, a tick is due in time.
+        let errand = Errands::next(errands, self.next_tick);
+        if errand.is_none() {
             self.next_tick = Instant::now() + TICK;
         }
-        command
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Watch(context) => {
-                self.contexts.insert(context.id, (context, Watched::default()));
-            }
-            Command::Stop(context) => stop(&context),
-            Command::StopAll => self.contexts.values().for_each(|(context, _)| stop(context)),
-            Command::Ended(id) => {
-                self.contexts.remove(&id);
-            }
-            Command::Refuse(request) => {
-                request.fail((atoms::stopped(), request.context.id));
-            }
-            Command::Interrupt(request) => interrupt_now(request),
-            Command::Tell(holder) => holder.tell(),
-            Command::Nudge => {}
-        }
-    }
-
-    fn active(&self) -> bool {
-        PERMITS.waiting() > 0 || self.contexts.values().any(|(context, watched)| busy(context, watched))
+        errand
     }
 
     fn tick(&mut self, env: &OwnedTermEnv) {
-        self.idle = if self.active() { 0 } else { self.idle + 1 };
+        self.idle = if is_active() { 0 } else { self.idle + 1 };
         // Looked at after the locks are released: schedulers take them too.
         let mut pending = Vec::new();
         PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
-        for (context, watched) in self.contexts.values_mut() {
+        for context in &registry::all() {
+            if context.stop_wanted.swap(false, SeqCst) {
+                stop(context);
+            }
             // What has ended is forgotten here, lest a busy context's queue grows with every timeout.
             let mut look = |request: &RequestRef| {
                 let wanted = !request.life.is_over();
@@ -176,7 +115,7 @@ impl Watchdog {
             };
             context.queue.sweep(&mut look);
             context.line().sweep(&mut look);
-            look_at_running(context, watched, env);
+            look_at_running(context, env);
             context.stats.roll(now());
             if !context.is_tidy() {
                 context.queue.wake();
@@ -193,8 +132,13 @@ impl Watchdog {
     }
 }
 
-fn busy(context: &Shared, watched: &Watched) -> bool {
-    context.turn.load(SeqCst) != watched.turn
+fn is_active() -> bool {
+    PERMITS.waiting() > 0 || registry::all().iter().any(|context| busy(context))
+}
+
+fn busy(context: &Shared) -> bool {
+    context.turn.load(SeqCst) != context.watched.turn.load(Relaxed)
+        || context.stop_wanted.load(SeqCst)
         || !context.queue.is_empty()
         || !lock(&context.stack).is_empty()
         || !context.is_tidy()
@@ -230,7 +174,7 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
     }
 }
 
-fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTermEnv) {
+fn look_at_running(context: &Arc<Shared>, env: &OwnedTermEnv) {
     // All of them, whether or not the one on top has changed since the last tick.
     let stack = lock(&context.stack).clone();
     for request in &stack {
@@ -239,8 +183,10 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
         }
     }
     let turn = context.turn.load(SeqCst);
-    if turn != watched.turn {
-        *watched = Watched { turn, ..Watched::default() };
+    let watched = &context.watched;
+    let mut unheeded = watched.unheeded.load(Relaxed);
+    if watched.turn.swap(turn, Relaxed) != turn {
+        watched.unheeded.store(0, Relaxed);
         set_stuck(context, false);
         return;
     }
@@ -251,16 +197,17 @@ fn look_at_running(context: &Arc<Shared>, watched: &mut Watched, env: &OwnedTerm
     let interrupted = request.interrupted.load(SeqCst);
     if !request.life.is_running() || (request.unwanted.load(SeqCst) && !interrupted) {
         // After the first one, the code has the time between two to clean up.
-        let first = watched.unheeded == 0 && !interrupted;
-        if first || (watched.unheeded > 0 && watched.unheeded.is_multiple_of(INSIST_TICKS)) {
+        let first = unheeded == 0 && !interrupted;
+        if first || (unheeded > 0 && unheeded.is_multiple_of(INSIST_TICKS)) {
             interrupt::deliver(request, interrupted);
         }
-        watched.unheeded += 1;
+        unheeded += 1;
     } else {
         // Nested requests come and go within a turn.
-        watched.unheeded = 0;
+        unheeded = 0;
     }
-    let stuck = watched.unheeded >= STUCK_TICKS;
+    watched.unheeded.store(unheeded, Relaxed);
+    let stuck = unheeded >= STUCK_TICKS;
     set_stuck(context, stuck);
     if stuck && context.queue.is_closed() {
         // Stopped, and its thread may never return: others need the permits.

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use pyo3::ffi;
 
-use super::python::{Obj, PyResult, import};
+use super::object::{Obj, PyResult, import};
 use super::symbols::symbols;
 use erlang_python_core::bytecode::Instructions;
 

@@ -10,11 +10,11 @@ use std::sync::OnceLock;
 use pyo3::ffi;
 
 use super::memory;
-use super::python::{Obj, PyResult, Raised};
+use super::object::{Obj, PyResult, Raised};
 use super::symbols::{self, InitConfig, symbols};
 
 /// What the BEAM side found out about the Python to embed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct HostConfig {
     /// `sys.executable` to be; a venv's python makes the venv active.
     pub executable: String,
@@ -24,6 +24,10 @@ pub struct HostConfig {
     pub environment: Vec<(String, String)>,
     /// Whether the C library may be told how much memory it keeps.
     pub memory_tuning: bool,
+    /// Run on Python's main thread before it starts.
+    pub prepare: fn(),
+    /// Makes the functions that Python calls known to the interpreter that the calling thread is attached to.
+    pub natives: fn() -> PyResult<()>,
 }
 
 #[derive(Clone)]
@@ -100,7 +104,7 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
         .stack_size(super::STACK_SIZE)
         .spawn(move || {
             super::fork::watch();
-            super::exit::watch();
+            (config.prepare)();
             copy_environment(&config.environment);
             let tuning = config.memory_tuning;
             let started = initialize(&config).and_then(|()| describe(config));
@@ -222,8 +226,8 @@ fn describe(config: HostConfig) -> Result<Host, String> {
     // SAFETY: this thread initialized Python and is attached to the main interpreter.
     let main = MainInterpreter(unsafe { ffi::PyInterpreterState_Get() });
     // Here, while no context is there to do it at the same time.
-    if let Err(raised) = super::caches::load_package(&config.package) {
-        return Err(super::execute::describe_briefly(&raised));
+    if let Err(raised) = super::package::load(&config) {
+        return Err(raised.summary());
     }
     match super::place::learn().and_then(|()| version()) {
         Ok(version) => Ok(Host { config, version, main }),
@@ -232,6 +236,6 @@ fn describe(config: HostConfig) -> Result<Host, String> {
 }
 
 fn version() -> PyResult<String> {
-    let platform = super::python::import(&Obj::str("sys")?)?.attr("version")?;
+    let platform = super::object::import(&Obj::str("sys")?)?.attr("version")?;
     Ok(platform.as_utf8()?.split_whitespace().next().unwrap_or("?").to_owned())
 }

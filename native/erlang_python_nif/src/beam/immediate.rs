@@ -101,7 +101,7 @@ fn cells_agree(env: Env<'_>) -> bool {
 
 fn atoms_agree(env: Env<'_>) -> bool {
     let is_atom = |term: ErlNifTerm| word(term) & ATOM_MASK == ATOM_TAG;
-    let atoms = [crate::atoms::nil(), crate::atoms::ok(), crate::atoms::py_context()];
+    let atoms = [crate::beam::atoms::nil(), crate::beam::atoms::ok(), crate::beam::atoms::py_context()];
     // SAFETY: a live environment.
     let others = unsafe {
         [enif_make_list_from_array(env.as_c_arg(), std::ptr::null(), 0), enif_make_int64(env.as_c_arg(), -5)]

@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use pyo3::ffi;
 
-use super::failure::Failure;
 use super::host::host;
 use super::interpreter::detach;
-use super::python::{Obj, PyResult, Raised, import};
+use super::object::{Obj, PyResult, Raised, import};
 use erlang_python_core::sync::lock;
 
 /// This process is a forked child.
@@ -150,18 +149,11 @@ impl Drop for Starting {
 }
 
 /// Ends this process, a forked child whose request has ended: with the status of a program that ended like that.
-/// The thread is attached.
-pub fn leave(outcome: Result<(), &Failure>) -> ! {
-    let exception = match outcome {
-        Ok(()) => Ok(Obj::none()),
-        Err(Failure::Raised(raised)) => Ok(raised.0.clone()),
-        // The arguments of its own request did not convert, say.
-        Err(_) => Err(()),
-    };
-    if let Ok(exception) = exception {
-        let module = Obj::str("erlang._fork").and_then(|name| import(&name));
-        let _never = module.and_then(|module| module.attr("leave")?.call(&[&exception]));
-    }
+/// `raised` is what it has raised. The thread is attached.
+pub fn leave(raised: Option<&Raised>) -> ! {
+    let exception = raised.map_or_else(Obj::none, |raised| raised.0.clone());
+    let module = Obj::str("erlang._fork").and_then(|name| import(&name));
+    let _never = module.and_then(|module| module.attr("leave")?.call(&[&exception]));
     abandon()
 }
 

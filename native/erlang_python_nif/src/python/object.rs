@@ -320,6 +320,19 @@ impl Obj {
 }
 
 impl Raised {
+    /// `class: text`, by functions of C alone.
+    pub fn summary(&self) -> String {
+        // SAFETY: attached.
+        let text = unsafe { Obj::checked(ffi::PyObject_Str(self.0.as_ptr())) };
+        // SAFETY: attached; the type of a live object.
+        let class = unsafe { Obj::borrowed(self.0.type_ptr().cast()) }.attr("__name__");
+        let part = |object: PyResult<Obj>| match object.as_ref().map(Obj::as_utf8) {
+            Ok(Ok(text)) => text.to_owned(),
+            _ => "?".to_owned(),
+        };
+        format!("{}: {}", part(class), part(text))
+    }
+
     /// A fresh exception of a built-in class.
     ///
     /// # Safety

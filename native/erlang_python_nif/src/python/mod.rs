@@ -1,0 +1,14 @@
+//! CPython inside this process: its symbols, objects, interpreters, and what it does to the process. Nothing here knows the BEAM.
+
+pub mod fork;
+pub mod host;
+pub mod interpreter;
+pub mod memory;
+pub mod object;
+pub mod package;
+pub mod place;
+pub mod stack;
+pub mod symbols;
+
+/// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
+pub const STACK_SIZE: usize = 32 * 1024 * 1024;
