@@ -9,6 +9,7 @@ mod bridge;
 mod convert;
 mod nif;
 mod python;
+mod request;
 mod runtime;
 
 rustler::init!("Elixir.Py.Native", load = load);

@@ -1,5 +1,6 @@
 //! The life of a request, and the limits on how many there are.
 
+pub mod inbox;
 pub mod lifecycle;
 pub mod line;
 pub mod pending;

@@ -16,10 +16,11 @@ use rustler::Env;
 use crate::convert::{ConvertError, Converter, PRECIOUS, max_words};
 use crate::python::fork;
 use crate::python::object::{Obj, PyResult, Raised, raised};
+use crate::request::RequestRef;
+use crate::request::flags::Flags;
 use crate::runtime::caches::Caches;
 use crate::runtime::context::ContextRef;
 use crate::runtime::registry;
-use crate::runtime::request::{Flags, RequestRef};
 use crate::runtime::thread::{Runtime, with_runtime};
 
 /// A native function: its positional arguments, borrowed for the call.
@@ -197,7 +198,7 @@ fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
         return Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, IN_CHILD) });
     }
     let on_context = with_runtime(|runtime| {
-        let request = runtime.shared().running().filter(|request| !request.flags.has(Flags::CHORE));
+        let request = runtime.shared().inbox.running().filter(|request| !request.flags.has(Flags::CHORE));
         let erlang = request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG));
         let call =
             Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, erlang };

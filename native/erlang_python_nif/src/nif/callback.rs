@@ -3,7 +3,8 @@
 use rustler::{Env, ResourceArc, Term};
 
 use crate::bridge::callback;
-use crate::runtime::request::RequestHandle;
+use crate::request::RequestHandle;
+use crate::request::{chains, question};
 
 /// Tells Python that there is a function of that name, and whether the Erlang API has registered it.
 #[rustler::nif]
@@ -29,14 +30,14 @@ fn clear_registered() -> rustler::Atom {
 /// The calling process runs a function on behalf of `request`.
 #[rustler::nif]
 fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>) -> rustler::Atom {
-    callback::enter(&env.pid(), &request.0);
+    chains::enter_offered(&env.pid(), &request.0);
     crate::beam::atoms::ok()
 }
 
 /// Answers a callback of a request: false when nobody waits for it any more.
 #[rustler::nif]
 fn callback_answer(request: ResourceArc<RequestHandle>, id: u64, answer: Term<'_>) -> bool {
-    callback::answer(&request.0, id, answer)
+    question::answer(&request.0, id, answer)
 }
 
 /// Answers a callback of a thread that Python code started.

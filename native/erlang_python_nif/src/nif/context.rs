@@ -37,7 +37,7 @@ fn context_start(env: Env<'_>, options: Options) -> Term<'_> {
         preload: options.preload,
         decimal: options.decimal,
     });
-    let id = shared.id;
+    let id = shared.inbox.id;
     let context: ContextRef = ResourceArc::new(ContextHandle(shared));
     if env.monitor(&context, &owner).is_none() {
         return env.error_tuple("the owner process is not alive");
@@ -62,15 +62,15 @@ fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
         Mode::Worker => atoms::worker(),
         Mode::OwnGil => atoms::owngil(),
     };
-    let counts = to_term(env, &shared.stats.counters.counts()).expect("numbers");
+    let counts = to_term(env, &shared.inbox.stats.counters.counts()).expect("numbers");
     [
-        (atoms::id(), shared.id.encode(env)),
+        (atoms::id(), shared.inbox.id.encode(env)),
         (atoms::mode(), mode.encode(env)),
         (atoms::interpreter(), shared.interp.id.encode(env)),
-        (atoms::queued(), shared.waiting().encode(env)),
+        (atoms::queued(), shared.inbox.waiting().encode(env)),
         (atoms::running(), shared.noticeable().is_some().encode(env)),
-        (atoms::stopped(), shared.queue.is_closed().encode(env)),
-        (atoms::stuck(), shared.stuck.load(SeqCst).encode(env)),
+        (atoms::stopped(), shared.inbox.queue.is_closed().encode(env)),
+        (atoms::stuck(), shared.inbox.stuck.load(SeqCst).encode(env)),
         (atoms::max_queue(), shared.settings.max_queue.encode(env)),
         (atoms::thread_ident(), shared.thread_ident.load(SeqCst).encode(env)),
     ]
@@ -87,7 +87,7 @@ fn context_interrupt(context: ContextRef) -> bool {
 /// The id of a context, and whether it still takes requests.
 #[rustler::nif]
 fn context_state(context: ContextRef) -> (u64, bool) {
-    (context.0.id, !context.0.queue.is_closed())
+    (context.0.inbox.id, !context.0.inbox.queue.is_closed())
 }
 
 /// Whether the process that owns the context is `pid`.
@@ -102,10 +102,10 @@ fn context_pressure(context: ContextRef) -> u8 {
     /// In nanoseconds.
     const LONG: u64 = 5_000_000;
     let shared = &context.0;
-    if shared.stuck.load(SeqCst) {
+    if shared.inbox.stuck.load(SeqCst) {
         return 2;
     }
-    u8::from(shared.stats.busy.running(now()).is_some_and(|running| running > LONG))
+    u8::from(shared.inbox.stats.busy.running(now()).is_some_and(|running| running > LONG))
 }
 
 /// Whether the GIL of a stuck context is held by somebody: interrupts, which come every tenth of a second, do not get it.
@@ -134,5 +134,5 @@ fn context_stack(env: Env<'_>, context: ContextRef) -> Term<'_> {
 /// Requests on the context: waiting for a permit, queued and running.
 #[rustler::nif]
 fn context_load(context: ContextRef) -> usize {
-    context.0.load()
+    context.0.inbox.load()
 }

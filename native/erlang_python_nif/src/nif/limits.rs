@@ -4,9 +4,9 @@ use rustler::{Encoder, Env, Term};
 
 use crate::beam::atoms;
 use crate::convert;
-use crate::runtime::holder::{self, HolderRef};
+use crate::request::holder::{self, HolderRef};
+use crate::request::permits::PERMITS;
 use crate::runtime::os;
-use crate::runtime::request::PERMITS;
 
 /// `{in use, limit, waiting}`.
 #[rustler::nif]

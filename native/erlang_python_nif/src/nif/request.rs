@@ -11,10 +11,19 @@ use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 use crate::beam::atoms;
 use crate::beam::env::pid_word;
 use crate::beam::immediate;
-use crate::bridge::callback;
-use crate::runtime::context::{ContextHandle, Shared};
-use crate::runtime::request::{Claim, Event, Flags, Look, PENDING, PERMITS, Place, Request, RequestHandle};
+use crate::request::PENDING;
+use crate::request::Place;
+use crate::request::Request;
+use crate::request::RequestHandle;
+use crate::request::flags::Flags;
+use crate::request::outcome::Event;
+use crate::request::outcome::Look;
+use crate::request::permits::Claim;
+use crate::request::permits::PERMITS;
+use crate::request::{chains, question};
+use crate::runtime::context::ContextHandle;
 use crate::runtime::watchdog;
+use erlang_python_core::request::inbox::Inbox;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::request::line::{self, Entered};
 use erlang_python_core::request::permits::Acquired;
@@ -58,48 +67,48 @@ fn submit<'a>(
     // Nobody waits for a cast: it takes its turn like a stranger's request.
     let parent = match flags.has(Flags::CAST) {
         true => None,
-        false => callback::parent_of(&client, || callback::pids(callers)),
+        false => chains::parent_of(&client, || chains::pids(callers)),
     };
-    let (shared, namespace) = match &parent {
-        Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.context, parent.namespace.to_term(env)),
-        Some(parent) if flags.has(Flags::INHERIT) && Arc::ptr_eq(&parent.request.context, &context.0) => {
-            (&context.0, parent.namespace.to_term(env))
+    let (inbox, namespace) = match &parent {
+        Some(parent) if flags.has(Flags::ROUTED) => (&parent.request.inbox, parent.namespace.to_term(env)),
+        Some(parent) if flags.has(Flags::INHERIT) && Arc::ptr_eq(&parent.request.inbox, &context.0.inbox) => {
+            (&context.0.inbox, parent.namespace.to_term(env))
         }
-        _ => (&context.0, namespace),
+        _ => (&context.0.inbox, namespace),
     };
-    if shared.queue.is_closed() {
+    if inbox.queue.is_closed() {
         return atoms::stopped().to_term(env);
     }
-    if flags.has(Flags::ROUTED) && parent.is_none() && shared.stuck.load(Relaxed) {
+    if flags.has(Flags::ROUTED) && parent.is_none() && inbox.stuck.load(Relaxed) {
         return atoms::stuck().to_term(env);
     }
-    let (place, alone) = match enter(shared, parent.is_some(), flags) {
+    let (place, alone) = match enter(inbox, parent.is_some(), flags) {
         Ok(entered) => entered,
-        Err(limit) => return rejected(env, shared, limit),
+        Err(limit) => return rejected(env, inbox, limit),
     };
     let deadline = u64::try_from(deadline_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
     let message = immediate::make_tuple(env, [reference, operation, namespace, callers]);
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
-    let looking = flags.has(Flags::LOOK) && shared.is_quick();
+    let looking = flags.has(Flags::LOOK) && inbox.is_quick();
     let lone = calls_alone(&client);
-    let request = Request::new(shared.clone(), caller, client, message, flags, deadline, parent, place, looking, lone);
+    let request = Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, looking, lone);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
-        request.context.enqueue_nested(request.clone());
+        request.inbox.enqueue_nested(request.clone());
     } else if place == Place::InLine {
         errands::nudge();
-        shared.stand_in_line(request.clone());
+        inbox.stand_in_line(request.clone());
     } else {
         match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
             Acquired::Now => {
                 request.permit.hold();
                 request.life.queue();
-                request.context.enqueue(request.clone());
+                request.inbox.enqueue(request.clone());
             }
             Acquired::Waiting => request.wait_for_permit(),
-            Acquired::Refused => return rejected(env, shared, Limit::Permits),
+            Acquired::Refused => return rejected(env, inbox, Limit::Permits),
         }
     }
     if !looking {
@@ -122,7 +131,7 @@ fn submit<'a>(
 /// Whether calls of this process are nested in a request: it runs a function for it, or works for a process that does.
 #[rustler::nif]
 fn is_nested(env: Env<'_>, callers: Term<'_>) -> bool {
-    callback::parent_of(&env.pid(), || callback::pids(callers)).is_some()
+    chains::parent_of(&env.pid(), || chains::pids(callers)).is_some()
 }
 
 thread_local! {
@@ -163,7 +172,7 @@ fn look_again(env: Env<'_>, last: bool) -> Term<'_> {
 }
 
 fn look_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Look<'a> {
-    let spin = if request.context.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
+    let spin = if request.inbox.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
     request.look(env, spin, last)
 }
 
@@ -171,12 +180,12 @@ fn look_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Look<'
 #[rustler::nif]
 fn callback_resume(request: &RequestHandle, id: u64, answer: Term<'_>) -> bool {
     let request = &request.0;
-    let looking = request.context.is_quick();
+    let looking = request.inbox.is_quick();
     if looking {
         // Before the answer: what follows it may be there at once.
         request.look_on();
     }
-    callback::answer(request, id, answer);
+    question::answer(request, id, answer);
     looking
 }
 
@@ -206,24 +215,24 @@ enum Limit {
 
 impl Limit {
     /// `{limit, current, max}`
-    fn describe(self, shared: &Shared) -> (rustler::Atom, usize, usize) {
+    fn describe(self, inbox: &Inbox<Request>) -> (rustler::Atom, usize, usize) {
         match self {
             Limit::Permits => (atoms::permits(), PERMITS.used(), PERMITS.max()),
-            Limit::Queue => (atoms::queue(), shared.load(), shared.settings.max_queue),
-            Limit::Context => (atoms::context(), shared.load(), line::ADMITTED),
+            Limit::Queue => (atoms::queue(), inbox.load(), inbox.max_queue),
+            Limit::Context => (atoms::context(), inbox.load(), line::ADMITTED),
         }
     }
 }
 
 /// Counts a request in: where it stands, and whether it is the only one. `nested`: a callback makes it.
-fn enter(shared: &Shared, nested: bool, flags: Flags) -> Result<(Place, bool), Limit> {
-    let line = shared.line();
+fn enter(inbox: &Inbox<Request>, nested: bool, flags: Flags) -> Result<(Place, bool), Limit> {
+    let line = inbox.line();
     if nested {
         // A caller that does not wait may make any number of them.
-        let bound = if flags.has(Flags::ASYNC) { shared.settings.max_queue } else { usize::MAX };
+        let bound = if flags.has(Flags::ASYNC) { inbox.max_queue } else { usize::MAX };
         return if line.enter_beside(bound) { Ok((Place::Beside, true)) } else { Err(Limit::Queue) };
     }
-    match line.enter(shared.settings.max_queue) {
+    match line.enter(inbox.max_queue) {
         Entered::Admitted(before) => Ok((Place::Admitted, before == 0)),
         Entered::Behind if flags.has(Flags::NO_WAIT) => {
             line.leave(false);
@@ -234,9 +243,9 @@ fn enter(shared: &Shared, nested: bool, flags: Flags) -> Result<(Place, bool), L
     }
 }
 
-fn rejected<'a>(env: Env<'a>, shared: &Shared, limit: Limit) -> Term<'a> {
-    Counters::bump(&shared.stats.counters.rejected);
-    let (limit, current, max) = limit.describe(shared);
+fn rejected<'a>(env: Env<'a>, inbox: &Inbox<Request>, limit: Limit) -> Term<'a> {
+    Counters::bump(&inbox.stats.counters.rejected);
+    let (limit, current, max) = limit.describe(inbox);
     (atoms::rejected(), limit, current, max).encode(env)
 }
 
@@ -267,7 +276,7 @@ fn cancel_waiting<'a>(env: Env<'a>, request: &'a RequestHandle) -> Term<'a> {
         return false.encode(env);
     }
     let limit = if request.is_in_line() { Limit::Context } else { Limit::Permits };
-    let (limit, current, max) = limit.describe(&request.context);
+    let (limit, current, max) = limit.describe(&request.inbox);
     request.free_env();
     request.stop_waiting();
     (atoms::overloaded(), limit, current, max).encode(env)

@@ -4,8 +4,9 @@ use rustler::{Env, ResourceArc, Term};
 
 use crate::beam::atoms;
 use crate::beam::serial::to_term;
+use crate::request::RequestHandle;
+use crate::request::tasks;
 use crate::runtime::context::ContextRef;
-use crate::runtime::request::RequestHandle;
 use crate::runtime::{observe, snapshot};
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
@@ -26,7 +27,7 @@ fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
 /// The calling process is told of the ends of tracked requests, in place of the one that was before.
 #[rustler::nif]
 fn follow_tasks(env: Env<'_>) -> rustler::Atom {
-    observe::follow_tasks(env.pid());
+    tasks::follow(env.pid());
     atoms::ok()
 }
 
@@ -41,13 +42,13 @@ fn stats_take_events(env: Env<'_>) -> Term<'_> {
 fn request_times(request: ResourceArc<RequestHandle>) -> (u64, u64, u64) {
     let request = &request.0;
     let (queued, ran) = request.timing.times(now());
-    (request.context.id, queued, ran)
+    (request.inbox.id, queued, ran)
 }
 
 /// A caller has given up on a request because its time was over; `waiting`: it had not got a permit.
 #[rustler::nif]
 fn count_timeout(request: ResourceArc<RequestHandle>, waiting: bool) -> rustler::Atom {
-    let counters = &request.0.context.stats.counters;
+    let counters = &request.0.inbox.stats.counters;
     Counters::bump(if waiting { &counters.expired } else { &counters.timeouts });
     atoms::ok()
 }

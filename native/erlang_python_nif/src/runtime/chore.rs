@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use super::context::Shared;
 use super::interrupt;
-use super::request::{Request, RequestRef};
 use crate::python::fork;
+use crate::request::Request;
+use crate::request::RequestRef;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::now;
 use erlang_python_core::sync::errands;
@@ -19,6 +20,7 @@ use erlang_python_core::sync::lock;
 
 /// What runs from `begin` until this is dropped, on the thread of a context, attached, while it runs no request.
 pub struct Chore {
+    shared: Arc<Shared>,
     request: RequestRef,
     /// As time that the context was busy: its start is none of that.
     counted: bool,
@@ -27,16 +29,16 @@ pub struct Chore {
 impl Chore {
     /// It is interrupted after `deadline`.
     pub fn begin(shared: &Arc<Shared>, deadline: Option<Instant>) -> Chore {
-        let request = Request::chore(shared.clone(), deadline);
-        lock(&shared.stack).push(request.clone());
+        let request = Request::chore(shared.inbox.clone(), shared.settings.owner, deadline);
+        lock(&shared.inbox.stack).push(request.clone());
         // In this order, as for any request: see `Runtime::handle`.
-        shared.turn.fetch_add(1, SeqCst);
+        shared.inbox.turn.fetch_add(1, SeqCst);
         errands::nudge();
-        let counted = shared.stats.ready.load(SeqCst);
+        let counted = shared.inbox.stats.ready.load(SeqCst);
         if counted {
-            shared.stats.busy.begin(now());
+            shared.inbox.stats.busy.begin(now());
         }
-        Chore { request, counted }
+        Chore { shared: shared.clone(), request, counted }
     }
 
     /// Whether it has been told to end.
@@ -50,11 +52,11 @@ impl Drop for Chore {
         if fork::is_child() {
             fork::abandon();
         }
-        let shared = &self.request.context;
-        lock(&shared.stack).pop();
+        let shared = &self.shared;
+        lock(&shared.inbox.stack).pop();
         interrupt::clear_late(shared, &self.request);
         if self.counted {
-            shared.stats.busy.end(now());
+            shared.inbox.stats.busy.end(now());
         }
     }
 }

@@ -8,18 +8,16 @@ use pyo3::ffi;
 use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
 
 use super::objects::{Home, Objects, ReleaseBin};
-use super::request::{Flags, Request, RequestRef};
 use crate::beam::env::OwnedTermEnv;
 use crate::python::interpreter::Mode;
-use erlang_python_core::request::line::Line;
+use crate::request::flags::Flags;
+use crate::request::{Request, RequestRef};
+use erlang_python_core::request::inbox::Inbox;
 use erlang_python_core::stats::gc::InterpStats;
+use erlang_python_core::stats::now;
 use erlang_python_core::stats::registry::Registry;
-use erlang_python_core::stats::{ContextStats, now};
 use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
-use erlang_python_core::sync::padded::Padded;
-use erlang_python_core::sync::patience::Patience;
-use erlang_python_core::sync::queue::Queue;
 
 /// The interpreter that objects belong to.
 #[derive(Default)]
@@ -68,18 +66,6 @@ pub struct Settings {
     pub decimal: bool,
 }
 
-/// What callers write.
-#[derive(Default)]
-struct Demand {
-    /// Requests submitted and not done, which `max_queue` bounds, and the line of those that have to wait for this context.
-    line: Line<RequestRef>,
-    /// Whether callers look for their outcome before they wait for a message.
-    patience: CallersPatience,
-}
-
-/// Many callers look in vain at once when the thread is not running for a moment: that alone tells nothing.
-pub type CallersPatience = Patience<64>;
-
 /// Most destructors take microseconds: for so long nobody hears of them. In nanoseconds.
 const NOTICEABLE: u64 = 10_000_000;
 
@@ -93,18 +79,10 @@ pub struct Watched {
 }
 
 pub struct Shared {
-    pub id: u64,
+    pub inbox: Arc<Inbox<Request>>,
     pub settings: Settings,
     pub interp: Arc<Interp>,
     pub home: Arc<Home>,
-    pub queue: Queue<Request>,
-    pub stats: Arc<ContextStats>,
-    demand: Padded<Demand>,
-    /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
-    /// whom it hits.
-    pub stack: Mutex<Vec<RequestRef>>,
-    /// Bumped at the start of every request that is not nested: a value that stands still means that one request runs long.
-    pub turn: AtomicU64,
     /// `threading.get_ident()` of the thread; 0 before it runs Python.
     pub thread_ident: AtomicI64,
     /// Addresses of the `PyInterpreterState` and of the `PyThreadState` of its thread; `None` before the start and after
@@ -114,7 +92,6 @@ pub struct Shared {
     pub thread_state: AtomicUsize,
     /// Namespaces whose process has died.
     pub dead_namespaces: Mutex<Vec<LocalPid>>,
-    pub stuck: AtomicBool,
     /// Its owner has died: the watchdog is to stop it.
     pub stop_wanted: AtomicBool,
     pub watched: Watched,
@@ -127,81 +104,22 @@ pub struct Shared {
 impl Shared {
     pub fn new(settings: Settings) -> Arc<Shared> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let interp = Interp::for_mode(settings.mode);
         Arc::new(Shared {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            inbox: Arc::new(Inbox::new(id, settings.max_queue, settings.spin, CONTEXTS.add())),
             home: Home::new(interp.clone()),
             interp,
             settings,
-            queue: Queue::default(),
-            stats: CONTEXTS.add(),
-            demand: Padded::default(),
-            stack: Mutex::default(),
-            turn: AtomicU64::new(0),
             thread_ident: AtomicI64::new(0),
             interpreter: Mutex::default(),
             thread_state: AtomicUsize::new(0),
             dead_namespaces: Mutex::default(),
-            stuck: AtomicBool::new(false),
             stop_wanted: AtomicBool::new(false),
             watched: Watched::default(),
             reached: AtomicU64::new(0),
             stopped: OnceLock::new(),
         })
-    }
-
-    pub fn line(&self) -> &Line<RequestRef> {
-        &self.demand.line
-    }
-
-    /// Puts a request in line.
-    pub fn stand_in_line(&self, request: RequestRef) {
-        match self.demand.line.push(request) {
-            Ok(()) => self.serve_line(),
-            Err(refused) => refused.refuse_later(),
-        }
-    }
-
-    /// Admits those of the line whose turn it is.
-    #[inline]
-    pub fn serve_line(&self) {
-        if self.demand.line.is_standing() {
-            self.demand.line.serve(Request::admit);
-        }
-    }
-
-    /// Whether the outcome of a short call is likely to be there in a few microseconds.
-    pub fn is_quick(&self) -> bool {
-        !self.settings.spin.is_zero() && !self.queue.is_parked() && self.demand.patience.pays()
-    }
-
-    pub fn patience(&self) -> &CallersPatience {
-        &self.demand.patience
-    }
-
-    /// Requests that wait for the thread: in the queue, and in line before it.
-    pub fn waiting(&self) -> usize {
-        self.queue.len() + self.demand.line.waiting()
-    }
-
-    pub fn load(&self) -> usize {
-        self.demand.line.load()
-    }
-
-    /// Hands a request that has its permit to the context's thread. When the context is stopped the watchdog, which
-    /// may send messages, answers instead.
-    pub fn enqueue(&self, request: RequestRef) {
-        if let Err(refused) = self.queue.push(request) {
-            refused.refuse_later();
-        }
-    }
-
-    /// Hands over a request that a callback made: it goes before all others, and a thread that waits for that callback
-    /// runs it there and then.
-    pub fn enqueue_nested(&self, request: RequestRef) {
-        if let Err(refused) = self.queue.push_first_class(request) {
-            refused.refuse_later();
-        }
     }
 
     /// Publishes the interpreter for `visit_interpreter`, with the state of the context's thread.
@@ -226,14 +144,10 @@ impl Shared {
         Some(unsafe { crate::python::interpreter::visit(interpreter as *mut _, || work(thread as *mut _)) })
     }
 
-    pub fn running(&self) -> Option<RequestRef> {
-        lock(&self.stack).last().cloned()
-    }
-
-    /// As `running`, but for what the context does of its own accord and has only begun: users ask for what they wait for.
+    /// What runs, but for what the context does of its own accord and has only begun: users ask for what they wait for.
     pub fn noticeable(&self) -> Option<RequestRef> {
-        let young = || self.stats.busy.running(now()).is_some_and(|time| time < NOTICEABLE);
-        self.running().filter(|request| !request.flags.has(Flags::CHORE) || !young())
+        let young = || self.inbox.stats.busy.running(now()).is_some_and(|time| time < NOTICEABLE);
+        self.inbox.running().filter(|request| !request.flags.has(Flags::CHORE) || !young())
     }
 
     /// Whether there is nothing to do between requests.
@@ -249,7 +163,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        CONTEXTS.retire(&self.stats);
+        CONTEXTS.retire(&self.inbox.stats);
     }
 }
 

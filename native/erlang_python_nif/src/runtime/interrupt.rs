@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use pyo3::ffi;
 
 use super::context::Shared;
-use super::request::RequestRef;
 use crate::python::place::{self, Place};
+use crate::request::RequestRef;
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
 use erlang_python_core::sync::lock;
@@ -26,16 +26,15 @@ static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 ///
 /// `interrupted` is what the caller saw of `request.interrupted`: where another interrupt has hit since, this one does not. Code
 /// that cleans up would not survive it.
-pub fn deliver(request: RequestRef, interrupted: bool) {
+pub fn deliver(context: &Arc<Shared>, request: RequestRef, interrupted: bool) {
     request.unwanted.store(true, SeqCst);
-    let context = request.context.clone();
-    if !lock(&UNDER_WAY).get_or_insert_with(HashSet::new).insert(context.id) {
+    if !lock(&UNDER_WAY).get_or_insert_with(HashSet::new).insert(context.inbox.id) {
         return;
     }
-    let id = context.id;
+    let (id, context) = (context.inbox.id, context.clone());
     let spawned = std::thread::Builder::new().name("py_interrupt".into()).spawn(move || {
         insist(&context, &request, interrupted);
-        finished(context.id);
+        finished(id);
     });
     if spawned.is_err() {
         // No thread to be had now; the watchdog insists.
@@ -87,7 +86,7 @@ fn hit(
     context.reached.store(now(), SeqCst);
     // SAFETY: attached; the state of the context's thread is live while this visit lasts.
     let place = unsafe { place::place(thread) };
-    let stack = lock(&context.stack);
+    let stack = lock(&context.inbox.stack);
     let runs = stack.last().is_some_and(|running| Arc::ptr_eq(running, request));
     if !runs || request.interrupted.load(SeqCst) != interrupted {
         return None;
@@ -95,8 +94,8 @@ fn hit(
     if request.callback.interrupt() {
         // No bytecode runs: the waiting thread raises the exception when it sees the mark.
         request.interrupted.store(true, SeqCst);
-        Counters::bump(&context.stats.counters.interrupts);
-        context.queue.wake();
+        Counters::bump(&context.inbox.stats.counters.interrupts);
+        context.inbox.queue.wake();
         return None;
     }
     if after < limit(place) {
@@ -106,7 +105,7 @@ fn hit(
     // SAFETY: attached; the exception class is static; an unknown thread id is ignored by CPython.
     unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_KeyboardInterrupt) };
     request.interrupted.store(true, SeqCst);
-    Counters::bump(&context.stats.counters.interrupts);
+    Counters::bump(&context.inbox.stats.counters.interrupts);
     drop(stack);
     // SAFETY: as above.
     unsafe { place::wake(thread) };

@@ -8,13 +8,11 @@ pub mod execute;
 pub mod exit;
 mod extensions;
 pub mod failure;
-pub mod holder;
 mod interrupt;
 pub mod objects;
 pub mod observe;
 pub mod os;
 pub mod registry;
-pub mod request;
 pub mod snapshot;
 pub mod thread;
 mod variables;
@@ -46,14 +44,14 @@ pub fn stay_mapped() {
 }
 
 /// Interrupts the request that a context runs now, if any. One that was given up is being interrupted already.
-pub fn interrupt_running(context: &context::Shared) -> bool {
+pub fn interrupt_running(context: &std::sync::Arc<context::Shared>) -> bool {
     match context.noticeable() {
         Some(request) if request.life.is_running() => {
-            if request.flags.has(request::Flags::CHORE) {
+            if request.flags.has(crate::request::flags::Flags::CHORE) {
                 request.abandon();
             }
             let interrupted = request.interrupted.load(std::sync::atomic::Ordering::SeqCst);
-            interrupt::deliver(request, interrupted);
+            interrupt::deliver(context, request, interrupted);
             true
         }
         _ => false,

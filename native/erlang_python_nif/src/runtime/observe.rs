@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
-use rustler::{Env, LocalPid, Term};
+use rustler::LocalPid;
 
 use super::chore::Chore;
 use super::context::{Interp, Shared};
@@ -57,7 +57,7 @@ impl Sampler {
     /// Takes a sample if work has run since the last one and it is time.
     pub fn run(&self, shared: &Arc<Shared>) {
         let stats = &shared.interp.stats;
-        let calls = shared.stats.counters.calls.load(std::sync::atomic::Ordering::Relaxed);
+        let calls = shared.inbox.stats.counters.calls.load(std::sync::atomic::Ordering::Relaxed);
         if calls == self.calls.get() {
             return;
         }
@@ -216,21 +216,6 @@ pub fn subscribe(pid: LocalPid) {
     let mut subscriber = lock(&SUBSCRIBER);
     EVENTS.reset();
     *subscriber = Some(pid);
-}
-
-/// The process that is told of the ends of tasks, see `Request::report_end`.
-static TASKS: Mutex<Option<LocalPid>> = Mutex::new(None);
-
-pub fn follow_tasks(pid: LocalPid) {
-    *lock(&TASKS) = Some(pid);
-}
-
-/// Not from scheduler threads.
-pub fn report_task(message: impl FnOnce(Env<'_>) -> Term<'_>) {
-    let follower = *lock(&TASKS);
-    if let Some(follower) = follower {
-        OwnedTermEnv::new().send(&follower, message);
-    }
 }
 
 pub fn take() -> Vec<GcRun> {

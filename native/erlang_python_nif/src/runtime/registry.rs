@@ -16,10 +16,14 @@ pub fn add(context: Arc<Shared>) {
 
 pub fn remove(id: u64) {
     let mut contexts = lock(&CONTEXTS);
-    let index = contexts.iter().position(|context| context.id == id);
+    let index = contexts.iter().position(|context| context.inbox.id == id);
     let removed = index.map(|index| contexts.remove(index));
     drop(contexts);
     drop(removed);
+}
+
+pub fn get(id: u64) -> Option<Arc<Shared>> {
+    lock(&CONTEXTS).iter().find(|context| context.inbox.id == id).cloned()
 }
 
 pub fn all() -> Vec<Arc<Shared>> {

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::context::{CONTEXTS, ContextRef, Interp, Shared};
 use super::objects::HANDLES;
 use super::os::{self, Os};
-use super::request::PERMITS;
 use crate::beam::store::STATE;
 use crate::python::interpreter::Mode;
+use crate::request::permits::PERMITS;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::request::permits::Waiter;
 use erlang_python_core::stats::counters::Counts;
@@ -118,18 +118,18 @@ fn permits() -> Permits {
 }
 
 fn of_context(shared: &Shared, now: u64) -> Context {
-    let stats = &shared.stats;
+    let stats = &shared.inbox.stats;
     let state = state(shared);
     // What begins between the two looks, and what nobody has asked for, runs for no time.
     let running_ms = stats.busy.running(now).map(millis).filter(|_| !matches!(state, ContextState::Idle));
     Context {
-        id: shared.id,
+        id: shared.inbox.id,
         mode: shared.settings.mode,
         state,
         uptime_ms: millis(now.saturating_sub(stats.created)),
         running_ms,
-        queue_length: shared.waiting(),
-        load: shared.load(),
+        queue_length: shared.inbox.waiting(),
+        load: shared.inbox.load(),
         max_queue: shared.settings.max_queue,
         counts: stats.counters.counts(),
         busy_ms: millis(stats.busy.total(now)),
@@ -140,13 +140,13 @@ fn of_context(shared: &Shared, now: u64) -> Context {
 }
 
 fn state(shared: &Shared) -> ContextState {
-    if shared.queue.is_closed() {
+    if shared.inbox.queue.is_closed() {
         return ContextState::Dead;
     }
-    if !shared.stats.ready.load(SeqCst) {
+    if !shared.inbox.stats.ready.load(SeqCst) {
         return ContextState::Starting;
     }
-    if shared.stuck.load(SeqCst) {
+    if shared.inbox.stuck.load(SeqCst) {
         return ContextState::Stuck;
     }
     match shared.noticeable() {
@@ -159,10 +159,10 @@ fn state(shared: &Shared) -> ContextState {
 /// Those of living contexts, each once, in the order of their ids.
 fn interpreters(contexts: &[ContextRef], now: u64) -> Vec<Interpreter> {
     let mut found: Vec<(Arc<Interp>, Mode, Vec<u64>)> = Vec::new();
-    for context in contexts.iter().map(|context| &context.0).filter(|context| !context.queue.is_closed()) {
+    for context in contexts.iter().map(|context| &context.0).filter(|context| !context.inbox.queue.is_closed()) {
         match found.iter_mut().find(|(interp, ..)| Arc::ptr_eq(interp, &context.interp)) {
-            Some((.., ids)) => ids.push(context.id),
-            None => found.push((context.interp.clone(), context.settings.mode, vec![context.id])),
+            Some((.., ids)) => ids.push(context.inbox.id),
+            None => found.push((context.interp.clone(), context.settings.mode, vec![context.inbox.id])),
         }
     }
     found.sort_by_key(|(interp, ..)| interp.id);

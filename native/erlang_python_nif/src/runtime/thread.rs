@@ -21,7 +21,6 @@ use super::failure::Failure;
 use super::interrupt;
 use super::observe::{self, Sampler};
 use super::registry;
-use super::request::{Event, Flags, RequestRef, Told};
 use super::variables::Variables;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
@@ -30,6 +29,10 @@ use crate::python::fork;
 use crate::python::interpreter::{Attached, Ended};
 use crate::python::memory;
 use crate::python::object::{Obj, PyResult, Raised};
+use crate::request::RequestRef;
+use crate::request::flags::Flags;
+use crate::request::outcome::Event;
+use crate::request::outcome::Told;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
@@ -68,13 +71,13 @@ pub fn spawn(context: ContextRef) -> Result<(), String> {
     registry::add(shared.clone());
     ALIVE.fetch_add(1, SeqCst);
     std::thread::Builder::new()
-        .name(format!("py_context_{}", shared.id))
+        .name(format!("py_context_{}", shared.inbox.id))
         .stack_size(crate::python::STACK_SIZE)
         .spawn(move || main(context))
         .map(drop)
         .map_err(|error| {
             ALIVE.fetch_sub(1, SeqCst);
-            registry::remove(shared.id);
+            registry::remove(shared.inbox.id);
             format!("cannot start the thread of the context: {error}")
         })
 }
@@ -84,11 +87,11 @@ fn main(context: ContextRef) {
     memory::share_out(alive());
     let outcome = catch_unwind(AssertUnwindSafe(|| run(context)))
         .unwrap_or_else(|panic| Err(Failed::Panicked(panic_text(&*panic))));
-    shared.queue.close().iter().for_each(|request| {
-        request.fail((atoms::stopped(), shared.id));
+    shared.inbox.queue.close().iter().for_each(|request| {
+        request.fail((atoms::stopped(), shared.inbox.id));
     });
-    registry::remove(shared.id);
-    let id = shared.id;
+    registry::remove(shared.inbox.id);
+    let id = shared.inbox.id;
     shared.notify_owner(|env| {
         let how = match outcome {
             Ok(Ended::Cleanly) => atoms::ended().to_term(env),
@@ -223,7 +226,7 @@ impl Runtime {
         let shared = self.shared();
         let preload = Chore::begin(shared, None);
         // `stop` may have looked at the stack before this was on it.
-        if shared.queue.is_closed() {
+        if shared.inbox.queue.is_closed() {
             return Err("it was stopped before it had started".to_owned());
         }
         let preloaded = self.caches.preload(&shared.settings);
@@ -234,8 +237,8 @@ impl Runtime {
         let preloaded = preloaded.map_err(|raised| self.describe_start(&raised));
         drop(preload);
         preloaded?;
-        shared.stats.ready.store(true, SeqCst);
-        let id = self.shared().id;
+        shared.inbox.stats.ready.store(true, SeqCst);
+        let id = self.shared().inbox.id;
         self.shared().notify_owner(|env| (atoms::py_context(), id, atoms::started()).encode(env));
         Ok(())
     }
@@ -281,17 +284,17 @@ impl Runtime {
     fn serve(&self, attached: &Attached) {
         let shared = self.shared().clone();
         let mut spin = Spin::new(shared.settings.spin);
-        while !shared.queue.is_closed() {
+        while !shared.inbox.queue.is_closed() {
             self.drain(&shared, &mut spin);
             self.tidy();
             self.sampler.run(&shared);
-            attached.detach(|| shared.queue.wait(&mut spin));
+            attached.detach(|| shared.inbox.queue.wait(&mut spin));
         }
     }
 
     /// Runs what is queued, for `HOLD` at the most.
     fn drain(&self, shared: &Shared, spin: &mut Spin) {
-        let Some(mut request) = shared.queue.pop() else { return };
+        let Some(mut request) = shared.inbox.queue.pop() else { return };
         let mut since = None;
         loop {
             self.handle(&request);
@@ -301,7 +304,7 @@ impl Runtime {
             if ended - *since.get_or_insert(ended) > HOLD {
                 return;
             }
-            match shared.queue.pop() {
+            match shared.inbox.queue.pop() {
                 Some(next) => request = next,
                 None => return,
             }
@@ -316,42 +319,42 @@ impl Runtime {
         }
         let shared = self.shared();
         let level = {
-            let mut stack = lock(&shared.stack);
+            let mut stack = lock(&shared.inbox.stack);
             stack.push(request.clone());
             stack.len()
         };
-        if shared.queue.is_closed() {
+        if shared.inbox.queue.is_closed() {
             // `stop` may have looked at the stack before this request was on it.
-            lock(&shared.stack).pop();
+            lock(&shared.inbox.stack).pop();
             request.retire();
-            request.fail((atoms::stopped(), shared.id));
+            request.fail((atoms::stopped(), shared.inbox.id));
             return;
         }
         // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
         // many would hide how long the one below runs.
         let started = now();
         if level == 1 {
-            shared.turn.fetch_add(1, SeqCst);
+            shared.inbox.turn.fetch_add(1, SeqCst);
             // After `turn`, or the watchdog may fall asleep between the look that misses this request and the nudge.
             errands::nudge();
-            shared.stats.busy.begin(started);
+            shared.inbox.stats.busy.begin(started);
         }
         request.timing.start(started);
-        Counters::bump_own(&shared.stats.counters.calls);
+        Counters::bump_own(&shared.inbox.stats.counters.calls);
         let env = self.reply_env();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, level > 1, &env)));
-        lock(&shared.stack).pop();
+        lock(&shared.inbox.stack).pop();
         interrupt::clear_late(shared, request);
         let ended = now();
         self.ended.set(ended);
         request.timing.end(ended);
-        shared.stats.latency.record(ended - started);
+        shared.inbox.stats.latency.record(ended - started);
         // The BEAM's part does not count.
         if ended - started > LONG && request.timing.times(ended).1 > LONG {
-            shared.patience().hopeless();
+            shared.inbox.patience().hopeless();
         }
         if level == 1 {
-            shared.stats.busy.end(ended);
+            shared.inbox.stats.busy.end(ended);
         }
         if fork::is_child() {
             // Forked after its code had ended, by a method that the conversion of the result calls.
@@ -392,8 +395,8 @@ impl Runtime {
         let shared = self.shared();
         request.retire();
         request.fail((atoms::panicked(), &text));
-        shared.queue.close().iter().for_each(|request| {
-            request.fail((atoms::stopped(), shared.id));
+        shared.inbox.queue.close().iter().for_each(|request| {
+            request.fail((atoms::stopped(), shared.inbox.id));
         });
         self.poisoned.replace(Some(text));
     }
@@ -451,9 +454,9 @@ impl Runtime {
 
     fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
         if reply.again {
-            Counters::take_back(&self.shared().stats.counters.calls);
+            Counters::take_back(&self.shared().inbox.stats.counters.calls);
         } else if !reply.ok {
-            Counters::bump_own(&self.shared().stats.counters.errors);
+            Counters::bump_own(&self.shared().inbox.stats.counters.errors);
         }
         // Before the reply: its receiver may count permits, or make the next call.
         request.retire();

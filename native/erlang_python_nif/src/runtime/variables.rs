@@ -19,12 +19,12 @@ use rustler::{LocalPid, Term};
 
 use super::context::ContextRef;
 use super::execute::Namespaces;
-use super::request::Request;
 use crate::beam::atoms;
 use crate::beam::env::pid_word;
 use crate::python::fork;
 use crate::python::object::{Obj, PyResult, import, status};
 use crate::python::symbols::{ContextFunctions, symbols};
+use crate::request::Request;
 
 pub struct Variables {
     functions: &'static ContextFunctions,

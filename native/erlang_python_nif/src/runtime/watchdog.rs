@@ -19,9 +19,14 @@ use rustler::Encoder;
 use super::context::Shared;
 use super::interrupt;
 use super::registry;
-use super::request::{Claim, Flags, PENDING, PERMITS, Request, RequestRef};
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
+use crate::request::PENDING;
+use crate::request::Request;
+use crate::request::RequestRef;
+use crate::request::flags::Flags;
+use crate::request::permits::Claim;
+use crate::request::permits::PERMITS;
 
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without any activity after which the watchdog sleeps until it is nudged.
@@ -53,7 +58,11 @@ pub fn stop_all_soon() {
 
 /// Interrupts a running request that was cancelled.
 pub fn interrupt_soon(request: RequestRef) {
-    errands::post(move || interrupt_now(request));
+    errands::post(move || {
+        if let Some(context) = registry::get(request.inbox.id) {
+            interrupt_now(&context, request);
+        }
+    });
 }
 
 struct Watchdog {
@@ -113,12 +122,12 @@ impl Watchdog {
                 }
                 wanted
             };
-            context.queue.sweep(&mut look);
-            context.line().sweep(&mut look);
+            context.inbox.queue.sweep(&mut look);
+            context.inbox.line().sweep(&mut look);
             look_at_running(context, env);
-            context.stats.roll(now());
+            context.inbox.stats.roll(now());
             if !context.is_tidy() {
-                context.queue.wake();
+                context.inbox.queue.wake();
             }
         }
         // Of callers that were killed between two looks.
@@ -137,10 +146,10 @@ fn is_active() -> bool {
 }
 
 fn busy(context: &Shared) -> bool {
-    context.turn.load(SeqCst) != context.watched.turn.load(Relaxed)
+    context.inbox.turn.load(SeqCst) != context.watched.turn.load(Relaxed)
         || context.stop_wanted.load(SeqCst)
-        || !context.queue.is_empty()
-        || !lock(&context.stack).is_empty()
+        || !context.inbox.queue.is_empty()
+        || !lock(&context.inbox.stack).is_empty()
         || !context.is_tidy()
 }
 
@@ -154,7 +163,7 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
         request.abandon();
         return;
     }
-    let counters = &request.context.stats.counters;
+    let counters = &request.inbox.stats.counters;
     if request.caller_alive(env) {
         // One that never got a permit was in the way of nobody's code but the limit's.
         let ended = request.fail_with(|phase, env| match phase {
@@ -176,13 +185,13 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
 
 fn look_at_running(context: &Arc<Shared>, env: &OwnedTermEnv) {
     // All of them, whether or not the one on top has changed since the last tick.
-    let stack = lock(&context.stack).clone();
+    let stack = lock(&context.inbox.stack).clone();
     for request in &stack {
         if overdue(request) || !request.caller_alive(env) {
             expire(request, env);
         }
     }
-    let turn = context.turn.load(SeqCst);
+    let turn = context.inbox.turn.load(SeqCst);
     let watched = &context.watched;
     let mut unheeded = watched.unheeded.load(Relaxed);
     if watched.turn.swap(turn, Relaxed) != turn {
@@ -199,7 +208,7 @@ fn look_at_running(context: &Arc<Shared>, env: &OwnedTermEnv) {
         // After the first one, the code has the time between two to clean up.
         let first = unheeded == 0 && !interrupted;
         if first || (unheeded > 0 && unheeded.is_multiple_of(INSIST_TICKS)) {
-            interrupt::deliver(request, interrupted);
+            interrupt::deliver(context, request, interrupted);
         }
         unheeded += 1;
     } else {
@@ -209,7 +218,7 @@ fn look_at_running(context: &Arc<Shared>, env: &OwnedTermEnv) {
     watched.unheeded.store(unheeded, Relaxed);
     let stuck = unheeded >= STUCK_TICKS;
     set_stuck(context, stuck);
-    if stuck && context.queue.is_closed() {
+    if stuck && context.inbox.queue.is_closed() {
         // Stopped, and its thread may never return: others need the permits.
         stack.iter().for_each(|request| request.permit.release());
     }
@@ -217,36 +226,36 @@ fn look_at_running(context: &Arc<Shared>, env: &OwnedTermEnv) {
 
 /// The owner is told of changes.
 fn set_stuck(context: &Shared, stuck: bool) {
-    if context.stuck.swap(stuck, SeqCst) == stuck {
+    if context.inbox.stuck.swap(stuck, SeqCst) == stuck {
         return;
     }
     if stuck {
-        Counters::bump(&context.stats.counters.stuck_count);
+        Counters::bump(&context.inbox.stats.counters.stuck_count);
     }
     let how = if stuck { atoms::stuck() } else { atoms::recovered() };
-    context.notify_owner(|env| (atoms::py_context(), context.id, how).encode(env));
+    context.notify_owner(|env| (atoms::py_context(), context.inbox.id, how).encode(env));
 }
 
 /// Fails everything a context still owes and tells its thread to end.
 fn stop(context: &Arc<Shared>) {
-    let reason = (atoms::stopped(), context.id);
-    let mut owed = context.queue.close();
-    let ours = |claim: &Claim| claim.request().is_some_and(|request| request.context.id == context.id);
-    owed.extend(context.line().close());
+    let reason = (atoms::stopped(), context.inbox.id);
+    let mut owed = context.inbox.queue.close();
+    let ours = |claim: &Claim| claim.request().is_some_and(|request| request.inbox.id == context.inbox.id);
+    owed.extend(context.inbox.line().close());
     owed.extend(PERMITS.remove(ours).iter().filter_map(Claim::request).cloned());
     for request in owed {
         request.fail(reason);
     }
-    let stack = lock(&context.stack).clone();
+    let stack = lock(&context.inbox.stack).clone();
     for request in &stack {
         request.fail(reason);
     }
     if let Some(request) = stack.last() {
-        interrupt_now(request.clone());
+        interrupt_now(context, request.clone());
     }
 }
 
-fn interrupt_now(request: RequestRef) {
+fn interrupt_now(context: &Arc<Shared>, request: RequestRef) {
     let interrupted = request.interrupted.load(SeqCst);
-    interrupt::deliver(request, interrupted);
+    interrupt::deliver(context, request, interrupted);
 }

@@ -1,27 +1,35 @@
 //! One request on its way from a BEAM process to a context thread.
 
+pub mod chains;
+pub mod flags;
+pub mod holder;
+pub mod namespace;
+pub mod outcome;
+pub mod permits;
+pub mod question;
+pub mod tasks;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustler::sys::{ErlNifEnv, ErlNifTerm, enif_clear_env};
+use erlang_python_core::request::inbox::{Admit, Inbox};
+use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
+use erlang_python_core::request::pending::Pending;
+use erlang_python_core::request::permits::{Acquired, PermitSlot};
+use erlang_python_core::stats::timing::Timing;
+use erlang_python_core::sync::errands;
+use erlang_python_core::sync::handover::Handover;
+use rustler::sys::{ErlNifEnv, ErlNifTerm};
 use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
-use super::context::Shared;
-use super::holder::{self, HolderRef};
-use super::observe;
+use self::flags::Flags;
+use self::outcome::{Event, Told};
+use self::permits::{Claim, PERMITS};
+use self::question::CallbackSlot;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
-use crate::bridge::callback::CallbackSlot;
-use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
-use erlang_python_core::request::pending::Pending;
-use erlang_python_core::request::permits::{Acquired, PermitSlot, Permits, Waiter};
-use erlang_python_core::stats::now;
-use erlang_python_core::stats::timing::Timing;
-use erlang_python_core::sync::errands;
-use erlang_python_core::sync::handover::{Handover, Seen};
-use erlang_python_core::sync::patience::spin_until;
 
 pub type RequestRef = Arc<Request>;
 
@@ -37,98 +45,8 @@ impl Encoder for RequestHandle {
     }
 }
 
-/// What the caller of a request is told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// `{callback, id, target, args}`: the request goes on afterwards.
-    Question,
-    /// `{ok, value}` or `{error, reason}`, from the thread that ran the request.
-    Result,
-    /// `{error, reason}`, from elsewhere: its thread may still be at it.
-    Failure,
-}
-
-pub struct Told {
-    pub event: Event,
-    pub env: OwnedTermEnv,
-    pub term: ErlNifTerm,
-    /// Holds binaries whose memory others share.
-    pub shared: bool,
-}
-
-/// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
-pub static PERMITS: Permits<Claim> = Permits::new(usize::MAX);
-
 /// Requests whose callers look for the outcome between turns, by the word of the caller's pid.
 pub static PENDING: Pending<ErlNifTerm, RequestRef> = Pending::new();
-
-/// Who waits for a permit.
-pub enum Claim {
-    Request(RequestRef),
-    Holder(HolderRef),
-}
-
-impl Claim {
-    pub fn request(&self) -> Option<&RequestRef> {
-        match self {
-            Claim::Request(request) => Some(request),
-            Claim::Holder(_) => None,
-        }
-    }
-}
-
-impl Waiter for Claim {
-    fn grant(&self) -> bool {
-        match self {
-            Claim::Request(request) => request.grant(),
-            Claim::Holder(holder) => holder::grant(holder),
-        }
-    }
-
-    fn gone(&self) -> bool {
-        match self {
-            Claim::Request(request) => request.life.phase() != Phase::Waiting,
-            Claim::Holder(holder) => holder.gone(),
-        }
-    }
-}
-
-/// How a request wants its values and its reply.
-#[derive(Clone, Copy)]
-pub struct Flags(pub u32);
-
-impl Flags {
-    /// The Erlang dialect of the converter (`COMPAT.md`) instead of the Elixir one.
-    pub const ERLANG: u32 = 1;
-    /// Return a handle on the result instead of its value.
-    pub const RETURN_OBJECT: u32 = 2;
-    /// Refuse at once when no permit is free.
-    pub const NO_WAIT: u32 = 4;
-    /// Nobody wants the value: only failures are sent.
-    pub const CAST: u32 = 8;
-    /// The caller does not sit in a `receive` for the reply, so it cannot run callbacks.
-    pub const ASYNC: u32 = 16;
-    /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
-    pub const ROUTED: u32 = 32;
-    /// The caller looks for the outcome before it waits for a message.
-    pub const LOOK: u32 = 64;
-    /// Its caller will ask how long it waited and ran.
-    pub const TIMED: u32 = 128;
-    /// Made by a callback of a request on the same context, it uses that request's namespace.
-    pub const INHERIT: u32 = 256;
-
-    /// A task that telemetry follows: its end is reported to `observe`'s subscriber too, see `report_end`.
-    pub const TRACKED: u32 = 512;
-    /// Failures in the Erlang dialect come with their traceback.
-    pub const TRACEBACK: u32 = 1024;
-
-    /// Python code of the context itself, see `Chore`: no process waits for it or is told anything.
-    pub const CHORE: u32 = 1 << 31;
-
-    pub fn has(self, flag: u32) -> bool {
-        self.0 & flag != 0
-    }
-}
 
 /// Where a request stands before its context.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,7 +66,8 @@ const LEFT: u8 = 4;
 pub struct Request {
     pub life: Lifecycle,
     pub permit: PermitSlot<Claim>,
-    pub context: Arc<Shared>,
+    /// That of its context.
+    pub inbox: Arc<Inbox<Request>>,
     /// Who gets the reply and whose death cancels the request.
     pub caller: LocalPid,
     /// Who made the request: the caller, but for casts.
@@ -205,7 +124,7 @@ impl Request {
     /// `looking`: the caller looks for the outcome before it waits for a message.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
-        context: Arc<Shared>,
+        inbox: Arc<Inbox<Request>>,
         caller: LocalPid,
         client: LocalPid,
         message: Term<'_>,
@@ -222,7 +141,7 @@ impl Request {
         Arc::new(Request {
             life: Lifecycle::default(),
             permit: PermitSlot::new(&PERMITS),
-            context,
+            inbox,
             caller,
             client,
             flags,
@@ -242,15 +161,14 @@ impl Request {
     }
 
     /// What a context does of its own accord, running from now on.
-    pub fn chore(context: Arc<Shared>, deadline: Option<Instant>) -> RequestRef {
-        let owner = context.settings.owner;
+    pub fn chore(inbox: Arc<Inbox<Request>>, owner: LocalPid, deadline: Option<Instant>) -> RequestRef {
         // Counted in as one that is done: it takes nobody's place.
-        context.line().enter_beside(usize::MAX);
+        inbox.line().enter_beside(usize::MAX);
         let env = OwnedTermEnv::new();
         let nothing = atoms::nil().to_term(env.env());
         let message = make_tuple(env.env(), &[nothing, nothing, nothing, Term::list_new_empty(env.env())]);
         let flags = Flags(Flags::CHORE);
-        let request = Request::new(context, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
+        let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
         request.leave();
         request.life.queue();
         request.life.start();
@@ -311,8 +229,8 @@ impl Request {
     pub fn leave(&self) {
         let place = self.place.fetch_or(LEFT, Ordering::AcqRel);
         if place & LEFT == 0 {
-            self.context.line().leave(place == Place::Admitted as u8);
-            self.context.serve_line();
+            self.inbox.line().leave(place == Place::Admitted as u8);
+            self.inbox.serve_line();
         }
     }
 
@@ -321,34 +239,26 @@ impl Request {
         self.place.load(Ordering::Acquire) & !LEFT == Place::InLine as u8
     }
 
-    /// Its turn has come: it asks for a permit. False when it no longer waits.
-    pub fn admit(self: &RequestRef) -> bool {
-        let (from, to) = (Place::InLine as u8, Place::Admitted as u8);
-        if self.place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return false;
+    /// It has got its permit: whether it still wants it.
+    pub(super) fn grant(self: &RequestRef) -> bool {
+        // The permit is recorded first: from `queue` on, a canceller may give it back.
+        self.permit.hold();
+        if self.life.queue() {
+            self.inbox.enqueue(self.clone());
+            return true;
         }
-        match PERMITS.acquire(true, || Claim::Request(self.clone())) {
-            Acquired::Now if !self.grant() => PERMITS.release(),
-            Acquired::Now => {}
-            _ => self.wait_for_permit(),
-        }
-        true
+        // Refused: whoever served us takes the permit back, so the slot must forget it.
+        self.permit.forget();
+        false
     }
 
     /// It has joined those that wait for a permit: its deadline and its caller's death are looked after.
     pub fn wait_for_permit(self: &RequestRef) {
         errands::nudge();
         // The context may have been stopped before the FIFO knew the request.
-        if self.context.queue.is_closed() {
-            self.clone().refuse_later();
+        if self.inbox.queue.is_closed() {
+            self.clone().refuse();
         }
-    }
-
-    /// Its context is stopped. The watchdog says so, which may send messages.
-    pub fn refuse_later(self: RequestRef) {
-        errands::post(move || {
-            self.fail((atoms::stopped(), self.context.id));
-        });
     }
 
     pub fn caller_alive(&self, env: &OwnedTermEnv) -> bool {
@@ -435,119 +345,31 @@ impl Request {
     }
 }
 
+impl Admit for Request {
+    fn admit(self: &RequestRef) -> bool {
+        let (from, to) = (Place::InLine as u8, Place::Admitted as u8);
+        if self.place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return false;
+        }
+        match PERMITS.acquire(true, || Claim::Request(self.clone())) {
+            Acquired::Now if !self.grant() => PERMITS.release(),
+            Acquired::Now => {}
+            _ => self.wait_for_permit(),
+        }
+        true
+    }
+
+    /// The watchdog says so, which may send messages.
+    fn refuse(self: RequestRef) {
+        errands::post(move || {
+            self.fail((atoms::stopped(), self.inbox.id));
+        });
+    }
+}
+
 impl Drop for Request {
     fn drop(&mut self) {
         self.free_env();
         self.retire();
-    }
-}
-
-/// What a caller that looks for the outcome sees.
-pub enum Look<'a> {
-    Event(Event, Term<'a>),
-    /// Nothing yet.
-    Nothing,
-    /// Nothing, and from now on events are sent as messages; or one was sent already.
-    Away,
-}
-
-impl Request {
-    /// Tells the caller: leaves the term where it looks, if `small`, or else sends `{reference, term}`. Gives the environment
-    /// back, emptied, unless the term was left in it: then `reclaim` gets it later. `Err` when the caller is dead. Not from scheduler threads.
-    ///
-    /// # Safety
-    /// The caller of this function has the right to tell: it holds `asking` of a serving request, or has moved the request to
-    /// `Delivering`. So there is one at a time.
-    pub unsafe fn tell(&self, mut told: Told, small: bool) -> Result<Option<OwnedTermEnv>, OwnedTermEnv> {
-        if small {
-            // SAFETY: promised by the caller.
-            match unsafe { self.handover.give(told) } {
-                Ok(()) => return Ok(None),
-                Err(back) => told = back,
-            }
-        }
-        let Told { mut env, term, .. } = told;
-        let sent = env.send(&self.caller, |env| {
-            // SAFETY: the caller of this function keeps the message from being freed; the term was made in `env`.
-            unsafe { (self.message().0.in_env(env), Term::new(env, term)).encode(env) }
-        });
-        self.handover.sent();
-        if sent { Ok(Some(env)) } else { Err(env) }
-    }
-
-    /// Sends `{py_task, reference, ok | {error, reason}, {context, queued, ran}}` to the process that follows tasks, where this is
-    /// one of those. `error` is the term `{error, reason}`; `None` when there is a value. Not from scheduler threads.
-    pub fn report_end(&self, error: Option<Term<'_>>) {
-        let Some(tracked) = &self.tracked else { return };
-        observe::report_task(|env| {
-            let (queued, ran) = self.timing.times(now());
-            let outcome = error.map_or(atoms::ok().to_term(env), |error| error.in_env(env));
-            // SAFETY: the term lives in its environment, which nobody changes.
-            let reference = unsafe { Term::new(tracked.env.env(), tracked.reference) }.in_env(env);
-            (atoms::py_task(), reference, outcome, (self.context.id, queued, ran)).encode(env)
-        });
-    }
-
-    /// The environment of the last event, once the caller has read it.
-    ///
-    /// # Safety
-    /// As for `tell`.
-    pub unsafe fn reclaim(&self) -> Option<OwnedTermEnv> {
-        // SAFETY: promised by the caller.
-        let mut env = unsafe { self.handover.reclaim() }?.env;
-        env.clear();
-        Some(env)
-    }
-
-    /// The caller looks again, for what follows its answer to a question.
-    pub fn look_on(&self) {
-        self.handover.look();
-    }
-
-    /// It has got its permit: whether it still wants it.
-    fn grant(self: &RequestRef) -> bool {
-        // The permit is recorded first: from `queue` on, a canceller may give it back.
-        self.permit.hold();
-        if self.life.queue() {
-            self.context.enqueue(self.clone());
-            return true;
-        }
-        // Refused: whoever served us takes the permit back, so the slot must forget it.
-        self.permit.forget();
-        false
-    }
-
-    /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
-    /// messages.
-    pub fn look<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Look<'a> {
-        spin_until(spin, || !self.handover.is_open());
-        loop {
-            let taken = self.handover.take(|told| {
-                // SAFETY: the term lives in its environment, which is not changed until it was taken.
-                let term = unsafe { Term::new(told.env.env(), told.term) }.in_env(env);
-                if told.shared {
-                    // Nothing else is to keep binaries alive that the caller forgets.
-                    // SAFETY: whoever takes has the environment to itself, and `term` was copied.
-                    unsafe { enif_clear_env(told.env.as_ptr()) }
-                }
-                (told.event, term)
-            });
-            match taken {
-                Seen::Given((event, term)) => {
-                    self.context.patience().paid();
-                    if event == Event::Result {
-                        self.free_env();
-                    }
-                    return Look::Event(event, term);
-                }
-                Seen::Away => return Look::Away,
-                Seen::Nothing if !last => return Look::Nothing,
-                Seen::Nothing => {}
-            }
-            if self.handover.look_away() {
-                self.context.patience().in_vain();
-                return Look::Away;
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 use rustler::{Encoder, Env, LocalPid, Monitor, Resource, ResourceArc, Term};
 
-use super::request::{Claim, PERMITS};
+use super::permits::{Claim, PERMITS};
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 use erlang_python_core::request::permits::Acquired;

@@ -1,0 +1,127 @@
+//! What the callers of one context write: its requests, waiting and running.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::line::Line;
+use crate::stats::ContextStats;
+use crate::sync::lock;
+use crate::sync::padded::Padded;
+use crate::sync::patience::Patience;
+use crate::sync::queue::Queue;
+
+/// A request, as its inbox sees it.
+pub trait Admit {
+    /// Its turn has come: it asks for a permit. False when it no longer waits.
+    fn admit(self: &Arc<Self>) -> bool;
+    /// Its context is stopped. Called on any thread, schedulers included.
+    fn refuse(self: Arc<Self>);
+}
+
+/// Many callers poll in vain at once when the thread is not running for a moment: that alone tells nothing.
+pub type CallersPatience = Patience<64>;
+
+pub struct Inbox<R> {
+    /// The number of the context.
+    pub id: u64,
+    pub max_queue: usize,
+    /// How long its callers, and its thread, poll.
+    pub spin: Duration,
+    pub queue: Queue<R>,
+    pub stats: Arc<ContextStats>,
+    load: Padded<Load<R>>,
+    /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
+    /// whom it hits.
+    pub stack: Mutex<Vec<Arc<R>>>,
+    /// Bumped at the start of every request that is not nested: a value that stands still means that one request runs long.
+    pub turn: AtomicU64,
+    /// Interrupts have no effect on what runs.
+    pub stuck: AtomicBool,
+}
+
+/// What callers write.
+struct Load<R> {
+    /// Requests submitted and not done, which `max_queue` bounds, and the line of those that have to wait for this context.
+    line: Line<Arc<R>>,
+    /// Whether callers poll for their outcome before they wait for a message.
+    patience: CallersPatience,
+}
+
+impl<R: Admit> Inbox<R> {
+    pub fn new(id: u64, max_queue: usize, spin: Duration, stats: Arc<ContextStats>) -> Self {
+        Inbox {
+            id,
+            max_queue,
+            spin,
+            queue: Queue::default(),
+            stats,
+            load: Padded(Load { line: Line::default(), patience: CallersPatience::default() }),
+            stack: Mutex::default(),
+            turn: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    pub fn line(&self) -> &Line<Arc<R>> {
+        &self.load.line
+    }
+
+    /// Puts a request in line.
+    pub fn stand_in_line(&self, request: Arc<R>) {
+        match self.load.line.push(request) {
+            Ok(()) => self.serve_line(),
+            Err(refused) => refused.refuse(),
+        }
+    }
+
+    /// Admits those of the line whose turn it is.
+    #[inline]
+    pub fn serve_line(&self) {
+        if self.load.line.is_standing() {
+            self.load.line.serve(R::admit);
+        }
+    }
+
+    /// Whether the outcome of a short call is likely to be there in a few microseconds.
+    #[inline]
+    pub fn is_quick(&self) -> bool {
+        !self.spin.is_zero() && !self.queue.is_parked() && self.load.patience.pays()
+    }
+
+    #[inline]
+    pub fn patience(&self) -> &CallersPatience {
+        &self.load.patience
+    }
+
+    /// The number of requests that wait for the thread: in the queue, and in line before it.
+    pub fn waiting(&self) -> usize {
+        self.queue.len() + self.load.line.waiting()
+    }
+
+    #[inline]
+    pub fn load(&self) -> usize {
+        self.load.line.load()
+    }
+
+    /// Hands a request that has its permit to the context's thread.
+    #[inline]
+    pub fn enqueue(&self, request: Arc<R>) {
+        if let Err(refused) = self.queue.push(request) {
+            refused.refuse();
+        }
+    }
+
+    /// Hands over a request that a callback made: it goes before all others, and a thread that waits for that callback
+    /// runs it there and then.
+    pub fn enqueue_nested(&self, request: Arc<R>) {
+        if let Err(refused) = self.queue.push_first_class(request) {
+            refused.refuse();
+        }
+    }
+
+    pub fn running(&self) -> Option<Arc<R>> {
+        lock(&self.stack).last().cloned()
+    }
+}

@@ -1,0 +1,128 @@
+//! The callback that a request waits for, and what it returned.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard};
+
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::sync::answer::AnswerPlace;
+use erlang_python_core::sync::lock;
+use rustler::sys::ErlNifTerm;
+use rustler::{Binary, Term};
+
+use super::RequestRef;
+use super::namespace::Namespace;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
+use crate::beam::immediate;
+
+/// Longer binaries are shared by the environments and processes that have them, in bytes (`ERL_ONHEAP_BINARY_LIMIT`).
+const MAX_HEAP_BINARY: usize = 64;
+
+/// What a function returned, in an environment of its own.
+pub struct Answer {
+    env: OwnedTermEnv,
+    /// The value if `ok`, else `{error, kind, text, stacktrace}`.
+    term: ErlNifTerm,
+    pub ok: bool,
+}
+
+impl Answer {
+    /// Copies `{ok, value}` or an error, into the environment of an earlier answer, if there is one.
+    pub fn copy(term: Term<'_>, earlier: Option<Answer>) -> Answer {
+        let value = term.decode().ok().filter(|(tag, _)| *tag == atoms::ok());
+        let value: Option<(rustler::Atom, Term)> = value;
+        let mut env = earlier.map_or_else(OwnedTermEnv::new, |earlier| earlier.env);
+        env.clear();
+        let (ok, term) = value.map_or((false, term), |(_ok, value)| (true, value));
+        let term = env.copy(term).as_c_arg();
+        Answer { env, term, ok }
+    }
+
+    pub fn term(&self) -> Term<'_> {
+        // SAFETY: the term lives in this environment.
+        unsafe { Term::new(self.env.env(), self.term) }
+    }
+
+    /// Whether it takes so little memory, and keeps nothing alive, that it need not be freed at once.
+    fn is_small(&self) -> bool {
+        let term = self.term();
+        let binary = || Binary::from_term(term).is_ok_and(|binary| binary.len() <= MAX_HEAP_BINARY);
+        self.ok && (immediate::small(term).is_some() || term.is_atom() || term.is_float() || binary())
+    }
+}
+
+/// The callback that a request waits for.
+#[derive(Default)]
+pub struct CallbackSlot {
+    pub answer: AnswerPlace<Answer>,
+    /// An interrupt came while the request waited.
+    pub interrupted: AtomicBool,
+    /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
+    /// meanwhile comes after the question, and no question comes after an error.
+    pub asking: Mutex<()>,
+    /// For the process that the dispatcher starts: the namespace of its calls.
+    /// Until one has entered: not the request itself, which this is a part of.
+    offered: Mutex<Option<Namespace>>,
+}
+
+impl CallbackSlot {
+    pub fn expect(&self, id: u64) {
+        self.interrupted.store(false, SeqCst);
+        self.answer.open(id);
+    }
+
+    /// Ends the wait for the answer: whether there was one. Attached to the interpreter of the request, as is who waits
+    /// whenever it opens or closes the place of the answer.
+    pub fn interrupt(&self) -> bool {
+        let waiting = self.answer.is_open();
+        if waiting {
+            self.interrupted.store(true, SeqCst);
+        }
+        waiting
+    }
+
+    /// Waits until the question of a serving request was asked; the guard keeps the order of what follows.
+    pub fn after_asking(&self, phase: Phase) -> Option<MutexGuard<'_, ()>> {
+        (phase == Phase::Serving).then(|| lock(&self.asking))
+    }
+
+    /// A process that the dispatcher starts may work for this request.
+    pub fn offer(&self, namespace: Namespace) {
+        *lock(&self.offered) = Some(namespace);
+    }
+
+    /// What `offer` has put there: none from now on.
+    pub fn withdraw(&self) -> Option<Namespace> {
+        lock(&self.offered).take()
+    }
+
+    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
+    ///
+    /// # Safety
+    /// This thread runs the request.
+    pub unsafe fn finish(&self) -> Option<Answer> {
+        // SAFETY: promised by the caller; only that thread asks.
+        unsafe { self.answer.close() }.filter(|_| !self.interrupted.load(SeqCst))
+    }
+
+    /// Has the next answer use the memory of this one, which was read: its thread allocated it.
+    ///
+    /// # Safety
+    /// This thread runs the request.
+    pub unsafe fn keep(&self, answer: Answer) {
+        // What the conversion of the value ran may have asked for something itself, but waits for nothing any more.
+        if answer.is_small() {
+            // SAFETY: promised by the caller.
+            unsafe { self.answer.keep(answer) }
+        }
+    }
+}
+
+/// Takes the answer to a request's callback: whether it still waits for that one.
+pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
+    let taken = request.callback.answer.put(id, |earlier| Answer::copy(term, earlier));
+    if taken {
+        request.inbox.queue.unpark();
+    }
+    taken
+}
