@@ -15,6 +15,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{LazyLock, Mutex, RwLock, RwLockWriteGuard};
 
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::sync::lock;
+use erlang_python_core::sync::queue::Spin;
 use flume::{RecvError, Sender};
 use pyo3::ffi;
 use rustler::sys::{ErlNifTerm, enif_whereis_pid};
@@ -33,10 +37,6 @@ use crate::request::outcome::{Event, Told};
 use crate::request::question::Answer;
 use crate::request::{RequestHandle, RequestRef};
 use crate::runtime::thread::{Runtime, SMALL, is_ending};
-use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::stats::counters::Counters;
-use erlang_python_core::sync::lock;
-use erlang_python_core::sync::queue::Spin;
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
 /// level.

@@ -52,8 +52,8 @@ impl<'c> Call<'c> {
 
     pub fn converter(&self) -> Converter<'_> {
         Converter {
-            caches: self.caches,
-            context: self.context,
+            types: &self.caches.types,
+            owner: self.context,
             erlang: self.erlang,
             abandoned: &|| false,
             steps: 0,

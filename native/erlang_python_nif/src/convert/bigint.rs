@@ -17,14 +17,14 @@ impl Converter<'_> {
 
     /// The int of this sign and magnitude, little end first.
     pub fn big(&self, negative: bool, magnitude: &[u8]) -> PyResult<Obj> {
-        let helpers = &self.caches.helpers;
+        let helpers = self.types;
         let number = helpers.from_bytes.call(&[&Obj::bytes(magnitude)?, &helpers.little])?;
         if negative { helpers.negative.call(&[&number]) } else { Ok(number) }
     }
 
     /// The magnitude of an int as `bytes`, little end first.
     pub fn magnitude(&self, number: &Obj, negative: bool) -> PyResult<Obj> {
-        let helpers = &self.caches.helpers;
+        let helpers = self.types;
         let magnitude = if negative { helpers.negative.call(&[number])? } else { number.clone() };
         let bits = helpers.bit_length.call(&[&magnitude])?.as_i64()?;
         helpers.to_bytes.call(&[&magnitude, &Obj::int((bits + 7) / 8)?, &helpers.little])

@@ -4,28 +4,39 @@
 #![allow(clippy::wrong_self_convention)]
 
 mod bigint;
+pub mod handle;
 pub mod kind;
 mod shown;
 mod structs;
 pub mod to_python;
 pub mod to_term;
+pub mod types;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
 
+use self::types::Types;
 use crate::python::object::{Raised, raised};
-use crate::runtime::caches::Caches;
-use crate::runtime::context::ContextRef;
+use crate::python::objects::Home;
 
 /// How deep nested data may be.
 pub const MAX_DEPTH: usize = 512;
 
+/// The context that values are converted for.
+pub trait Owner {
+    /// Where it keeps the objects that Elixir has handles of.
+    fn home(&self) -> &Arc<Home>;
+    /// What a handle says of its context.
+    fn term<'a>(&self, env: Env<'a>) -> Term<'a>;
+}
+
 /// Where and how a conversion takes place.
 pub struct Converter<'c> {
-    pub caches: &'c Caches,
-    pub context: &'c ContextRef,
+    pub types: &'c Types,
+    pub owner: &'c dyn Owner,
     /// The Erlang dialect (`COMPAT.md`) instead of the Elixir one (`API.md`).
     pub erlang: bool,
     /// Asked now and then: is the result still wanted?
@@ -133,7 +144,7 @@ impl Converter<'_> {
         if !about_value {
             return raised.into();
         }
-        let text = self.caches.helpers.describe_briefly.call(&[&raised.0]).ok();
+        let text = self.types.describe_briefly.call(&[&raised.0]).ok();
         let message = text.as_ref().and_then(|pair| pair.tuple_items().into_iter().nth(1));
         match message.as_ref().map(|message| message.as_utf8()) {
             Some(Ok(message)) => ConvertError::value(message),

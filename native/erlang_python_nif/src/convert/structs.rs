@@ -41,7 +41,7 @@ impl Converter<'_> {
             }
             m if atom_struct() == m => {
                 let text = atoms::text_of(get(name())?);
-                Ok(self.caches.helpers.atom.call(&[&Obj::str(&text)?])?)
+                Ok(self.types.atom.call(&[&Obj::str(&text)?])?)
             }
             m if bytes_struct() == m => match Binary::from_term(get(data())?) {
                 Ok(data) => Ok(Obj::bytes(&data)?),
@@ -90,7 +90,7 @@ impl Converter<'_> {
     fn make(&mut self, what: &str, parts: Vec<Obj>) -> ConvertResult<Obj> {
         let what = Obj::str(what)?;
         let args: Vec<&Obj> = std::iter::once(&what).chain(&parts).collect();
-        self.caches.helpers.make.call(&args).map_err(|raised| self.refused(raised))
+        self.types.make.call(&args).map_err(|raised| self.refused(raised))
     }
 
     /// The struct of a datetime, date, …: Python took it apart, `parts` are the pieces.

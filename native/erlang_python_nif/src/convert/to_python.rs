@@ -6,12 +6,12 @@ use rustler::types::map::MapIterator;
 use rustler::types::tuple::get_tuple;
 use rustler::{Binary, ResourceArc, Term};
 
+use super::handle::ObjectHandle;
 use super::shown::shown;
 use super::{ConvertError, ConvertResult, Converter, failed, key_text};
 use crate::beam::atoms;
 use crate::beam::immediate::{self, Shape};
 use crate::python::object::Obj;
-use crate::runtime::objects::ObjectHandle;
 
 impl Converter<'_> {
     #[inline(always)]
@@ -72,7 +72,7 @@ impl Converter<'_> {
             Err(_) if self.erlang && (atoms::none() == term || atoms::undefined() == term) => return Ok(Obj::none()),
             Err(_) => {}
         }
-        Ok(self.caches.atom(term.as_c_arg(), || match atoms::number(term) {
+        Ok(self.types.atom_object(term.as_c_arg(), || match atoms::number(term) {
             Some(number) => Obj::float(number),
             None => Obj::str(&atoms::text_of(term)),
         })?)
@@ -196,12 +196,12 @@ impl Converter<'_> {
             return Err(ConvertError::value("not a handle of a Python object"));
         };
         // SAFETY: this thread is attached to the interpreter of the context that it converts for.
-        unsafe { handle.object(&self.context.0.interp) }.ok_or(ConvertError::WrongInterpreter)
+        unsafe { handle.object(&self.owner.home().interp) }.ok_or(ConvertError::WrongInterpreter)
     }
 
-    fn opaque(&mut self, term: Term<'_>, class: fn(&crate::runtime::caches::Helpers) -> &Obj) -> ConvertResult<Obj> {
+    fn opaque(&mut self, term: Term<'_>, class: fn(&super::types::Types) -> &Obj) -> ConvertResult<Obj> {
         let external = Obj::bytes(term.to_binary().as_slice())?;
-        Ok(class(&self.caches.helpers).call(&[&external])?)
+        Ok(class(self.types).call(&[&external])?)
     }
 }
 

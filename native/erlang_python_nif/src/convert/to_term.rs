@@ -8,12 +8,12 @@ use rustler::types::atom::{false_, true_};
 use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, Term};
 
+use super::handle::ObjectHandle;
 use super::kind::Kind;
 use super::shown::repeated;
 use super::{ConvertError, ConvertResult, Converter, LONG_BINARY, PRECIOUS, VERY_LONG, failed, key_text, struct_term};
 use crate::beam::{atoms, immediate};
 use crate::python::object::{Obj, PyResult};
-use crate::runtime::objects::ObjectHandle;
 
 /// What a handle takes, in words: the struct and the text of its class.
 const HANDLE: usize = 24;
@@ -34,7 +34,7 @@ impl Converter<'_> {
         } else if exact(&raw mut ffi::PyTuple_Type) {
             self.tuple_term(&object, env, depth)
         } else {
-            let kind = self.caches.kind(&object)?;
+            let kind = self.types.kind(&object)?;
             self.other_term(kind, object, env, depth)
         }
     }
@@ -86,7 +86,7 @@ impl Converter<'_> {
             Kind::Opaque => {
                 self.size += PRECIOUS;
                 let damaged = || ConvertError::value("a damaged erlang term");
-                let external = object.getattr(&self.caches.helpers.external).map_err(|_| damaged())?;
+                let external = object.getattr(&self.types.external).map_err(|_| damaged())?;
                 // SAFETY: attached.
                 if unsafe { ffi::PyBytes_Check(external.as_ptr()) } == 0 {
                     return Err(damaged());
@@ -107,7 +107,7 @@ impl Converter<'_> {
                 self.to_term(simple, env, depth + 1)
             }
             _ if self.erlang => self.text_term(&object, env),
-            Kind::Decimal if !self.caches.decimal => self.text_term(&object, env),
+            Kind::Decimal if !self.types.decimal => self.text_term(&object, env),
             Kind::Range | Kind::DateTime | Kind::Date | Kind::Time | Kind::TimeDelta | Kind::Decimal => {
                 self.step(depth)?;
                 let parts = self.simplify(kind, &object)?;
@@ -128,7 +128,7 @@ impl Converter<'_> {
 
     fn simplify(&mut self, kind: Kind, object: &Obj) -> ConvertResult<Obj> {
         let kind = Obj::int(kind as i64)?;
-        self.caches.helpers.simplify.call(&[&kind, object]).map_err(|raised| self.refused(raised))
+        self.types.simplify.call(&[&kind, object]).map_err(|raised| self.refused(raised))
     }
 
     fn int_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
@@ -285,13 +285,13 @@ impl Converter<'_> {
         let class = type_name(&object).unwrap_or_else(|_| "?".into());
         self.size += PRECIOUS;
         self.take(HANDLE)?;
-        let shared = &self.context.0;
         // SAFETY: this thread is attached to the interpreter of the context that it converts for.
-        let handle = unsafe { ObjectHandle::new(shared.home.clone(), object) }.ok_or(ConvertError::WrongInterpreter)?;
+        let handle =
+            unsafe { ObjectHandle::new(self.owner.home().clone(), object) }.ok_or(ConvertError::WrongInterpreter)?;
         let fields = [
             (atoms::r#ref(), handle.encode(env)),
             (atoms::r#type(), class.encode(env)),
-            (atoms::context(), self.context.encode(env)),
+            (atoms::context(), self.owner.term(env)),
         ];
         Ok(struct_term(env, atoms::object_struct(), &fields))
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use erlang_python_core::stats::now;
 use rustler::{Encoder, Env, LocalPid, NifMap, ResourceArc, Term};
 
 use crate::beam::atoms;
@@ -11,7 +12,6 @@ use crate::python::interpreter::Mode;
 use crate::python::stack;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
 use crate::runtime::{interrupt_running, thread, watchdog};
-use erlang_python_core::stats::now;
 
 #[derive(NifMap)]
 struct Options {

@@ -5,6 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use erlang_python_core::request::inbox::Inbox;
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::request::line::{self, Entered};
+use erlang_python_core::request::permits::Acquired;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::sync::errands;
 use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 
@@ -23,12 +29,6 @@ use crate::request::permits::PERMITS;
 use crate::request::{chains, question};
 use crate::runtime::context::ContextHandle;
 use crate::runtime::watchdog;
-use erlang_python_core::request::inbox::Inbox;
-use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::request::line::{self, Entered};
-use erlang_python_core::request::permits::Acquired;
-use erlang_python_core::stats::counters::Counters;
-use erlang_python_core::sync::errands;
 
 /// How long `submit` and `callback_look` look for the outcome, spinning on a scheduler: somewhat longer than a short call
 /// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.

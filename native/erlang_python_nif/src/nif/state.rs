@@ -1,5 +1,6 @@
 //! The shared state, as Elixir sees it.
 
+use erlang_python_core::state::{StateError, Value, Weigh, integer};
 use num_bigint::{BigInt, Sign};
 use rustler::schedule::consume_timeslice;
 use rustler::{Binary, Encoder, Env, NewBinary, Term};
@@ -8,7 +9,6 @@ use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 use crate::beam::integer::{big_parts, big_term};
 use crate::beam::store::{self, STATE, Stored};
-use erlang_python_core::state::{StateError, Value, Weigh, integer};
 
 /// `{ok, value} | error`.
 #[rustler::nif]

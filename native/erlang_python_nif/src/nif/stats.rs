@@ -1,5 +1,7 @@
 //! What is worth watching.
 
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
 use rustler::{Env, ResourceArc, Term};
 
 use crate::beam::atoms;
@@ -8,8 +10,6 @@ use crate::request::RequestHandle;
 use crate::request::tasks;
 use crate::runtime::context::ContextRef;
 use crate::runtime::{observe, snapshot};
-use erlang_python_core::stats::counters::Counters;
-use erlang_python_core::stats::now;
 
 /// A map, see `Py.Stats`. It reads files of the operating system.
 #[rustler::nif(schedule = "DirtyIo")]

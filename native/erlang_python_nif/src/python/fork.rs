@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
+use erlang_python_core::sync::lock;
 use pyo3::ffi;
 
 use super::host::host;
 use super::interpreter::detach;
 use super::object::{Obj, PyResult, Raised, import};
-use erlang_python_core::sync::lock;
 
 /// This process is a forked child.
 static CHILD: AtomicBool = AtomicBool::new(false);

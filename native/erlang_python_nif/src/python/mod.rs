@@ -1,10 +1,13 @@
 //! CPython inside this process: its symbols, objects, interpreters, and what it does to the process. Nothing here knows the BEAM.
 
+pub mod cache;
+pub mod code;
 pub mod fork;
 pub mod host;
 pub mod interpreter;
 pub mod memory;
 pub mod object;
+pub mod objects;
 pub mod package;
 pub mod place;
 pub mod stack;

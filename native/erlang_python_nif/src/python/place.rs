@@ -10,11 +10,11 @@
 
 use std::sync::OnceLock;
 
+use erlang_python_core::bytecode::Instructions;
 use pyo3::ffi;
 
 use super::object::{Obj, PyResult, import};
 use super::symbols::symbols;
-use erlang_python_core::bytecode::Instructions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
+use erlang_python_core::request::permits::Acquired;
+use erlang_python_core::sync::errands;
 use rustler::{Encoder, Env, LocalPid, Monitor, Resource, ResourceArc, Term};
 
 use super::permits::{Claim, PERMITS};
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
-use erlang_python_core::request::permits::Acquired;
-use erlang_python_core::sync::errands;
 
 const WAITING: u8 = 0;
 const HELD: u8 = 1;

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::errands;
+use erlang_python_core::sync::lock;
+
 use super::context::Shared;
 use super::interrupt;
 use crate::python::fork;
 use crate::request::Request;
 use crate::request::RequestRef;
-use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::stats::now;
-use erlang_python_core::sync::errands;
-use erlang_python_core::sync::lock;
 
 /// What runs from `begin` until this is dropped, on the thread of a context, attached, while it runs no request.
 pub struct Chore {

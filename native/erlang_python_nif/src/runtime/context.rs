@@ -4,50 +4,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use pyo3::ffi;
-use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
-
-use super::objects::{Home, Objects, ReleaseBin};
-use crate::beam::env::OwnedTermEnv;
-use crate::python::interpreter::Mode;
-use crate::request::flags::Flags;
-use crate::request::{Request, RequestRef};
 use erlang_python_core::request::inbox::Inbox;
-use erlang_python_core::stats::gc::InterpStats;
 use erlang_python_core::stats::now;
 use erlang_python_core::stats::registry::Registry;
 use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
+use pyo3::ffi;
+use rustler::{Encoder, Env, LocalPid, Monitor, Resource, ResourceArc, Term};
 
-/// The interpreter that objects belong to.
-#[derive(Default)]
-pub struct Interp {
-    /// 0 is the main interpreter; others count up and are never reused.
-    pub id: u64,
-    /// Objects that Elixir has handles of.
-    pub objects: Objects,
-    /// Forgotten ones of contexts that have ended.
-    pub orphans: ReleaseBin,
-    pub ended: AtomicBool,
-    pub stats: InterpStats,
-    /// Its garbage collector reports to us.
-    pub watched: AtomicBool,
-}
-
-impl Interp {
-    pub fn main() -> Arc<Interp> {
-        static MAIN: OnceLock<Arc<Interp>> = OnceLock::new();
-        MAIN.get_or_init(Arc::default).clone()
-    }
-
-    fn for_mode(mode: Mode) -> Arc<Interp> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        match mode {
-            Mode::Worker => Interp::main(),
-            Mode::OwnGil => Arc::new(Interp { id: NEXT.fetch_add(1, Ordering::Relaxed), ..Interp::default() }),
-        }
-    }
-}
+use crate::beam::env::OwnedTermEnv;
+use crate::convert::Owner;
+use crate::python::interpreter::Mode;
+use crate::python::objects::{Home, Interp};
+use crate::request::flags::Flags;
+use crate::request::{Request, RequestRef};
 
 /// What the contexts of this VM tell about themselves.
 pub static CONTEXTS: Registry = Registry::new();
@@ -105,7 +75,10 @@ impl Shared {
     pub fn new(settings: Settings) -> Arc<Shared> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let interp = Interp::for_mode(settings.mode);
+        let interp = match settings.mode {
+            Mode::Worker => Interp::main(),
+            Mode::OwnGil => Interp::own(),
+        };
         Arc::new(Shared {
             inbox: Arc::new(Inbox::new(id, settings.max_queue, settings.spin, CONTEXTS.add())),
             home: Home::new(interp.clone()),
@@ -187,3 +160,13 @@ impl Resource for ContextHandle {
 }
 
 pub type ContextRef = ResourceArc<ContextHandle>;
+
+impl Owner for ContextRef {
+    fn home(&self) -> &Arc<Home> {
+        &self.0.home
+    }
+
+    fn term<'a>(&self, env: Env<'a>) -> Term<'a> {
+        self.encode(env)
+    }
+}

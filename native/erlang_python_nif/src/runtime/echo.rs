@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use erlang_python_core::sync::queue::{Queue, Spin};
 use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, LocalPid, Resource, ResourceArc, Term};
 
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
-use erlang_python_core::sync::queue::{Queue, Spin};
 
 type Echoes = Arc<Queue<Sent>>;
 

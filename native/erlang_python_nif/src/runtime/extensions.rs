@@ -11,13 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Mutex;
 
+use erlang_python_core::sync::lock;
 use pyo3::ffi;
 
 use super::thread::without_runtime;
 use crate::python::host::host;
 use crate::python::interpreter::detach;
 use crate::python::object::{Obj, PyResult, import};
-use erlang_python_core::sync::lock;
 
 struct Method(ffi::PyMethodDef);
 

@@ -1,12 +1,12 @@
 //! Why a request failed, and the term that says so.
 
+use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
 
 use super::caches::Helpers;
 use crate::beam::atoms;
 use crate::convert::{ConvertError, Converter, max_words, path_text};
 use crate::python::object::{Obj, Raised};
-use pyo3::ffi;
 
 pub enum Failure {
     Raised(Raised),
@@ -45,6 +45,7 @@ impl Failure {
     /// gets one too.
     pub fn into_term<'a>(
         self,
+        helpers: &Helpers,
         converter: &mut Converter<'_>,
         env: Env<'a>,
         interrupted: bool,
@@ -55,7 +56,7 @@ impl Failure {
             Failure::Raised(raised) if interrupted && unsafe { raised.is(ffi::PyExc_KeyboardInterrupt) } => {
                 atoms::interrupted().to_term(env)
             }
-            Failure::Raised(raised) => match exception(&raised, converter, env, traceback) {
+            Failure::Raised(raised) => match exception(&raised, helpers, converter, env, traceback) {
                 Some(term) => (atoms::exception(), term).encode(env),
                 None if interrupted => atoms::interrupted().to_term(env),
                 None => (atoms::exception(), fallback(&raised, converter.erlang, env)).encode(env),
@@ -69,12 +70,17 @@ impl Failure {
     }
 }
 
-/// Elixir: `{description, handle}`, Erlang: `{class, text, {file, line} | nil}`, and the traceback. `None` when describing it fails, as it may when memory or
-/// the recursion limit has run out.
-fn exception<'a>(raised: &Raised, converter: &mut Converter<'_>, env: Env<'a>, traceback: bool) -> Option<Term<'a>> {
-    let helpers: &Helpers = &converter.caches.helpers;
+/// Elixir: `{description, handle}`, Erlang: `{class, text, {file, line} | nil}`, and the traceback. `None` when describing it
+/// fails, as it may when memory or the recursion limit has run out.
+fn exception<'a>(
+    raised: &Raised,
+    helpers: &Helpers,
+    converter: &mut Converter<'_>,
+    env: Env<'a>,
+    traceback: bool,
+) -> Option<Term<'a>> {
     if converter.erlang {
-        let brief = helpers.describe_briefly.call(&[&raised.0]).ok()?;
+        let brief = converter.types.describe_briefly.call(&[&raised.0]).ok()?;
         let traceback = if traceback { helpers.format_traceback.call(&[&raised.0]).ok() } else { None };
         return to_erlang(&brief, traceback, env);
     }

@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::lock;
 use pyo3::ffi;
 
 use super::context::Shared;
 use crate::python::place::{self, Place};
 use crate::request::RequestRef;
-use erlang_python_core::stats::counters::Counters;
-use erlang_python_core::stats::now;
-use erlang_python_core::sync::lock;
 
 /// Contexts with an interrupt under way.
 static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);

@@ -11,19 +11,20 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use pyo3::ffi;
-use rustler::LocalPid;
-
-use super::chore::Chore;
-use super::context::{Interp, Shared};
-use crate::beam::atoms;
-use crate::beam::env::OwnedTermEnv;
-use crate::python::host::host;
-use crate::python::object::{Obj, PyResult, import};
 use erlang_python_core::stats::gc::{GcRun, Generation, Sample};
 use erlang_python_core::stats::now;
 use erlang_python_core::stats::outbox::Outbox;
 use erlang_python_core::sync::lock;
+use pyo3::ffi;
+use rustler::LocalPid;
+
+use super::chore::Chore;
+use super::context::Shared;
+use crate::beam::atoms;
+use crate::beam::env::OwnedTermEnv;
+use crate::python::host::host;
+use crate::python::object::{Obj, PyResult, import};
+use crate::python::objects::Interp;
 
 /// A sample takes some hundred microseconds, but may have Python collect garbage.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -2,12 +2,11 @@
 
 use std::sync::{LazyLock, Mutex};
 
-use serde::Serialize;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-
 use erlang_python_core::stats::now;
 use erlang_python_core::stats::window::Window;
 use erlang_python_core::sync::lock;
+use serde::Serialize;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 #[derive(Clone, Copy, Default, Serialize)]
 pub struct Os {

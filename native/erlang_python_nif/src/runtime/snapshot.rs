@@ -3,14 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use serde::Serialize;
-
-use super::context::{CONTEXTS, ContextRef, Interp, Shared};
-use super::objects::HANDLES;
-use super::os::{self, Os};
-use crate::beam::store::STATE;
-use crate::python::interpreter::Mode;
-use crate::request::permits::PERMITS;
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::request::permits::Waiter;
 use erlang_python_core::stats::counters::Counts;
@@ -18,6 +10,15 @@ use erlang_python_core::stats::gc::{Generation, Sample};
 use erlang_python_core::stats::histogram::Latency;
 use erlang_python_core::stats::{micros, millis, now};
 use erlang_python_core::sync::lock;
+use serde::Serialize;
+
+use super::context::{CONTEXTS, ContextRef, Shared};
+use super::os::{self, Os};
+use crate::beam::store::STATE;
+use crate::convert::handle::HANDLES;
+use crate::python::interpreter::Mode;
+use crate::python::objects::Interp;
+use crate::request::permits::PERMITS;
 
 #[derive(Serialize)]
 pub struct Snapshot {

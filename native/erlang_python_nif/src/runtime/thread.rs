@@ -9,6 +9,12 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use erlang_python_core::request::lifecycle::Phase;
+use erlang_python_core::stats::counters::Counters;
+use erlang_python_core::stats::now;
+use erlang_python_core::sync::errands;
+use erlang_python_core::sync::lock;
+use erlang_python_core::sync::queue::Spin;
 use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, Term};
@@ -16,10 +22,11 @@ use rustler::{Encoder, Term};
 use super::caches::Caches;
 use super::chore::Chore;
 use super::context::{ContextRef, Shared};
-use super::execute::{self, Namespaces};
 use super::failure::Failure;
 use super::interrupt;
+use super::namespaces::Namespaces;
 use super::observe::{self, Sampler};
+use super::operation::{self, Scene};
 use super::registry;
 use super::variables::Variables;
 use crate::beam::atoms;
@@ -33,12 +40,6 @@ use crate::request::RequestRef;
 use crate::request::flags::Flags;
 use crate::request::outcome::Event;
 use crate::request::outcome::Told;
-use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::stats::counters::Counters;
-use erlang_python_core::stats::now;
-use erlang_python_core::sync::errands;
-use erlang_python_core::sync::lock;
-use erlang_python_core::sync::queue::Spin;
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests. In nanoseconds.
@@ -261,7 +262,11 @@ impl Runtime {
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
         let (_reference, _operation, namespace, _callers) = unsafe { request.message() };
         let mut converter = self.converter(false, &|| false);
-        Ok(execute::resolve_namespace(&mut converter, &self.namespaces, namespace).unwrap_or_else(|_| Obj::none()))
+        Ok(operation::resolve_namespace(&self.scene(), &mut converter, namespace).unwrap_or_else(|_| Obj::none()))
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene { context: &self.context, caches: &self.caches, namespaces: &self.namespaces }
     }
 
     pub fn caches(&self) -> &Caches {
@@ -270,8 +275,8 @@ impl Runtime {
 
     pub fn converter<'c>(&'c self, erlang: bool, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
         Converter {
-            caches: &self.caches,
-            context: &self.context,
+            types: &self.caches.types,
+            owner: &self.context,
             erlang,
             abandoned,
             steps: 0,
@@ -416,7 +421,7 @@ impl Runtime {
         let env = env.env();
         let abandoned = || request.life.phase() != Phase::Running;
         let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
-        let result = execute::run(&mut converter, &self.namespaces, operation, namespace);
+        let result = operation::run(&self.scene(), &mut converter, operation, namespace);
         if fork::is_child() {
             match &result {
                 Ok(_) => fork::leave(None),
@@ -442,6 +447,7 @@ impl Runtime {
             Err(failure) => {
                 let interrupted = request.interrupted.load(SeqCst);
                 env.error_tuple(failure.into_term(
+                    &self.caches.helpers,
                     &mut converter,
                     env,
                     interrupted,

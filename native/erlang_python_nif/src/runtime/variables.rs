@@ -18,7 +18,7 @@ use rustler::sys::ErlNifTerm;
 use rustler::{LocalPid, Term};
 
 use super::context::ContextRef;
-use super::execute::Namespaces;
+use super::namespaces::Namespaces;
 use crate::beam::atoms;
 use crate::beam::env::pid_word;
 use crate::python::fork;

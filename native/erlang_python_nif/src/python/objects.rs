@@ -5,16 +5,14 @@
 //! memory.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use pyo3::ffi;
-use rustler::{Resource, ResourceArc};
-
-use super::context::Interp;
-use crate::python::object::Obj;
-use erlang_python_core::sync::errands;
+use erlang_python_core::stats::gc::InterpStats;
 use erlang_python_core::sync::lock;
+use pyo3::ffi;
+
+use super::object::Obj;
 
 /// The objects of one interpreter. Whoever is attached to it holds its GIL, which guards the table: no method runs Python code
 /// while it uses the slots.
@@ -151,6 +149,34 @@ impl ReleaseBin {
     }
 }
 
+/// The interpreter that objects belong to.
+#[derive(Default)]
+pub struct Interp {
+    /// 0 is the main interpreter; others count up and are never reused.
+    pub id: u64,
+    /// Objects that Elixir has handles of.
+    pub objects: Objects,
+    /// Forgotten ones of contexts that have ended.
+    pub orphans: ReleaseBin,
+    pub ended: AtomicBool,
+    pub stats: InterpStats,
+    /// Its garbage collector reports to us.
+    pub watched: AtomicBool,
+}
+
+impl Interp {
+    pub fn main() -> Arc<Interp> {
+        static MAIN: OnceLock<Arc<Interp>> = OnceLock::new();
+        MAIN.get_or_init(Arc::default).clone()
+    }
+
+    /// That of an own-GIL context.
+    pub fn own() -> Arc<Interp> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Interp { id: NEXT.fetch_add(1, Ordering::Relaxed), ..Interp::default() })
+    }
+}
+
 /// Where the objects that one context made a handle of are released: by that context, or, once it has ended, by another one of
 /// the same interpreter.
 pub struct Home {
@@ -186,53 +212,15 @@ impl Home {
     }
 }
 
-/// A Python object that Elixir holds on to.
-pub struct ObjectHandle {
-    home: Arc<Home>,
-    slot: Slot,
-}
-
-#[rustler::resource_impl]
-impl Resource for ObjectHandle {}
-
-/// Handles that Elixir has not forgotten.
-pub static HANDLES: AtomicUsize = AtomicUsize::new(0);
-
-impl ObjectHandle {
-    /// `None` when the interpreter is about to end.
-    ///
-    /// # Safety
-    /// The calling thread is attached to the interpreter of `home`, to which `object` belongs.
-    pub unsafe fn new(home: Arc<Home>, object: Obj) -> Option<ResourceArc<ObjectHandle>> {
-        // SAFETY: promised by the caller.
-        let slot = unsafe { home.interp.objects.insert(object) }?;
-        HANDLES.fetch_add(1, Ordering::Relaxed);
-        Some(ResourceArc::new(ObjectHandle { home, slot }))
-    }
-
-    /// The object, if it is of `interp` and still there.
-    ///
-    /// # Safety
-    /// The calling thread is attached to `interp`.
-    pub unsafe fn object(&self, interp: &Arc<Interp>) -> Option<Obj> {
-        if !Arc::ptr_eq(&self.home.interp, interp) {
-            return None;
+impl Home {
+    /// Nobody has a handle of the object at `slot` any more. On any thread: whether a context has to be woken to release it.
+    pub fn forget(&self, slot: Slot) -> bool {
+        if self.interp.ended.load(Ordering::Acquire) {
+            return false;
         }
-        // SAFETY: promised by the caller.
-        unsafe { interp.objects.get(self.slot) }
-    }
-}
-
-impl Drop for ObjectHandle {
-    /// Runs on schedulers: only submits.
-    fn drop(&mut self) {
-        HANDLES.fetch_sub(1, Ordering::Relaxed);
-        let Home { interp, bin } = &*self.home;
-        if !interp.ended.load(Ordering::Acquire) {
-            if !bin.add(self.slot) {
-                interp.orphans.add(self.slot);
-            }
-            errands::nudge();
+        if !self.bin.add(slot) {
+            self.interp.orphans.add(slot);
         }
+        true
     }
 }

@@ -1,6 +1,5 @@
 //! What a request asks for: calls, evaluation, statements, namespaces.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use pyo3::ffi;
@@ -8,87 +7,33 @@ use rustler::sys::ErlNifTerm;
 use rustler::types::map::MapIterator;
 use rustler::{Binary, LocalPid, Term};
 
-use super::caches::{Mode, Name, run_code};
+use super::caches::Caches;
 use super::context::ContextRef;
 use super::failure::Failure;
-use crate::beam::env::pid_word;
+use super::names::Name;
+use super::namespaces::Namespaces;
 use crate::beam::{atoms, immediate};
 use crate::convert::{ConvertError, Converter, to_python};
+use crate::python::code::{CompileMode, run_code};
 use crate::python::object::{Obj, PyResult, Raised, import};
-use erlang_python_core::words::WordMap;
 
-/// What processes have of their own on a context, made on first need and dropped after the process has ended.
-#[derive(Default)]
-pub struct Namespaces(RefCell<WordMap<ErlNifTerm, Belongings>>);
-
-#[derive(Default)]
-struct Belongings {
-    names: Option<Obj>,
-    /// See `variables`.
-    variables: Option<Obj>,
-}
-
-impl Belongings {
-    fn into_objects(self) -> impl Iterator<Item = Obj> {
-        self.names.into_iter().chain(self.variables)
-    }
-}
-
-impl Namespaces {
-    /// Takes out what `pid` has, to be dropped by the caller: that may run Python code.
-    pub fn take(&self, pid: &LocalPid) -> impl Iterator<Item = Obj> {
-        self.0.borrow_mut().remove(&pid_word(pid)).unwrap_or_default().into_objects()
-    }
-
-    /// Takes all out.
-    pub fn take_all(&self) -> Vec<Obj> {
-        self.0.take().into_values().flat_map(Belongings::into_objects).collect()
-    }
-
-    /// The namespace of `pid`: at first a copy of the context's. A process that has ended already gets one for this
-    /// request only.
-    fn of(&self, pid: &LocalPid, context: &ContextRef, template: &Obj) -> PyResult<Obj> {
-        if let Some(names) = self.0.borrow().get(&pid_word(pid)).and_then(|known| known.names.clone()) {
-            return Ok(names);
-        }
-        let fresh = template.dict_copy()?;
-        self.keep(pid, context, |belongings| belongings.names.replace(fresh.clone()));
-        Ok(fresh)
-    }
-
-    /// The context variables of `pid`, if it has any of its own.
-    pub fn variables(&self, pid: &LocalPid) -> Option<Obj> {
-        self.0.borrow().get(&pid_word(pid))?.variables.clone()
-    }
-
-    /// Gives `pid` context variables of its own: whether it lives.
-    pub fn keep_variables(&self, pid: &LocalPid, set: Obj, context: &ContextRef) -> bool {
-        self.keep(pid, context, |belongings| belongings.variables.replace(set))
-    }
-
-    /// `put` returns what was there before.
-    fn keep(&self, pid: &LocalPid, context: &ContextRef, put: impl FnOnce(&mut Belongings) -> Option<Obj>) -> bool {
-        let known = self.0.borrow().contains_key(&pid_word(pid));
-        let lives = known || context.monitor(None, pid).is_some();
-        if lives {
-            let before = put(self.0.borrow_mut().entry(pid_word(pid)).or_default());
-            // Here, where nothing is borrowed: destructors run, and requests in them.
-            drop(before);
-        }
-        lives
-    }
+/// Where an operation runs.
+pub struct Scene<'r> {
+    pub context: &'r ContextRef,
+    pub caches: &'r Caches,
+    pub namespaces: &'r Namespaces,
 }
 
 /// Runs `operation` and returns the resulting object.
 pub fn run(
+    scene: &Scene<'_>,
     converter: &mut Converter<'_>,
-    namespaces: &Namespaces,
     operation: Term<'_>,
     namespace: Term<'_>,
 ) -> Result<Obj, Failure> {
-    let mut scope = |converter: &mut Converter<'_>| resolve_namespace(converter, namespaces, namespace);
+    let mut scope = |converter: &mut Converter<'_>| resolve_namespace(scene, converter, namespace);
     if atoms::new_env() == operation {
-        return Ok(converter.caches.namespace.dict_copy()?);
+        return Ok(scene.caches.namespace.dict_copy()?);
     }
     let parts = immediate::tuple(operation).ok_or(Failure::BadRequest)?;
     // SAFETY: the parts of a live term are live terms of the same environment.
@@ -97,37 +42,37 @@ pub fn run(
     let tag = term(tag);
     match rest {
         [target, function, args, kwargs] if atoms::call() == tag => {
-            let callable = resolve_callable(converter, &mut scope, term(target), term(function))?;
+            let callable = resolve_callable(scene, converter, &mut scope, term(target), term(function))?;
             call(converter, &callable, term(args), term(kwargs))
         }
         [source, locals] if atoms::eval() == tag => {
             let scope = scope(converter)?;
-            eval(converter, term(source), term(locals), scope)
+            eval(scene, converter, term(source), term(locals), scope)
         }
         [source, locals] if atoms::exec() == tag => {
             let scope = scope(converter)?;
-            exec(converter, Mode::Exec, term(source), term(locals), scope)
+            exec(scene, converter, CompileMode::Exec, term(source), term(locals), scope)
         }
         [source, locals] if atoms::exec_last() == tag => {
             let scope = scope(converter)?;
-            exec(converter, Mode::Last, term(source), term(locals), scope)
+            exec(scene, converter, CompileMode::Last, term(source), term(locals), scope)
         }
         _ => Err(Failure::BadRequest),
     }
 }
 
 pub fn resolve_namespace(
+    scene: &Scene<'_>,
     converter: &mut Converter<'_>,
-    namespaces: &Namespaces,
     namespace: Term<'_>,
 ) -> Result<Obj, Failure> {
     if atoms::context() == namespace {
-        return Ok(converter.caches.namespace.clone());
+        return Ok(scene.caches.namespace.clone());
     }
     match namespace.decode::<LocalPid>() {
         Ok(pid) => {
-            let template = &converter.caches.namespace;
-            Ok(namespaces.of(&pid, converter.context, template)?)
+            let template = &scene.caches.namespace;
+            Ok(scene.namespaces.of(&pid, scene.context, template)?)
         }
         Err(_) => Ok(converter.object(namespace)?),
     }
@@ -135,6 +80,7 @@ pub fn resolve_namespace(
 
 /// `module.function`, `object.method`, or the object itself when `function` is `nil`.
 fn resolve_callable(
+    scene: &Scene<'_>,
     converter: &mut Converter<'_>,
     scope: &mut dyn FnMut(&mut Converter<'_>) -> Result<Obj, Failure>,
     target: Term<'_>,
@@ -142,13 +88,13 @@ fn resolve_callable(
 ) -> Result<Obj, Failure> {
     let function = match atoms::nil() == function {
         true => None,
-        false => Some(name(converter, function)?),
+        false => Some(name(scene, function)?),
     };
     let parts = function.as_ref().map_or(&[][..], |name| &name.parts[..]);
     if target.is_map() || target.is_ref() {
         return attributes(converter.to_python(target, 0)?, parts);
     }
-    let module = name(converter, target)?;
+    let module = name(scene, target)?;
     if module.whole.as_utf8().is_ok_and(|name| name == "__main__") {
         let scope = scope(converter)?;
         let (first, rest) = parts.split_first().ok_or(Failure::BadRequest)?;
@@ -157,7 +103,7 @@ fn resolve_callable(
             None => Err(undefined(first).into()),
         };
     }
-    attributes(find_module(converter, &module)?, parts)
+    attributes(find_module(scene, &module)?, parts)
 }
 
 fn undefined(name: &Obj) -> Raised {
@@ -171,8 +117,8 @@ fn attributes(object: Obj, parts: &[Obj]) -> Result<Obj, Failure> {
 }
 
 /// The module of that name; for `package.Class`, the class.
-fn find_module(converter: &mut Converter<'_>, name: &Rc<Name>) -> Result<Obj, Failure> {
-    if let Some(module) = converter.caches.modules.dict_get(&name.whole)?
+fn find_module(scene: &Scene<'_>, name: &Rc<Name>) -> Result<Obj, Failure> {
+    if let Some(module) = scene.caches.modules.dict_get(&name.whole)?
         && !module.is_none()
     {
         return Ok(module);
@@ -185,8 +131,8 @@ fn find_module(converter: &mut Converter<'_>, name: &Rc<Name>) -> Result<Obj, Fa
     if name.parts.len() > 1 && unsafe { error.is(ffi::PyExc_ModuleNotFoundError) } {
         let whole = name.whole.as_utf8()?;
         let (parent, last) = whole.rsplit_once('.').expect("more than one part");
-        let parent = converter.caches.name(parent)?;
-        if let Ok(parent) = find_module(converter, &parent)
+        let parent = scene.caches.names.of_text(parent)?;
+        if let Ok(parent) = find_module(scene, &parent)
             && let Ok(found) = parent.attr(last)
         {
             return Ok(found);
@@ -195,12 +141,12 @@ fn find_module(converter: &mut Converter<'_>, name: &Rc<Name>) -> Result<Obj, Fa
     Err(error.into())
 }
 
-fn name(converter: &mut Converter<'_>, term: Term<'_>) -> Result<Rc<Name>, Failure> {
+fn name(scene: &Scene<'_>, term: Term<'_>) -> Result<Rc<Name>, Failure> {
     if term.is_atom() {
-        return Ok(converter.caches.atom_name(term.as_c_arg(), || atoms::text_of(term))?);
+        return Ok(scene.caches.names.of_atom(term.as_c_arg(), || atoms::text_of(term))?);
     }
     let text = text(term).map_err(|_| ConvertError::value("module and function names must be UTF-8 text"))?;
-    Ok(converter.caches.name(text)?)
+    Ok(scene.caches.names.of_text(text)?)
 }
 
 fn text(term: Term<'_>) -> Result<&str, Failure> {
@@ -222,8 +168,14 @@ fn call(converter: &mut Converter<'_>, callable: &Obj, args: Term<'_>, kwargs: T
 }
 
 /// Evaluates in the namespace, or in a copy extended by `locals`: functions made there keep seeing them.
-fn eval(converter: &mut Converter<'_>, source: Term<'_>, locals: Term<'_>, scope: Obj) -> Result<Obj, Failure> {
-    let code = converter.caches.code(Mode::Eval, text(source)?)?;
+fn eval(
+    scene: &Scene<'_>,
+    converter: &mut Converter<'_>,
+    source: Term<'_>,
+    locals: Term<'_>,
+    scope: Obj,
+) -> Result<Obj, Failure> {
+    let code = scene.caches.codes.get(CompileMode::Eval, text(source)?)?;
     let scope = match locals_dict(converter, locals)? {
         None => scope,
         Some(locals) => {
@@ -237,13 +189,14 @@ fn eval(converter: &mut Converter<'_>, source: Term<'_>, locals: Term<'_>, scope
 
 /// Runs in the namespace itself; `locals` shadow names of it for as long as the code runs.
 fn exec(
+    scene: &Scene<'_>,
     converter: &mut Converter<'_>,
-    mode: Mode,
+    mode: CompileMode,
     source: Term<'_>,
     locals: Term<'_>,
     scope: Obj,
 ) -> Result<Obj, Failure> {
-    let code = converter.caches.code(mode, text(source)?)?;
+    let code = scene.caches.codes.get(mode, text(source)?)?;
     let Some(locals) = locals_dict(converter, locals)? else {
         return Ok(run_code(&code, &scope)?.unwrap_or_else(Obj::none));
     };
