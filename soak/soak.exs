@@ -42,6 +42,8 @@ defmodule Soak do
     for name <- Operations.killed(), do: start_context(run, name)
     # Each path has been taken once before the first measurement.
     for name <- Operations.names(), do: apart(fn -> Operations.run(name, :pool) end)
+    # As that of a context which is stuck: it keeps a pipe.
+    {:ok, _frames} = Py.Context.stack(Py.context(1))
     end_own_gil(run)
     run
   end
