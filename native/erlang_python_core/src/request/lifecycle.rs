@@ -12,7 +12,9 @@
 //! request is `serving`, a message that asks its caller to run a function is on its way or was received: then the caller
 //! cannot cancel, only the watchdog can end the request.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::shim::AtomicU8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -4,10 +4,9 @@
 //! Nobody polls and no thread blocks.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
-use crate::sync::lock;
+use crate::sync::shim::{AtomicBool, AtomicUsize, Mutex, lock};
 
 /// Something that waits for a permit.
 pub trait Waiter {
@@ -34,8 +33,19 @@ pub struct Permits<W> {
 }
 
 impl<W: Waiter> Permits<W> {
-    #[inline]
+    #[cfg(not(loom))]
     pub const fn new(max: usize) -> Self {
+        Permits {
+            max: AtomicUsize::new(max),
+            used: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
+            fifo: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    #[cfg(loom)]
+    pub fn new(max: usize) -> Self {
         Permits {
             max: AtomicUsize::new(max),
             used: AtomicUsize::new(0),

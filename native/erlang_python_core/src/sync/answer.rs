@@ -3,8 +3,9 @@
 //! Whoever has the answer leaves it without a lock, and the asker need only look at one word. What an answer was kept in
 //! goes back and forth: the next one may use it again, on the thread that allocated it.
 
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::shim::{AtomicU64, UnsafeCell, yield_now};
 
 /// Nobody asks.
 const CLOSED: u64 = 0;
@@ -55,8 +56,7 @@ impl<T> AnswerPlace<T> {
             return false;
         }
         // SAFETY: FILLING, entered by this thread.
-        let content = unsafe { &mut *self.content.get() };
-        *content = Some(fill(content.take()));
+        self.content.with_mut(|content| unsafe { *content = Some(fill((*content).take())) });
         self.state.store(id << 2 | ANSWERED, SeqCst);
         true
     }
@@ -72,10 +72,10 @@ impl<T> AnswerPlace<T> {
                 ANSWERED => {
                     self.state.store(CLOSED, SeqCst);
                     // SAFETY: nobody answers any more.
-                    return unsafe { (*self.content.get()).take() };
+                    return self.content.with_mut(|content| unsafe { (*content).take() });
                 }
                 // It will be there soon.
-                FILLING => std::thread::yield_now(),
+                FILLING => yield_now(),
                 _ => {
                     if self.state.compare_exchange(state, CLOSED, SeqCst, SeqCst).is_ok() {
                         return None;
@@ -91,7 +91,7 @@ impl<T> AnswerPlace<T> {
     /// As for `close`; and it is closed.
     pub unsafe fn keep(&self, content: T) {
         // SAFETY: promised by the caller.
-        unsafe { *self.content.get() = Some(content) }
+        self.content.with_mut(|place| unsafe { *place = Some(content) });
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
 
     fn wait_for(ready: impl Fn() -> bool) {
         while !ready() {
-            std::thread::yield_now();
+            yield_now();
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Work that a thread leaves to the watchdog: schedulers must not block or send messages, contexts must not wait.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::Ordering::SeqCst;
+#[cfg(not(loom))]
 use std::time::Instant;
+
+use super::shim::{AtomicBool, OnceLock, Receiver, Sender, channel};
 
 pub type Errand = Box<dyn FnOnce() + Send>;
 
@@ -14,21 +15,30 @@ pub struct Errands {
 }
 
 /// Those of the watchdog.
+#[cfg(not(loom))]
 pub static WATCHDOG: Errands = Errands::new();
 
 /// Posts an errand for the watchdog. Dropped when it was never started.
+#[cfg(not(loom))]
 pub fn post(errand: impl FnOnce() + Send + 'static) {
     WATCHDOG.post(errand);
 }
 
 /// Makes sure that the watchdog ticks. Costs one atomic load when it does.
+#[cfg(not(loom))]
 #[inline]
 pub fn nudge() {
     WATCHDOG.nudge();
 }
 
 impl Errands {
+    #[cfg(not(loom))]
     pub const fn new() -> Self {
+        Errands { sender: OnceLock::new(), asleep: AtomicBool::new(false) }
+    }
+
+    #[cfg(loom)]
+    pub fn new() -> Self {
         Errands { sender: OnceLock::new(), asleep: AtomicBool::new(false) }
     }
 
@@ -54,6 +64,7 @@ impl Errands {
     }
 
     /// The next errand, or `None` at `deadline`.
+    #[cfg(not(loom))]
     pub fn next(errands: &Receiver<Errand>, deadline: Instant) -> Option<Errand> {
         errands.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
@@ -74,7 +85,7 @@ impl Default for Errands {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;

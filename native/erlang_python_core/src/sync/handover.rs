@@ -4,8 +4,9 @@
 //! the giver has to send it. Content that was taken by reading stays here and is the giver's again: what it allocated it
 //! also frees, on its own thread.
 
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
+
+use super::shim::{AtomicU8, UnsafeCell};
 
 /// The taker does not look: send it.
 const AWAY: u8 = 0;
@@ -49,15 +50,15 @@ impl<T> Handover<T> {
             return Err(content);
         }
         // SAFETY: not GIVEN, so the content is ours, the only giver's.
-        let place = unsafe { &mut *self.content.get() };
-        let before = place.replace(content);
+        let before = self.content.with_mut(|place| unsafe { (*place).replace(content) });
         match self.state.compare_exchange(LOOKING, GIVEN, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 drop(before);
                 Ok(())
             }
             // The taker has stopped looking meanwhile.
-            Err(_) => Err(place.take().expect("put there just now")),
+            // SAFETY: as above.
+            Err(_) => Err(self.content.with_mut(|place| unsafe { (*place).take() }).expect("put there just now")),
         }
     }
 
@@ -70,7 +71,7 @@ impl<T> Handover<T> {
             return None;
         }
         // SAFETY: not GIVEN, and only we could change that.
-        unsafe { (*self.content.get()).take() }
+        self.content.with_mut(|place| unsafe { (*place).take() })
     }
 
     /// Tells a taker that looks that the content was sent instead.
@@ -95,8 +96,8 @@ impl<T> Handover<T> {
             _ => return Seen::Away,
         }
         // SAFETY: GIVEN, so the content is the taker's.
-        let content = unsafe { (*self.content.get()).as_ref() };
-        let result = content.map(read).expect("the giver has put it there");
+        let result = self.content.with(|place| unsafe { (*place).as_ref().map(read) });
+        let result = result.expect("the giver has put it there");
         self.state.store(TAKEN, Ordering::Release);
         Seen::Given(result)
     }

@@ -6,6 +6,7 @@ pub mod handover;
 pub mod padded;
 pub mod patience;
 pub mod queue;
+pub mod shim;
 
 use std::sync::{Mutex, MutexGuard};
 

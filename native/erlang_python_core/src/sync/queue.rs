@@ -3,20 +3,20 @@
 //! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
 //! the producer's side and a reschedule on the consumer's, several times the price of a short call.
 
-use super::lock;
-use super::padded::Padded;
-use super::patience::{Spinning, crowded};
 use std::collections::VecDeque;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::Thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
+
+use super::padded::Padded;
+use super::patience::{Spinning, crowded};
+use super::shim::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Parker, lock, park, yield_now};
 
 pub struct Queue<T> {
     front: Padded<Front<T>>,
     items: Padded<Mutex<Items<T>>>,
-    consumer: OnceLock<Thread>,
+    consumer: Parker,
 }
 
 /// What a push to an empty queue and the consumer touch: one cache line, because that is what a short call waits for.
@@ -49,7 +49,7 @@ impl<T> Default for Queue<T> {
             arrivals: AtomicUsize::new(0),
         };
         let items = Items { first_class: VecDeque::new(), deque: VecDeque::new(), closed: false };
-        Queue { front: Padded(front), items: Padded(Mutex::new(items)), consumer: OnceLock::new() }
+        Queue { front: Padded(front), items: Padded(Mutex::new(items)), consumer: Parker::default() }
     }
 }
 
@@ -257,11 +257,8 @@ impl<T> Queue<T> {
 
     /// Has a consumer that is parked ask again what it waits for.
     pub fn unpark(&self) {
-        if self.front.parked.load(SeqCst)
-            && self.front.parked.swap(false, SeqCst)
-            && let Some(thread) = self.consumer.get()
-        {
-            thread.unpark();
+        if self.front.parked.load(SeqCst) && self.front.parked.swap(false, SeqCst) {
+            self.consumer.unpark();
         }
     }
 
@@ -279,14 +276,14 @@ impl<T> Queue<T> {
         if ready() || spin.run(&ready) {
             return;
         }
-        self.consumer.get_or_init(std::thread::current);
+        self.consumer.register();
         loop {
             self.front.parked.store(true, SeqCst);
             if ready() {
                 self.front.parked.store(false, SeqCst);
                 return;
             }
-            std::thread::park();
+            park();
         }
     }
 
@@ -327,6 +324,10 @@ impl Spin {
     }
 
     fn run(&mut self, ready: impl Fn() -> bool) -> bool {
+        // To loom each look is one more order to try.
+        if cfg!(loom) {
+            return false;
+        }
         if self.misses >= Self::GIVE_UP {
             // Probe now and then: the pace of the callers may have changed.
             self.misses -= 1;
@@ -355,7 +356,7 @@ impl Spin {
                 spinning.get_or_insert_with(Spinning::begin);
             }
             if long || self.generous || crowded() {
-                std::thread::yield_now();
+                yield_now();
             }
         }
     }
@@ -451,7 +452,7 @@ mod tests {
             std::thread::spawn(move || {
                 while taken.load(SeqCst) < ITEMS as usize {
                     assert!(queue.sweep(|item| **item < ITEMS).is_empty());
-                    std::thread::yield_now();
+                    yield_now();
                 }
             })
         };

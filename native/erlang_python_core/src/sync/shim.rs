@@ -1,0 +1,156 @@
+//! The primitives that what threads share is made of: those of the standard library, or, under `--cfg loom`, those of loom,
+//! which tries all orders in which threads may run: `tests/loom.rs`.
+
+#[cfg(loom)]
+pub use model::*;
+#[cfg(not(loom))]
+pub use standard::*;
+
+#[cfg(not(loom))]
+mod standard {
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
+    pub use std::sync::mpsc::{Receiver, Sender, channel};
+    pub use std::sync::{Mutex, OnceLock};
+    pub use std::thread::{park, yield_now};
+
+    pub use super::super::lock;
+
+    /// As `std::cell::UnsafeCell`, in the form that loom can watch.
+    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub const fn new(value: T) -> Self {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline(always)]
+        pub fn with<R>(&self, work: impl FnOnce(*const T) -> R) -> R {
+            work(self.0.get())
+        }
+
+        #[inline(always)]
+        pub fn with_mut<R>(&self, work: impl FnOnce(*mut T) -> R) -> R {
+            work(self.0.get())
+        }
+    }
+
+    /// The one thread that parks for something.
+    #[derive(Default)]
+    pub struct Parker(OnceLock<std::thread::Thread>);
+
+    impl Parker {
+        /// The calling thread is the one.
+        pub fn register(&self) {
+            self.0.get_or_init(std::thread::current);
+        }
+
+        pub fn unpark(&self) {
+            if let Some(thread) = self.0.get() {
+                thread.unpark();
+            }
+        }
+    }
+}
+
+#[cfg(loom)]
+mod model {
+    use std::sync::atomic::Ordering::{self, SeqCst};
+
+    pub use loom::cell::UnsafeCell;
+    pub use loom::sync::Mutex;
+    use loom::sync::MutexGuard;
+    use loom::sync::atomic::{self, fence};
+    pub use loom::sync::mpsc::{Receiver, Sender, channel};
+    pub use loom::thread::{park, yield_now};
+    pub use std::sync::OnceLock;
+
+    pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap()
+    }
+
+    /// loom orders sequentially consistent operations by fences only.
+    fn fenced<R>(order: Ordering, operation: impl FnOnce() -> R) -> R {
+        if order == SeqCst {
+            fence(SeqCst);
+        }
+        let result = operation();
+        if order == SeqCst {
+            fence(SeqCst);
+        }
+        result
+    }
+
+    macro_rules! atomics {
+        ($($name:ident $(<$generic:ident>)?: $value:ty),+ $(,)?) => {
+            $(
+                pub struct $name$(<$generic>)?(atomic::$name$(<$generic>)?);
+
+                impl$(<$generic>)? $name$(<$generic>)? {
+                    pub fn new(value: $value) -> Self {
+                        Self(atomic::$name::new(value))
+                    }
+
+                    pub fn load(&self, order: Ordering) -> $value {
+                        fenced(order, || self.0.load(order))
+                    }
+
+                    pub fn store(&self, value: $value, order: Ordering) {
+                        fenced(order, || self.0.store(value, order));
+                    }
+
+                    pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                        fenced(order, || self.0.swap(value, order))
+                    }
+
+                    pub fn compare_exchange(
+                        &self,
+                        from: $value,
+                        to: $value,
+                        order: Ordering,
+                        failure: Ordering,
+                    ) -> Result<$value, $value> {
+                        fenced(order, || self.0.compare_exchange(from, to, order, failure))
+                    }
+                }
+            )+
+        };
+    }
+
+    atomics!(AtomicBool: bool, AtomicPtr<T>: *mut T, AtomicU8: u8, AtomicU64: u64, AtomicUsize: usize);
+
+    impl AtomicUsize {
+        pub fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+            fenced(order, || self.0.fetch_add(value, order))
+        }
+
+        pub fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+            fenced(order, || self.0.fetch_sub(value, order))
+        }
+
+        pub fn fetch_update(
+            &self,
+            order: Ordering,
+            failure: Ordering,
+            change: impl FnMut(usize) -> Option<usize>,
+        ) -> Result<usize, usize> {
+            fenced(order, || self.0.fetch_update(order, failure, change))
+        }
+    }
+
+    /// The one thread that parks for something.
+    #[derive(Default)]
+    pub struct Parker(Mutex<Option<loom::thread::Thread>>);
+
+    impl Parker {
+        /// The calling thread is the one.
+        pub fn register(&self) {
+            self.0.lock().unwrap().get_or_insert_with(loom::thread::current);
+        }
+
+        pub fn unpark(&self) {
+            if let Some(thread) = &*self.0.lock().unwrap() {
+                thread.unpark();
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What threads share, in all orders in which they may run (up to some preemptions):
+//! `RUSTFLAGS="--cfg loom" cargo test -p erlang_python_core --test loom --release`.
+#![cfg(loom)]
+
+use std::sync::Arc as Item;
+use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
+
+use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
+use erlang_python_core::request::permits::{Acquired, Permits, Waiter};
+use erlang_python_core::sync::answer::AnswerPlace;
+use erlang_python_core::sync::errands::Errands;
+use erlang_python_core::sync::handover::{Handover, Seen};
+use erlang_python_core::sync::queue::{Queue, Spin};
+use erlang_python_core::sync::shim::AtomicBool;
+use loom::sync::Arc;
+use loom::thread;
+
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(test);
+}
+
+#[test]
+fn what_is_handed_over_is_taken_or_comes_back() {
+    model(|| {
+        let place = Arc::new(Handover::new(true));
+        let giver = {
+            let place = place.clone();
+            thread::spawn(move || {
+                // SAFETY: the only giver.
+                let given = unsafe { place.give(7) };
+                given.is_ok()
+            })
+        };
+        let seen = match place.take(|n| *n) {
+            Seen::Given(n) => Some(n),
+            Seen::Away => unreachable!("nobody has looked away"),
+            Seen::Nothing if place.look_away() => None,
+            Seen::Nothing => match place.take(|n| *n) {
+                Seen::Given(n) => Some(n),
+                other => panic!("neither away nor given: {other:?}"),
+            },
+        };
+        assert_eq!(seen, giver.join().unwrap().then_some(7));
+    });
+}
+
+#[test]
+fn an_answer_is_taken_if_it_was_in_time() {
+    model(|| {
+        let place = Arc::new(AnswerPlace::default());
+        place.open(1);
+        let other = {
+            let place = place.clone();
+            thread::spawn(move || place.put(1, |_| 7))
+        };
+        // SAFETY: the only asker.
+        let answer = unsafe { place.close() };
+        assert_eq!(answer, other.join().unwrap().then_some(7));
+        assert!(!place.put(1, |_| 8));
+    });
+}
+
+#[test]
+fn a_request_ends_once() {
+    model(|| {
+        let life = Arc::new(Lifecycle::default());
+        assert!(life.queue());
+        let context = {
+            let life = life.clone();
+            thread::spawn(move || life.start() && life.deliver())
+        };
+        let watchdog = {
+            let life = life.clone();
+            thread::spawn(move || life.fail().is_some())
+        };
+        let cancelled = life.cancel().is_some();
+        let ends = [context.join().unwrap(), watchdog.join().unwrap(), cancelled];
+        assert_eq!(ends.iter().filter(|ended| **ended).count(), 1, "{ends:?}");
+        assert_eq!(life.phase() == Phase::Cancelled, cancelled);
+    });
+}
+
+/// Counts its grants, and gives each permit back at once.
+struct Asker(Arc<Permits<Asker>>, Item<Plain>);
+
+impl Waiter for Asker {
+    fn grant(&self) -> bool {
+        self.1.fetch_add(1, SeqCst);
+        self.0.release();
+        true
+    }
+
+    fn gone(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_permit_gets_it() {
+    model(|| {
+        let permits: Arc<Permits<Asker>> = Arc::new(Permits::new(1));
+        let granted = Item::new(Plain::new(0));
+        let ask = move |permits: &Arc<Permits<Asker>>, granted: &Item<Plain>| {
+            if permits.acquire(true, || Asker(permits.clone(), granted.clone())) == Acquired::Now {
+                granted.fetch_add(1, SeqCst);
+                permits.release();
+            }
+        };
+        let other = {
+            let (permits, granted) = (permits.clone(), granted.clone());
+            thread::spawn(move || ask(&permits, &granted))
+        };
+        ask(&permits, &granted);
+        other.join().unwrap();
+        assert_eq!((granted.load(SeqCst), permits.used(), permits.waiting()), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_push_wakes_the_consumer() {
+    model(|| {
+        let queue: Arc<Queue<usize>> = Arc::new(Queue::default());
+        let producer = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                queue.push(Item::new(1)).unwrap();
+                queue.push(Item::new(2)).unwrap();
+            })
+        };
+        let mut spin = Spin::new(std::time::Duration::ZERO);
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            match queue.pop() {
+                Some(item) => seen.push(*item),
+                None => queue.wait(&mut spin),
+            }
+        }
+        assert_eq!(seen, [1, 2]);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_pushed_while_the_queue_closes_is_handed_back_once() {
+    model(|| {
+        let queue: Arc<Queue<usize>> = Arc::new(Queue::default());
+        let producer = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                let refused = |n| usize::from(queue.push(Item::new(n)).is_err());
+                refused(1) + refused(2)
+            })
+        };
+        let rest = queue.close().len();
+        let refused = producer.join().unwrap();
+        assert_eq!(rest + refused, 2);
+        assert!(queue.pop().is_none() && queue.is_closed());
+    });
+}
+
+#[test]
+fn a_sweep_loses_no_item_and_wakes_who_found_none() {
+    model(|| {
+        let queue: Arc<Queue<usize>> = Arc::new(Queue::default());
+        queue.push(Item::new(1)).unwrap();
+        let sweeper = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.sweep(|_| true).len())
+        };
+        let mut spin = Spin::new(std::time::Duration::ZERO);
+        let item = loop {
+            match queue.pop() {
+                Some(item) => break *item,
+                None => queue.wait(&mut spin),
+            }
+        };
+        assert_eq!((item, sweeper.join().unwrap()), (1, 0));
+        assert!(queue.is_empty());
+    });
+}
+
+#[test]
+fn whoever_begins_wakes_the_one_that_falls_asleep() {
+    model(|| {
+        let errands = Arc::new(Errands::new());
+        let begun = Arc::new(AtomicBool::new(false));
+        let receiver = errands.open().unwrap();
+        let other = {
+            let (errands, begun) = (errands.clone(), begun.clone());
+            thread::spawn(move || {
+                begun.store(true, SeqCst);
+                errands.nudge();
+            })
+        };
+        while !begun.load(SeqCst) {
+            if let Some(errand) = errands.sleep(&receiver, || begun.load(SeqCst)) {
+                errand();
+            }
+        }
+        other.join().unwrap();
+    });
+}
