@@ -1,4 +1,4 @@
-defmodule Py.ValuesErlangTest do
+defmodule Py.Values.ErlangTest do
   use Py.Case, async: true
 
   @erlang [dialect: :erlang]

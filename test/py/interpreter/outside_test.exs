@@ -1,4 +1,4 @@
-defmodule Py.OutsideTest do
+defmodule Py.Interpreter.OutsideTest do
   # Python code that imports `erlang`, outside the BEAM: in the Python that is embedded here, run as a program.
   use Py.Case, async: true
 

@@ -1,4 +1,4 @@
-defmodule Py.LeaksTest do
+defmodule Py.Native.LeaksTest do
   # Nothing may stay behind: no message, no permit, no Python object, no memory.
   use ExUnit.Case, async: false
 

@@ -1,4 +1,4 @@
-defmodule Py.VariablesTest do
+defmodule Py.Context.VariablesTest do
   # Context variables: what one process sets, another does not see.
   use ExUnit.Case, async: true
 

@@ -1,4 +1,4 @@
-defmodule Py.NativeRecordsTest do
+defmodule Py.Native.RecordsTest do
   # Terms of a type that the VM's NIF interface does not list: `enif_term_type` ends the VM when it is asked about one.
   use Py.Case, async: true
 

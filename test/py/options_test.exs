@@ -1,4 +1,4 @@
-defmodule Py.BadInputTest do
+defmodule Py.OptionsTest do
   use ExUnit.Case, async: false
 
   import Py.Test.Wait

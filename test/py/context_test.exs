@@ -1,4 +1,4 @@
-defmodule Py.ContextsTest do
+defmodule Py.ContextTest do
   use ExUnit.Case, async: false
 
   import Py.Test.Wait

@@ -1,4 +1,4 @@
-defmodule Py.ValuesPropertyTest do
+defmodule Py.Values.PropertyTest do
   use Py.Case, async: true
 
   import Py.Property

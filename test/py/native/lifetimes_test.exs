@@ -1,4 +1,4 @@
-defmodule Py.LifetimesTest do
+defmodule Py.Native.LifetimesTest do
   # Objects, namespaces, contexts and interpreters, and the Python code that runs when they end.
   use Py.Case, async: false
 

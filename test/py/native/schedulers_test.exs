@@ -1,4 +1,4 @@
-defmodule Py.SchedulersTest do
+defmodule Py.Native.SchedulersTest do
   # No BEAM scheduler is held for 200 ms by anything this library does.
   use ExUnit.Case, async: false
 

@@ -1,4 +1,4 @@
-defmodule Py.ExitTest do
+defmodule Py.Interpreter.ExitTest do
   # How a VM ends, in each way, whatever Python does: with its status, in bounded time, and nothing lost.
   use ExUnit.Case
 

@@ -1,4 +1,4 @@
-defmodule Py.HomeTest do
+defmodule Py.Interpreter.HomeTest do
   # Python finds here what it finds in a session of its own.
   use Py.Case
 

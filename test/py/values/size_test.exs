@@ -1,4 +1,4 @@
-defmodule Py.ValueSizeTest do
+defmodule Py.Values.SizeTest do
   # Lowers a limit of the whole VM.
   use Py.Case, async: false
 

@@ -1,4 +1,4 @@
-defmodule Py.InterruptsTest do
+defmodule Py.Context.InterruptTest do
   # Where interrupts are not delivered: see guides/interrupts.md.
   use Py.Case
 

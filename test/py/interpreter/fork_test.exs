@@ -1,4 +1,4 @@
-defmodule Py.ForkTest do
+defmodule Py.Interpreter.ForkTest do
   use Py.Case
 
   alias Py.Test.VM
