@@ -72,3 +72,18 @@ defmodule DocsTest do
     end
   end
 end
+
+defmodule DocsTest.Modules do
+  # The examples of the Elixir modules that have no other test of their documentation.
+  use ExUnit.Case, async: true
+
+  doctest Py
+  doctest Py.Callback
+  doctest Py.Context
+  doctest Py.ConversionError
+  doctest Py.Env
+  doctest Py.Error
+  doctest Py.Object
+  doctest Py.Router
+  doctest Py.Task
+end

@@ -1,9 +1,20 @@
 defmodule ErlangApiTest do
-  # The table of the Erlang API is test/erlang/py_table.erl: a function for each one of the API, named after it.
+  # The tables of the Erlang API are test/erlang/MODULE_table.erl: a function for each one of the API, named after it.
   use ExUnit.Case, async: false
 
   @modules [:py, :py_context, :py_context_router, :py_semaphore, :py_state, :py_callback] ++
              [:py_preload, :py_import, :py_logger, :py_nif]
+
+  # py_logger has only types.
+  @tables for module <- @modules -- [:py_logger], do: :"#{module}_table"
+
+  @doc "The rows of all tables, with the table of each: `{table, row}`."
+  def rows do
+    for table <- @tables,
+        {row, 0} <- table.module_info(:exports),
+        Atom.to_string(row) =~ "/",
+        do: {table, row}
+  end
 
   test "what is exported is what the table has" do
     exported =
@@ -17,11 +28,17 @@ defmodule ErlangApiTest do
   end
 
   test "every row of the table calls its function" do
-    {:ok, {_module, [abstract_code: {:raw_abstract_v1, forms}]}} =
-      :py_table |> :code.which() |> :beam_lib.chunks([:abstract_code])
+    forms =
+      for table <- @tables, into: %{} do
+        {:ok, {_module, [abstract_code: {:raw_abstract_v1, forms}]}} =
+          table |> :code.which() |> :beam_lib.chunks([:abstract_code])
 
-    for {{module, name, arity}, row} <- table() do
-      {:function, _at, ^row, 0, clauses} = List.keyfind(forms, row, 2)
+        {table, forms}
+      end
+
+    for {{module, name, arity}, {table, row}} <- table() do
+      assert {row, table} == {row, :"#{module}_table"}
+      {:function, _at, ^row, 0, clauses} = List.keyfind(forms[table], row, 2)
       assert {row, calls?(clauses, module, name, arity)} == {row, true}
     end
   end
@@ -67,15 +84,20 @@ defmodule ErlangApiTest do
   end
 
   defp table do
-    for {row, 0} <- :py_table.module_info(:exports),
+    for {table, row} <- rows(),
         [_, module, name, arity] <- [Regex.run(~r"^(\w+):(\w+)/(\d)$", Atom.to_string(row))],
         into: %{},
         do:
           {{String.to_existing_atom(module), String.to_existing_atom(name),
-            String.to_integer(arity)}, row}
+            String.to_integer(arity)}, {table, row}}
   end
 
-  defp pending, do: Keyword.fetch!(:py_table.module_info(:attributes), :pending)
+  defp pending do
+    for table <- @tables,
+        {:pending, functions} <- table.module_info(:attributes),
+        function <- functions,
+        do: function
+  end
 
   defp calls?(
          {:call, _at, {:remote, _, {:atom, _, module}, {:atom, _, name}}, args} = call,
@@ -110,12 +132,13 @@ for mode <- Py.Case.modes() do
 
     setup do: on_exit(&Py.State.clear/0)
 
-    for {row, 0} <- :py_table.module_info(:exports), Atom.to_string(row) =~ "/" do
+    for {table, row} <- ErlangApiTest.rows() do
+      @table table
       @row row
       test "#{row}" do
         # What other tests have left behind may take a while to end.
         assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
-        apply(:py_table, @row, [])
+        apply(@table, @row, [])
       end
     end
   end

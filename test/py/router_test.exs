@@ -1,6 +1,7 @@
 defmodule Py.RouterTest do
   use ExUnit.Case, async: false
 
+  import Py.Test.Pool
   import Py.Test.Wait
 
   alias Py.Router
@@ -24,36 +25,6 @@ defmodule Py.RouterTest do
     @behaviour Py.Router.Strategy
     @impl true
     def pick(_pool, size, _load), do: size
-  end
-
-  defp name, do: :"pool_#{System.unique_integer([:positive])}"
-
-  # A pool that starts until the function is called that is the second result.
-  defp slowly(name, size) do
-    go = "go_#{name}"
-    preload = "import erlang, time\nwhile erlang.state_get('#{go}') is None: time.sleep(0.001)"
-    start = Task.async(fn -> Router.start_pool(name, size, preload: preload) end)
-    eventually(fn -> Router.pool_started?(name) end)
-    on_exit(fn -> Py.State.delete(go) end)
-    {start, fn -> Py.State.put(go, true) end}
-  end
-
-  defp contexts_of(pool) do
-    for pid <- Py.Context.list(), {:ok, %{pool: ^pool}} <- [Py.Context.info(pid)], do: pid
-  end
-
-  defp supervises?(pid, context) when is_pid(pid) do
-    {:dictionary, dictionary} = Process.info(context, :dictionary)
-    hd(dictionary[:"$ancestors"]) == pid
-  end
-
-  defp supervises?(_port, _context), do: false
-
-  defp pool(size, options \\ []) do
-    name = name()
-    {:ok, pids} = Router.start_pool(name, size, options)
-    on_exit(fn -> Router.stop_pool(name) end)
-    {name, pids}
   end
 
   # The number, in `pids`, of the context that a call reaches.
@@ -86,182 +57,6 @@ defmodule Py.RouterTest do
   end
 
   defp routing?(key), do: key == :"$py_context"
-
-  describe "pools" do
-    for mode <- Py.Case.modes() do
-      test "start, serve and stop (#{mode})" do
-        {name, pids} = pool(2, mode: unquote(mode), preload: "import json\nanswer = 42")
-        assert length(Enum.uniq(pids)) == 2
-        assert Router.contexts(name) == pids
-        assert Router.num_contexts(name) == 2
-        assert Router.pool_started?(name)
-        assert name in Router.pools()
-        assert {:ok, %{mode: unquote(mode)}} = Py.Context.info(hd(pids))
-        assert Py.eval("answer", context: name) == {:ok, 42}
-        assert {:ok, pid} = Router.get_context(name)
-        assert pid in pids
-
-        assert Router.start_pool(name, 1) == {:error, {:already_started, name}}
-        assert Router.stop_pool(name) == :ok
-        assert Router.stop_pool(name) == {:error, :not_started}
-        refute Router.pool_started?(name)
-        refute Enum.any?(pids, &Process.alive?/1)
-
-        assert {:error, %Py.ContextError{reason: :not_found, context: ^name}} =
-                 Py.eval("1", context: name)
-
-        assert {:ok, [_]} = Router.start_pool(name, 1)
-        assert Py.eval("1", context: name) == {:ok, 1}
-      end
-    end
-
-    test "that cannot start leave nothing behind" do
-      assert {:error, %Py.ContextError{reason: {:failed, reason}}} =
-               Router.start_pool(:broken, 2, preload: "1/0")
-
-      assert reason =~ "ZeroDivisionError"
-      refute Router.pool_started?(:broken)
-      assert Router.contexts(:broken) == []
-    end
-
-    test "refuse wrong arguments" do
-      assert_raise ArgumentError, ~r/pool name/, fn -> apply(Router, :start_pool, ["ml", 2]) end
-      assert_raise ArgumentError, ~r/positive number/, fn -> Router.start_pool(:ml, 0) end
-
-      assert_raise ArgumentError, ~r/:strategy.*:least_busy/, fn ->
-        Router.start_pool(:ml, 1, strategy: :best)
-      end
-
-      assert_raise ArgumentError, ~r/:strategy/, fn ->
-        Router.start_pool(:ml, 1, strategy: String)
-      end
-
-      assert_raise ArgumentError, ~r/:mode/, fn -> Router.start_pool(:ml, 1, mode: :fast) end
-
-      assert_raise ArgumentError, ~r/unknown options/, fn ->
-        Router.start_pool(:ml, 1, sise: 1)
-      end
-
-      assert_raise ArgumentError, ~r/:pg/, fn -> Router.start_pool(:ml, 1, pg: :yes) end
-      refute Router.pool_started?(:ml)
-    end
-
-    test "replace a killed context, and calls find the new one" do
-      {name, [first, second]} = pool(2)
-      Process.exit(first, :kill)
-
-      [new, ^second] =
-        eventually(fn ->
-          case Router.contexts(name) do
-            [^first, _second] -> nil
-            pids -> pids
-          end
-        end)
-
-      assert Py.eval(new, "1") == {:ok, 1}
-
-      for _ <- 1..10,
-          do: assert(Task.await(Task.async(fn -> Py.eval("2", context: name) end)) == {:ok, 2})
-    end
-
-    test "stopped while it starts, leaves no context" do
-      name = name()
-      {start, go} = slowly(name, 2)
-      stop = Task.async(fn -> Router.stop_pool(name) end)
-      eventually(fn -> not Router.pool_started?(name) end)
-      go.()
-      assert Task.await(stop) == :ok
-      assert {:error, %Py.ContextError{reason: :stopped, context: ^name}} = Task.await(start)
-      assert Router.contexts(name) == []
-      assert contexts_of(name) == []
-      assert {:ok, [_one]} = Router.start_pool(name, 1)
-      assert Router.stop_pool(name) == :ok
-    end
-
-    test "whose starter is killed while it starts, is whole" do
-      name = name()
-      {start, go} = slowly(name, 2)
-      Task.shutdown(start, :brutal_kill)
-      go.()
-      eventually(fn -> Router.num_contexts(name) == 2 end)
-      assert Router.start_pool(name, 2) == {:error, {:already_started, name}}
-      assert Router.stop_pool(name) == :ok
-      assert contexts_of(name) == []
-    end
-
-    test "whose supervisor is killed, comes back" do
-      {name, [old]} = pool(1)
-      supervisor = old |> Process.info(:links) |> elem(1) |> Enum.find(&supervises?(&1, old))
-      Process.exit(supervisor, :kill)
-      eventually(fn -> match?([new] when new != old, Router.contexts(name)) end)
-      assert Py.eval("1", context: name) == {:ok, 1}
-      assert Router.stop_pool(name) == :ok
-      eventually(fn -> contexts_of(name) == [] end)
-    end
-
-    test "is not kept by an owner that has died, and takes no contexts of others" do
-      name = name()
-      dead = spawn(fn -> :ok end)
-      eventually(fn -> not Process.alive?(dead) end)
-      assert Router.register(name, :affinity, {:own, dead}) == :ok
-      eventually(fn -> not Router.pool_started?(name) end)
-
-      assert Router.register(name, :affinity, {:own, self()}) == :ok
-      assert Router.put(name, 1, :not_a_context) == :ok
-      assert Router.contexts(name) == []
-      assert Router.unregister({:own, self()}) == :ok
-      refute Router.pool_started?(name)
-    end
-
-    test "whose contexts are killed at random answer every call, and end whole" do
-      {name, _pids} = pool(3, mode: :worker)
-      parent = self()
-
-      killer =
-        spawn_link(fn ->
-          Enum.each(Stream.cycle([0, 1, 2]), fn n ->
-            with pid when is_pid(pid) <- Enum.at(Router.contexts(name), n),
-                 do: Process.exit(pid, :kill)
-
-            receive do
-              :stop -> exit(:normal)
-            after
-              5 -> :ok
-            end
-          end)
-        end)
-
-      callers =
-        for _ <- 1..50 do
-          Task.async(fn ->
-            for n <- 1..40,
-                do: {n, Py.call(:operator, :add, [n, 1], context: name, timeout: 20_000)}
-          end)
-        end
-
-      results = callers |> Task.await_many(120_000) |> List.flatten()
-      Process.unlink(killer)
-      send(killer, :stop)
-      assert length(results) == 2_000
-
-      for {n, result} <- results do
-        assert match?({:ok, sum} when sum == n + 1, result) or
-                 match?({:error, %Py.ContextError{}}, result)
-      end
-
-      # How many, depends on how long the machine takes to start a context.
-      assert Enum.any?(results, &match?({_n, {:ok, _sum}}, &1))
-
-      assert eventually(fn ->
-               pids = Router.contexts(name)
-               length(pids) == 3 and Enum.all?(pids, &(Py.eval(&1, "1") == {:ok, 1}))
-             end)
-
-      assert eventually(fn -> permits() == %{in_use: 0, waiting: 0} end)
-      assert mailbox() == []
-      assert parent == self()
-    end
-  end
 
   describe "strategies" do
     test ":affinity gives a process one context and spreads processes of one parent evenly" do
@@ -305,21 +100,6 @@ defmodule Py.RouterTest do
       assert_raise ArgumentError, ~r/Wrong.pick\/3 returned 1, expected 0 to 0/, fn ->
         Py.eval("1", context: name)
       end
-    end
-  end
-
-  describe "ensure_pool" do
-    test "takes a pool as it is asked for, and says what differs" do
-      name = :"ensured_#{System.unique_integer([:positive])}"
-      assert {:ok, [_, _] = pids} = Router.ensure_pool(name, 2, mode: :worker)
-      assert Router.ensure_pool(name, 2, mode: :worker) == {:ok, pids}
-      assert Router.ensure_pool(name, nil) == {:ok, pids}
-      has = %{contexts: 2, mode: :worker}
-      assert Router.ensure_pool(name, 3) == {:error, {:already_started, has}}
-      assert Router.ensure_pool(name, 2, mode: :owngil) == {:error, {:already_started, has}}
-      assert Router.mode(name) == :worker
-      assert Router.stop_pool(name) == :ok
-      assert Router.mode(name) == nil
     end
   end
 
@@ -411,20 +191,6 @@ defmodule Py.RouterTest do
     end
   end
 
-  describe "the default pool" do
-    test "stops and starts" do
-      assert Router.stop() == :ok
-      assert {:error, %Py.ContextError{reason: :not_found}} = Py.eval("1")
-      assert {:ok, pids} = Router.start(contexts: 3, mode: List.last(Py.Case.modes()))
-      assert length(pids) == 3
-      assert Py.eval("1") == {:ok, 1}
-      assert {:error, {:already_started, :default}} = Router.start()
-      assert Router.stop() == :ok
-      assert {:ok, _pids} = Router.start()
-      assert Py.eval("1") == {:ok, 1}
-    end
-  end
-
   describe "a stuck context" do
     for strategy <- [:affinity, :round_robin, :least_busy, __MODULE__.First] do
       test "is passed over (#{inspect(strategy)})" do
@@ -461,135 +227,6 @@ defmodule Py.RouterTest do
       assert {output, 0} = Py.Test.VM.run(code, config: [num_contexts: 2])
       assert output =~ "moved"
     end
-  end
-
-  describe "a context that stays stuck" do
-    setup do
-      test = self()
-
-      :telemetry.attach_many(
-        "router_test",
-        for(name <- [:replaced, :stop, :recovered], do: [:erlang_python, :context, name]),
-        &__MODULE__.tell/4,
-        test
-      )
-
-      on_exit(fn -> :telemetry.detach("router_test") end)
-    end
-
-    for mode <- Py.Case.modes() do
-      test "is replaced (#{mode})" do
-        {name, [one, two]} = pool(2, mode: unquote(mode), replace_stuck: 100)
-        {:ok, %{id: id}} = Py.Context.info(one)
-        abandoned = Py.stats().totals.contexts_abandoned
-        pipe = pipe()
-
-        log =
-          ExUnit.CaptureLog.capture_log(fn ->
-            hang(one, pipe)
-            queued = Task.async(fn -> Py.eval(one, "1", timeout: :infinity) end)
-            assert_receive {:replaced, %{duration: duration}, %{id: ^id, pool: ^name}}, 30_000
-            assert duration >= System.convert_time_unit(100, :millisecond, :native)
-            assert {:error, %Py.ContextError{reason: :stopped}} = Task.await(queued)
-          end)
-
-        assert log =~ "number 1 of #{inspect(name)}) was stuck for"
-        assert_receive {:stop, _, %{id: ^id, reason: {:shutdown, :stuck}}}
-        new = eventually(fn -> Enum.find(Router.contexts(name), &(&1 not in [one, two])) end)
-        assert Router.contexts(name) == [new, two]
-        assert Py.eval(new, "6 * 7") == {:ok, 42}
-        :ok = Router.bind_context(name, 1)
-        assert Py.eval("6 * 7", context: name) == {:ok, 42}
-        Router.unbind_context(name)
-        stats = Py.stats()
-        assert stats.totals.contexts_abandoned == abandoned + 1
-        # While its thread is still stuck.
-        eventually(fn -> Py.stats().permits.current == 0 end)
-        assert %{restarts: 1} = Enum.find(stats.contexts, &(&1.pid == new))
-
-        # The old thread ends, and the new context is not disturbed.
-        release(pipe)
-        assert Py.eval(new, "6 * 7") == {:ok, 42}
-        assert {:error, %Py.ContextError{}} = Py.eval(one, "1")
-      end
-
-      test "is not replaced where it works again in time, or never shall be (#{mode})" do
-        for option <- [60_000, :never] do
-          {name, [one]} = pool(1, mode: unquote(mode), replace_stuck: option)
-          pipe = pipe()
-          hang(one, pipe)
-          assert eventually(fn -> match?({:ok, %{stuck: true}}, Py.Context.info(one)) end)
-          assert eventually(fn -> :sys.get_state(one).stuck_since end)
-          assert is_reference(:sys.get_state(one).timer) == is_integer(option)
-          release(pipe)
-          assert_receive {:recovered, _, %{pool: ^name}}, 10_000
-          assert :sys.get_state(one).timer == nil
-          assert Py.eval(one, "1") == {:ok, 1}
-          assert Router.contexts(name) == [one]
-          refute_received {:replaced, _, _}
-        end
-      end
-    end
-
-    test "is not replaced while C code holds the GIL that its replacement needs" do
-      code = """
-      [one] = Py.Router.contexts()
-      Py.exec!("import ctypes")
-      hold = "ctypes.PyDLL(None).sleep(4)"
-      {:error, %Py.TimeoutError{}} = Py.exec(hold, timeout: 50)
-      {:ok, 42} = Py.eval("6 * 7", timeout: 30_000)
-      [^one] = Py.Router.contexts()
-      0 = Py.stats().totals.contexts_abandoned
-      IO.puts("kept")
-      System.halt(0)
-      """
-
-      config = [num_contexts: 1, context_mode: :worker, replace_stuck: 1]
-      assert {output, 0} = Py.Test.VM.run(code, config: config)
-      assert output =~ "stuck and cannot be replaced: C code holds the GIL"
-      assert output =~ "kept"
-    end
-
-    test "is replaced in the default pool after the configured time" do
-      code = """
-      [one] = Py.Router.contexts()
-      {:error, %Py.TimeoutError{}} = Py.exec("import time; time.sleep(600)", timeout: 50)
-      wait = fn wait -> if Py.Router.contexts() == [one], do: wait.(wait) end
-      wait.(wait)
-      {:ok, 42} = Py.eval("6 * 7", timeout: 30_000)
-      1 = Py.stats().totals.contexts_abandoned
-      IO.puts("replaced")
-      System.halt(0)
-      """
-
-      for mode <- Py.Case.modes() do
-        config = [num_contexts: 1, context_mode: mode, replace_stuck: 100]
-        assert {output, 0} = Py.Test.VM.run(code, config: config)
-        assert output =~ "replaced"
-      end
-    end
-
-    test "refuses another time" do
-      for wrong <- [0, -1, 1.5, :infinity, nil] do
-        assert_raise ArgumentError, ~r/:replace_stuck.*milliseconds or :never/, fn ->
-          Router.start_pool(:ml, 1, replace_stuck: wrong)
-        end
-      end
-
-      # Of a context of one's own its supervisor takes care.
-      assert_raise ArgumentError, ~r/unknown options/, fn ->
-        Py.Context.start_link(replace_stuck: 100)
-      end
-    end
-  end
-
-  def tell([:erlang_python, :context, name], measurements, metadata, test),
-    do: send(test, {name, measurements, metadata})
-
-  # Until the pipe is released.
-  defp hang(context, pipe) do
-    assert {:error, %Py.TimeoutError{}} =
-             Py.exec(context, "open(path).close()", locals: %{path: pipe}, timeout: 50)
   end
 
   test "new processes do not wait behind a long request while other contexts are idle" do

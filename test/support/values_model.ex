@@ -1,6 +1,6 @@
 defmodule Py.ValuesModel do
   @moduledoc """
-  What API.md and COMPAT.md say comes back when a term crosses into Python and returns: `{:ok, term}`, or `:error` where
+  What the documentation says comes back when a term crosses into Python and returns: `{:ok, term}`, or `:error` where
   the conversion is refused. Knows nothing of the implementation.
   """
 
