@@ -44,7 +44,7 @@ defmodule Py.Callback do
   @spec register(atom() | String.t(), fun() | {module(), atom()}, style()) :: :ok
   def register(name, fun, style \\ :spread) when style in [:spread, :list] do
     name = name!(name)
-    Py.Application.running!()
+    Py.Lifecycle.running!()
 
     if not (is_function(fun) or match?({m, f} when is_atom(m) and is_atom(f), fun)) do
       raise ArgumentError, "expected a function or {module, function}, got: #{inspect(fun)}"

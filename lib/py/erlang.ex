@@ -635,7 +635,7 @@ defmodule Py.Erlang do
   defp flat({:error, error}) when is_exception(error), do: {:error, Boundary.erlang_reason(error)}
   defp flat(other), do: other
 
-  defp running, do: if(Py.Application.running?(), do: :ok, else: died(:not_running))
+  defp running, do: if(Py.Lifecycle.running?(), do: :ok, else: died(:not_running))
 
   defp died(reason), do: {:error, {:context_died, reason}}
 end

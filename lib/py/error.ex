@@ -231,7 +231,7 @@ defmodule Py.ContextError do
 
   def message(%{reason: :not_found, context: :default}) do
     cond do
-      not Py.Application.running?() ->
+      not Py.Lifecycle.running?() ->
         message(%{reason: :not_running})
 
       Py.Config.get(:num_contexts) == 0 ->

@@ -179,7 +179,7 @@ defmodule Py.Router do
     if not (is_atom(pool) and pool not in [nil, true, false]),
       do: raise(ArgumentError, "expected a pool name as an atom, got: #{inspect(pool)}")
 
-    Py.Application.running!()
+    Py.Lifecycle.running!()
 
     if not (is_integer(size) and size in 1..@max_size) do
       raise ArgumentError,

@@ -102,10 +102,8 @@ defmodule Py.Setup do
   # `persistent`: the environment of the application may be loaded later.
   defp set_preload(code) do
     Application.put_env(:erlang_python, :preload, code, persistent: true)
-    if running?(), do: Config.update(:preload, fn _code -> code end), else: :ok
+    if Py.Lifecycle.running?(), do: Config.update(:preload, fn _code -> code end), else: :ok
   end
-
-  defp running?, do: Process.whereis(Py.Supervisor) != nil
 
   @doc false
   # What a context runs before anything else.

@@ -158,7 +158,7 @@ defmodule Py.Telemetry do
   rescue
     # The application is not running, or stopping. A poller drops a measurement that has failed once.
     error in [RuntimeError, ArgumentError] ->
-      if Process.whereis(Py.Supervisor), do: reraise(error, __STACKTRACE__), else: :ok
+      if Py.Lifecycle.running?(), do: reraise(error, __STACKTRACE__), else: :ok
   end
 
   defp measure(snapshot) do

@@ -23,7 +23,7 @@ defmodule Py.Context.Server do
   def start_link(options) do
     options = check!(options)
 
-    if Py.Application.running?(),
+    if Py.Lifecycle.running?(),
       do: GenServer.start_link(__MODULE__, options, Keyword.take(options, [:name])),
       else: {:error, %Py.ContextError{reason: :not_running}}
   end
@@ -90,7 +90,7 @@ defmodule Py.Context.Server do
   @impl true
   def init(options) do
     # Contexts end before their supervisor does: see Py.Application.prep_stop/1.
-    if Py.Application.stopping?(), do: :ignore, else: start(options)
+    if Py.Lifecycle.stopping?(), do: :ignore, else: start(options)
   end
 
   defp start(options) do
@@ -223,7 +223,7 @@ defmodule Py.Context.Server do
 
   # The supervisor of a pool is about to end this process when the application stops; it would report one that ends first.
   defp ended_by_itself(%{info: %{pool: pool}} = state) do
-    if pool && Py.Application.stopping?(),
+    if pool && Py.Lifecycle.stopping?(),
       do: {:noreply, %{state | stopping: true}},
       else: {:stop, :normal, state}
   end
@@ -259,7 +259,7 @@ defmodule Py.Context.Server do
 
   # Its thread has ended before this process: by itself, or stopped together with others.
   defp finish(reason, %{ended: true} = state) do
-    stopped = state.stopping or (reason == :normal and Py.Application.stopping?())
+    stopped = state.stopping or (reason == :normal and Py.Lifecycle.stopping?())
     Telemetry.context(if(stopped, do: :stop, else: :crash), state.info, %{reason: reason})
   end
 

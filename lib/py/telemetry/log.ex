@@ -37,7 +37,7 @@ defmodule Py.Telemetry.Log do
   @spec detach() :: :ok | {:error, :not_found}
   def detach do
     with :ok <- :telemetry.detach(@id) do
-      if Process.whereis(Py.Supervisor), do: attach_problems()
+      if Py.Lifecycle.running?(), do: attach_problems()
       :ok
     end
   end
