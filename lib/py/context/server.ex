@@ -4,7 +4,7 @@ defmodule Py.Context.Server do
 
   use Py.Server
 
-  alias Py.Context.{Directory, Stack}
+  alias Py.Context.{Boot, Directory, Stack}
   alias Py.Stats.Counters
   alias Py.{Config, Native, Telemetry}
 
@@ -151,16 +151,9 @@ defmodule Py.Context.Server do
       max_queue: Keyword.get(options, :max_queue, Config.get(:max_queue)),
       spin_us: Config.get(:spin_us),
       paths: Enum.map(Keyword.get(options, :paths, []), &Path.expand/1) ++ Config.get(:paths),
-      preload: preload(Keyword.get(options, :preload, Config.get(:preload))),
+      preload: Boot.code(Keyword.get(options, :preload, Config.get(:preload))),
       decimal: Code.ensure_loaded?(Decimal)
     }
-  end
-
-  defp preload(code) do
-    case Py.Setup.code() <> (code || "") do
-      "" -> nil
-      code -> code
-    end
   end
 
   defp await_start(id, timeout) do
