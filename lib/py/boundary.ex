@@ -441,8 +441,8 @@ defmodule Py.Boundary do
   defp failure(reason, options, context, brief) do
     context = context_id(context)
     {error, location} = error(reason, options, context)
-    if options.timed and location, do: Telemetry.Call.failed_at(location)
-    Telemetry.overload(reason, context)
+    if options.timed and location, do: Telemetry.Events.failed_at(location)
+    Telemetry.Events.overload(reason, context)
     Py.Stats.Failures.record(error, context, brief, location)
     {:error, error}
   end

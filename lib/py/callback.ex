@@ -27,8 +27,9 @@ defmodule Py.Callback do
   A function that fails raises `erlang.CallbackError`, a `RuntimeError`, in Python.
   """
 
-  alias Py.{Native, Telemetry}
+  alias Py.Native
   alias Py.Stats.{Counters, Failures}
+  alias Py.Telemetry.Events
 
   @typedoc """
   How a function takes its arguments: spread over its parameters, or as one list of values in the Erlang dialect, as
@@ -138,7 +139,7 @@ defmodule Py.Callback do
   def run(target, args, request) do
     case resolve(target) do
       {name, style, fun, counters} ->
-        call = Telemetry.callback_start(name)
+        call = Events.callback_start(name)
         started = System.monotonic_time()
         outcome = invoke(style, fun, args)
         time = System.monotonic_time() - started
@@ -166,7 +167,7 @@ defmodule Py.Callback do
 
   def count({name, counters, call, time, outcome}) do
     count(counters, time, match?({:failed, _, _, _, _}, outcome))
-    Telemetry.callback_stop(call, name, time, outcome)
+    Events.callback_stop(call, name, time, outcome)
   end
 
   defp answer({:ok, value}, _name, _request), do: {:ok, value}

@@ -39,7 +39,7 @@ defmodule Py.Cast do
 
   defp failed(error, native, brief) do
     Py.Stats.Counters.add(:cast_failures)
-    Py.Telemetry.cast(error, native, brief)
+    Py.Telemetry.Events.cast(error, native, brief)
 
     Py.Log.log(
       :error,

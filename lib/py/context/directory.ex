@@ -5,7 +5,7 @@ defmodule Py.Context.Directory do
 
   use Py.Server
 
-  alias Py.Telemetry
+  alias Py.Telemetry.Events
 
   @typedoc "Who a context is; `index` is its place in its pool; `started`, when its start began, in native units."
   @type info :: %{
@@ -116,7 +116,7 @@ defmodule Py.Context.Directory do
     # One that is killed cannot tell of it.
     with :killed <- reason,
          [{_pid, _native, info}] <- :ets.lookup(table, pid),
-         do: Telemetry.context(:crash, info, %{reason: :killed})
+         do: Events.context(:crash, info, %{reason: :killed})
 
     :ets.delete(table, pid)
     :ets.delete(table, {:starting, pid})

@@ -6,7 +6,8 @@ defmodule Py.Context.Server do
 
   alias Py.Context.{Boot, Directory, Stack}
   alias Py.Stats.Counters
-  alias Py.{Config, Native, Telemetry}
+  alias Py.{Config, Native}
+  alias Py.Telemetry.Events
 
   @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout] ++
              [:pool, :pool_index, :pg, :replace_stuck]
@@ -112,7 +113,7 @@ defmodule Py.Context.Server do
          :ok <- await_start(id, Keyword.get(options, :start_timeout, Config.get(:start_timeout))) do
       Directory.register()
       join_pool(options[:pool], native, options)
-      Telemetry.context(:start, info)
+      Events.context(:start, info)
 
       {:ok,
        %{
@@ -175,13 +176,13 @@ defmodule Py.Context.Server do
 
   @impl true
   def handle_info({:py_context, id, :stuck}, %{id: id} = state) do
-    Telemetry.context(:stuck, state.info, %{stack: Stack.read_or_none(state.native)})
+    Events.context(:stuck, state.info, %{stack: Stack.read_or_none(state.native)})
     state = %{state | stuck_since: System.monotonic_time(), held: false}
     {:noreply, look_again(state, state.replace_stuck)}
   end
 
   def handle_info({:py_context, id, :recovered}, %{id: id} = state) do
-    Telemetry.context(:recovered, %{state.info | started: state.stuck_since})
+    Events.context(:recovered, %{state.info | started: state.stuck_since})
     if state.timer, do: Process.cancel_timer(state.timer)
     {:noreply, %{state | stuck_since: nil, timer: nil}}
   end
@@ -253,22 +254,22 @@ defmodule Py.Context.Server do
   # Its thread has ended before this process: by itself, or stopped together with others.
   defp finish(reason, %{ended: true} = state) do
     stopped = state.stopping or (reason == :normal and Py.Lifecycle.stopping?())
-    Telemetry.context(if(stopped, do: :stop, else: :crash), state.info, %{reason: reason})
+    Events.context(if(stopped, do: :stop, else: :crash), state.info, %{reason: reason})
   end
 
   # It has had its time.
   defp finish({:shutdown, :stuck} = reason, %{native: native} = state) do
     Native.context_stop(native)
     Counters.add(:contexts_abandoned)
-    Telemetry.context(:replaced, %{state.info | started: state.stuck_since})
-    Telemetry.context(:stop, state.info, %{reason: reason})
+    Events.context(:replaced, %{state.info | started: state.stuck_since})
+    Events.context(:stop, state.info, %{reason: reason})
   end
 
   defp finish(reason, %{native: native, id: id} = state) do
     # Contexts that are stopped together are waited for one after the other, but have the same time to end.
     left = max(@end_timeout - Native.context_stop(native), 0)
     await_end(id, System.monotonic_time(:millisecond) + left)
-    Telemetry.context(:stop, state.info, %{reason: reason})
+    Events.context(:stop, state.info, %{reason: reason})
   end
 
   defp await_end(id, deadline) do

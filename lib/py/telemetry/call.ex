@@ -2,8 +2,8 @@ defmodule Py.Telemetry.Call do
   @moduledoc false
   # The events of calls. `start/1` returns nil when nobody listens, and then nothing else is done.
 
-  alias Py.Context.Directory
-  alias Py.{Config, Native, Operation, Telemetry}
+  alias Py.{Config, Native, Operation}
+  alias Py.Telemetry.Events
 
   @start [:erlang_python, :call, :start]
   @stop [:erlang_python, :call, :stop]
@@ -11,9 +11,6 @@ defmodule Py.Telemetry.Call do
 
   # Where a process that waits for a call keeps its request, see `submitted/1`.
   @request :"$py_timed_request"
-
-  # Where a process keeps where in the program its latest call failed, until the event tells of it, see `failed_at/1`.
-  @location :"$py_failed_at"
 
   @type t :: %{started: integer(), metadata: map()}
 
@@ -28,8 +25,7 @@ defmodule Py.Telemetry.Call do
   @spec start(Py.Boundary.operation()) :: t() | nil
   def start(operation) do
     if Config.get(:telemetry) and
-         (Telemetry.handled?(@stop) or Telemetry.handled?(@exception) or
-            Telemetry.handled?(@start)),
+         (Events.handled?(@stop) or Events.handled?(@exception) or Events.handled?(@start)),
        do: begin(operation)
   end
 
@@ -96,7 +92,7 @@ defmodule Py.Telemetry.Call do
       python_time: native(ran)
     }
 
-    metadata = Map.merge(call.metadata, place(context))
+    metadata = Map.merge(call.metadata, Events.place(context))
 
     case result do
       {:error, reason} ->
@@ -109,21 +105,6 @@ defmodule Py.Telemetry.Call do
         :telemetry.execute(@stop, measurements, metadata)
     end
   end
-
-  @doc "The place in the program where the tracked operation that ends next in this process has failed."
-  @spec failed_at({String.t(), pos_integer()}) :: term()
-  def failed_at(location), do: Process.put(@location, location)
-
-  @doc "The metadata of that place; it is forgotten."
-  @spec location() :: %{file: String.t() | nil, line: pos_integer() | nil}
-  def location do
-    {file, line} = Process.delete(@location) || {nil, nil}
-    %{file: file, line: line}
-  end
-
-  @doc "The metadata of a context, by its id."
-  @spec place(pos_integer() | nil) :: map()
-  def place(context), do: %{context: context, context_name: Directory.label(context)}
 
   defp failure(reason) do
     {error, type} = Py.Stats.Failures.classify(reason)
@@ -140,7 +121,7 @@ defmodule Py.Telemetry.Call do
     do: %{kind: kind, reason: reason, stacktrace: stacktrace, error: :raised, type: "#{kind}"}
 
   defp exception(measurements, metadata, failure) do
-    metadata = metadata |> Map.merge(failure) |> Map.merge(location())
+    metadata = metadata |> Map.merge(failure) |> Map.merge(Events.location())
     :telemetry.execute(@exception, measurements, metadata)
   end
 
