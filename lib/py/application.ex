@@ -71,8 +71,8 @@ defmodule Py.Application do
   def prep_stop(state) do
     Lifecycle.stopping(true)
 
-    for pid <- Py.Context.list(),
-        {:ok, native} <- [Py.Context.Directory.fetch(pid)],
+    for pid <- Py.Context.Table.pids(),
+        {:ok, native} <- [Py.Context.Table.fetch(pid)],
         do: Native.context_stop(native)
 
     # Threads that Python code has started, which a context may be about to join.

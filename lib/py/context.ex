@@ -29,7 +29,7 @@ defmodule Py.Context do
   Starts, stops, crashes and contexts that are stuck are events: see `Py.Telemetry`.
   """
 
-  alias Py.Context.{Directory, Server, Stack}
+  alias Py.Context.{Server, Stack, Table}
   alias Py.Native
 
   @typedoc "A context: its pid, its registered name, or its number (from 1) in the default pool."
@@ -165,16 +165,11 @@ defmodule Py.Context do
 
   @doc "The pids of all running contexts of this node."
   @spec list() :: [pid()]
-  def list, do: Directory.pids()
+  def list, do: Table.pids()
 
   @doc false
   @spec lookup(term()) :: {:ok, Native.context()} | {:error, Py.ContextError.t()}
-  def lookup(pid) when is_pid(pid) do
-    case Directory.fetch(pid) do
-      {:ok, native} -> {:ok, native}
-      :error -> not_found(pid)
-    end
-  end
+  def lookup(pid) when is_pid(pid), do: Table.lookup(pid)
 
   def lookup(context) do
     with {:ok, pid} <- whereis(context), do: lookup(pid)

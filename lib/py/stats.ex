@@ -327,7 +327,7 @@ defmodule Py.Stats do
       Map.new(places, fn {pool, index, _pid, _native, count} -> {{pool, index}, count} end)
 
     living =
-      for {pid, native, info} <- Py.Context.Directory.all() do
+      for {pid, native, info} <- Py.Context.Table.all() do
         {Map.merge(info, %{
            pid: pid,
            dead: false,

@@ -2,7 +2,7 @@ defmodule Py.Stats.Failures do
   @moduledoc false
   # The latest failures, in a table of fixed size that whoever fails writes to.
 
-  alias Py.Context.Directory
+  alias Py.Context.Table
   alias Py.Operation
 
   @size 50
@@ -62,7 +62,7 @@ defmodule Py.Stats.Failures do
       kind: kind,
       type: type,
       context: context,
-      context_name: Directory.label(context),
+      context_name: Table.label(context),
       operation: operation,
       function: function && cut(function),
       file: file && cut(file),

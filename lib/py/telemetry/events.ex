@@ -3,7 +3,7 @@ defmodule Py.Telemetry.Events do
   # Emits the events that `Py.Telemetry` documents, but for those of calls (`Py.Telemetry.Call`) and the polled statistics.
 
   alias Py.{Config, Native, Operation}
-  alias Py.Context.Directory
+  alias Py.Context.Table
   alias Py.Stats.{Counters, Failures}
 
   # The key in the process dictionary for the line where the latest call failed, until an event reports it.
@@ -31,7 +31,7 @@ defmodule Py.Telemetry.Events do
 
   @doc "The metadata of a context, by its id."
   @spec place(pos_integer() | nil) :: map()
-  def place(context), do: %{context: context, context_name: Directory.label(context)}
+  def place(context), do: %{context: context, context_name: Table.label(context)}
 
   @doc "Emits the failure of a cast."
   @spec cast(term(), Native.context() | nil, Operation.brief()) :: :ok
@@ -86,7 +86,7 @@ defmodule Py.Telemetry.Events do
   end
 
   @doc "Emits an event of a context. `info.started` is the time at which the span that the event ends began."
-  @spec context(atom(), Py.Context.Directory.info(), map()) :: :ok
+  @spec context(atom(), Table.info(), map()) :: :ok
   def context(name, info, metadata \\ %{}) do
     count(name, info, metadata)
     {started, info} = Map.pop!(info, :started)
