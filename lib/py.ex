@@ -382,7 +382,7 @@ defmodule Py do
 
     operations = Enum.map(calls, &parallel_operation/1)
 
-    case Py.Router.native_contexts(options.context || :default) do
+    case Py.Pool.Table.native_contexts(options.context || :default) do
       [] -> {:error, %Py.ContextError{reason: :not_found, context: options.context || :default}}
       contexts -> {:ok, Py.Parallel.run(operations, contexts, options)}
     end

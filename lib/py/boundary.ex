@@ -2,7 +2,7 @@ defmodule Py.Boundary do
   @moduledoc false
   # The only caller of the request NIFs. The life of a request:
   #
-  #   1. `route/2` finds the context and the namespace, without leaving the calling process.
+  #   1. `Py.Router.route/2` finds the context and the namespace, without leaving the calling process.
   #   2. `Native.submit` copies the operation and queues it, or refuses.
   #   3. The context's thread tells the caller `{:ok, value} | {:error, reason}`. Where Python calls a function of ours it
   #      tells `{:callback, id, target, args}` first: see `serve/3`. A caller that may expect the outcome within
@@ -10,7 +10,8 @@ defmodule Py.Boundary do
   #   4. On a timeout the caller cancels. Either that wins, and no message will ever come, or the reply is certain and
   #      is received: so no late reply is left in a mailbox.
 
-  alias Py.{Context, Native, Operation, Options, Router, Telemetry}
+  alias Py.{Native, Operation, Options, Router, Telemetry}
+  alias Py.Router.Choice
 
   @erlang 1
   @return_object 2
@@ -32,11 +33,8 @@ defmodule Py.Boundary do
 
   @no_deadline -1
 
-  @type operation :: tuple() | :new_env
-  @type result :: {:ok, term()} | {:error, term()}
-
   @doc "Runs an operation and waits for its result."
-  @spec run(operation(), Options.t()) :: result()
+  @spec run(Operation.t(), Options.t()) :: Operation.result()
   def run(operation, options) do
     case Telemetry.Call.start(operation) do
       nil -> execute(operation, options)
@@ -45,7 +43,7 @@ defmodule Py.Boundary do
   end
 
   defp execute(operation, options) do
-    case route(operation, options) do
+    case Router.route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
       {:remote, context} -> Py.Remote.run(context, operation, %{options | timed: false})
       {:error, error} -> failure(error, options, nil, Operation.brief(operation))
@@ -232,11 +230,11 @@ defmodule Py.Boundary do
 
   # The router's choice is stuck: the process moves, unless it was bound there. Should all be stuck, it waits like any other.
   defp failed(:stuck, operation, context, {:default, pid}, options, tries),
-    do: run(operation, Router.move(context), pid, options, tries)
+    do: run(operation, Choice.move(context), pid, options, tries)
 
   # The context of a pool was being replaced: nothing has run, so another one may take the call.
   defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
-    case Router.other(context, namespace, options) do
+    case Choice.other(context, namespace, options) do
       {:ok, other} -> run(operation, other, namespace, options, tries - 1)
       :error -> failure(:stopped, options, context, Operation.brief(operation))
     end
@@ -249,11 +247,11 @@ defmodule Py.Boundary do
   Submits without waiting. Replies go to `receiver` as `{ref, result}`, and are for `result/4`. Of a `:cast` only failures
   come, as `{{ref, native context, brief operation}, result}`.
   """
-  @spec submit(operation(), Options.t(), pid(), :async | :cast | {:task, Telemetry.Call.t()}) ::
+  @spec submit(Operation.t(), Options.t(), pid(), :async | :cast | {:task, Telemetry.Call.t()}) ::
           {:ok, reference(), Native.request()} | {:error, term()}
   def submit(operation, options, receiver \\ self(), kind \\ :async) do
     with {:ok, operation} <- prepare(operation, options),
-         {:ok, context, namespace} <- route(operation, options) do
+         {:ok, context, namespace} <- Router.route(operation, options) do
       submit_to(context, operation, namespace, options, receiver, kind)
     else
       {:remote, context} ->
@@ -265,7 +263,7 @@ defmodule Py.Boundary do
   end
 
   @doc "Submits to a native context, in the namespace of the calling process."
-  @spec submit_to(Native.context(), operation(), Options.t()) ::
+  @spec submit_to(Native.context(), Operation.t(), Options.t()) ::
           {:ok, reference(), Native.request()} | {:error, term()}
   def submit_to(context, operation, options) do
     case prepare(operation, options) do
@@ -292,7 +290,7 @@ defmodule Py.Boundary do
       :stuck ->
         {:default, pid} = namespace
         Telemetry.Tasks.take(ref)
-        submit_to(Router.move(context), operation, pid, options, receiver, kind)
+        submit_to(Choice.move(context), operation, pid, options, receiver, kind)
 
       refused ->
         Telemetry.Tasks.take(ref)
@@ -334,7 +332,7 @@ defmodule Py.Boundary do
           Options.t(),
           {:request, Native.request() | nil} | Native.context() | pos_integer() | nil,
           Operation.brief()
-        ) :: result()
+        ) :: Operation.result()
   def result({:ok, _value} = ok, _options, _context, _brief), do: ok
 
   def result(error, options, {:request, nil}, brief), do: result(error, options, nil, brief)
@@ -387,53 +385,6 @@ defmodule Py.Boundary do
   def last_traceback do
     with {:last, text} <- Process.get(@tracebacks), do: text
   end
-
-  ## Where it runs
-
-  # An explicit context, else that of a handle or Py.Env the request uses, else the router's choice.
-  defp route(_operation, %{env: %Py.Env{} = env}) do
-    with {:ok, context, _namespace} <- local(env.object), do: {:ok, context, env.object.ref}
-  end
-
-  defp route(operation, %{context: nil}) do
-    case handle(operation) do
-      nil -> routed(Router.route(operation))
-      # There, but as a call of this process: in its own namespace.
-      object -> with {:ok, context, _namespace} <- local(object), do: {:ok, context, self()}
-    end
-  end
-
-  defp route(_operation, %{context: pid}) when is_pid(pid) and node(pid) != node(),
-    do: {:remote, pid}
-
-  defp route(_operation, %{context: context} = options) do
-    if is_atom(context) and Router.pool?(context) do
-      routed(Router.pick(context))
-    else
-      with {:ok, native} <- Context.lookup(context), do: {:ok, native, explicit(options)}
-    end
-  end
-
-  defp explicit(%{namespace: :context}), do: :context
-  defp explicit(%{namespace: :process}), do: {:process, self()}
-
-  defp routed({:ok, context}), do: {:ok, context, self()}
-  defp routed({:default, context}), do: {:ok, context, {:default, self()}}
-  defp routed(other), do: other
-
-  defp local(%Py.Object{context: context}) when node(context) == node(),
-    do: {:ok, context, :context}
-
-  defp local(_object), do: {:error, %Py.ContextError{reason: :wrong_interpreter}}
-
-  defp handle({:call, %Py.Object{} = object, _function, _args, _kwargs}), do: object
-
-  defp handle({:call, _target, _function, args, _kwargs}), do: first_object(args)
-  defp handle(_operation), do: nil
-
-  defp first_object([%Py.Object{} = object | _args]), do: object
-  defp first_object([_arg | args]), do: first_object(args)
-  defp first_object([]), do: nil
 
   ## What went wrong
 

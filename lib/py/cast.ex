@@ -9,7 +9,7 @@ defmodule Py.Cast do
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
   @doc "Submits an operation whose failure is logged."
-  @spec run(Boundary.operation(), Py.Options.t()) :: :ok
+  @spec run(Operation.t(), Py.Options.t()) :: :ok
   def run(operation, options) do
     with pid when is_pid(pid) <- Process.whereis(__MODULE__),
          {:ok, _ref, _request} <- Boundary.submit(operation, options, pid, :cast) do

@@ -172,7 +172,7 @@ defmodule Py.Erlang do
   defp setting(key, value), do: badarg(Atom.to_string(key), value)
 
   def context_stop(context) do
-    with {:ok, _native} <- Context.lookup(context(context)), do: Context.stop(context)
+    with {:ok, _native} <- Router.lookup(context(context)), do: Context.stop(context)
     :ok
   end
 
@@ -218,7 +218,7 @@ defmodule Py.Erlang do
 
   # A context's pid, or what get_nif_ref gave for it.
   defp native(reference) when is_reference(reference), do: {:ok, reference}
-  defp native(context), do: flat(Context.lookup(context(context)))
+  defp native(context), do: flat(Router.lookup(context(context)))
 
   defp done({:ok, _none}), do: :ok
   defp done(error), do: error

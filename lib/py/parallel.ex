@@ -8,7 +8,7 @@ defmodule Py.Parallel do
   @per_context 2
 
   @doc "Runs operations; one result each, in order."
-  @spec run([Boundary.operation()], [Native.context()], Py.Options.t()) :: [Boundary.result()]
+  @spec run([Operation.t()], [Native.context()], Py.Options.t()) :: [Operation.result()]
   def run(operations, contexts, options) do
     deadline = deadline(options.timeout)
     queue = Enum.with_index(operations)

@@ -4,7 +4,7 @@ defmodule Py.Remote do
   # killed interrupts its Python code there as it does here. Functions that Python calls run there.
 
   @doc "Runs an operation on the node of `context`."
-  @spec run(pid(), Py.Boundary.operation(), Py.Options.t()) :: Py.Boundary.result()
+  @spec run(pid(), Py.Operation.t(), Py.Options.t()) :: Py.Operation.result()
   def run(context, operation, options) do
     # The other side keeps the timeout; this is for a node that does not answer.
     grace = if options.timeout == :infinity, do: :infinity, else: options.timeout + 5_000

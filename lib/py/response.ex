@@ -6,7 +6,7 @@ defmodule Py.Response do
   alias Py.{Boundary, Operation}
 
   @doc "Submits an operation for the calling process."
-  @spec start(Boundary.operation(), Py.Options.t()) :: reference()
+  @spec start(Operation.t(), Py.Options.t()) :: reference()
   def start(operation, options) do
     ref = make_ref()
     owner = self()
@@ -36,7 +36,7 @@ defmodule Py.Response do
   end
 
   @doc "Waits for the result of `start/2`."
-  @spec await(reference(), timeout()) :: Boundary.result() | {:error, :timeout}
+  @spec await(reference(), timeout()) :: Operation.result() | {:error, :timeout}
   def await(ref, timeout) do
     receive do
       {:py_response, ^ref, result} -> result

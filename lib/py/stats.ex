@@ -321,7 +321,7 @@ defmodule Py.Stats do
 
   # Those of living owners, and those in places of pools that wait for a replacement.
   defp contexts do
-    places = Py.Router.places()
+    places = Py.Pool.Table.places()
 
     restarts =
       Map.new(places, fn {pool, index, _pid, _native, count} -> {{pool, index}, count} end)

@@ -7,6 +7,7 @@ defmodule Py.Context.Server do
   alias Py.Context.{Boot, Directory, Stack}
   alias Py.Stats.Counters
   alias Py.{Config, Native}
+  alias Py.Pool.Table
   alias Py.Telemetry.Events
 
   @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout] ++
@@ -142,8 +143,8 @@ defmodule Py.Context.Server do
   defp join_pool(nil, _native, _options), do: :ok
 
   defp join_pool(pool, native, options) do
-    Py.Router.put(pool, options[:pool_index], native)
-    if options[:pg], do: :pg.join(Py.Router.group_scope(), pool, self())
+    Table.put(pool, options[:pool_index], native)
+    if options[:pg], do: :pg.join(Table.group_scope(), pool, self())
   end
 
   defp native_options(options) do

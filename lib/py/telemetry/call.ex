@@ -16,13 +16,13 @@ defmodule Py.Telemetry.Call do
 
   # Of a task whose value has gone elsewhere: `:ok`.
   @type outcome ::
-          Py.Boundary.result()
+          Py.Operation.result()
           | :ok
           | {:error, :cancelled}
           | {:raised, :error | :exit | :throw, term(), Exception.stacktrace()}
 
   @doc "A call begins."
-  @spec start(Py.Boundary.operation()) :: t() | nil
+  @spec start(Operation.t()) :: t() | nil
   def start(operation) do
     if Config.get(:telemetry) and
          (Events.handled?(@stop) or Events.handled?(@exception) or Events.handled?(@start)),
@@ -44,7 +44,7 @@ defmodule Py.Telemetry.Call do
   end
 
   @doc "Runs a call, whose process waits for it, between its events. `run` calls `submitted/1`."
-  @spec span(t(), (-> result)) :: result when result: Py.Boundary.result()
+  @spec span(t(), (-> result)) :: result when result: Py.Operation.result()
   def span(call, run) do
     # A callback, in this process, may make further calls.
     outer = Process.put(@request, nil)
