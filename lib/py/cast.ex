@@ -4,7 +4,7 @@ defmodule Py.Cast do
 
   use Py.Server
 
-  alias Py.{Boundary, Operation}
+  alias Py.{Operation, Request}
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
@@ -12,7 +12,7 @@ defmodule Py.Cast do
   @spec run(Operation.t(), Py.Options.t()) :: :ok
   def run(operation, options) do
     with pid when is_pid(pid) <- Process.whereis(__MODULE__),
-         {:ok, _ref, _request} <- Boundary.submit(operation, options, pid, :cast) do
+         {:ok, _ref, _request} <- Request.submit(operation, options, pid, :cast) do
       :ok
     else
       nil ->
@@ -32,7 +32,7 @@ defmodule Py.Cast do
 
   @impl true
   def handle_info({{ref, native, brief}, {:error, reason}}, state) when is_reference(ref) do
-    {:error, error} = Boundary.result({:error, reason}, %Py.Options{timed: true}, native, brief)
+    {:error, error} = Request.result({:error, reason}, %Py.Options{timed: true}, native, brief)
     failed(error, native, brief)
     {:noreply, state}
   end

@@ -5,7 +5,7 @@ defmodule Py.Erlang do
 
   import Py.Erlang.Arguments
 
-  alias Py.{Boundary, Context, Options, Response, Router}
+  alias Py.{Context, Options, Request, Response, Router}
 
   @timeout 30_000
 
@@ -66,12 +66,12 @@ defmodule Py.Erlang do
   ## Tracebacks
 
   def keep_tracebacks(keep) when is_boolean(keep) do
-    Boundary.keep_tracebacks(keep)
+    Request.keep_tracebacks(keep)
   end
 
   def keep_tracebacks(other), do: badarg("true or false", other)
 
-  def last_traceback, do: Boundary.last_traceback() || :undefined
+  def last_traceback, do: Request.last_traceback() || :undefined
 
   ## Spans
 
@@ -201,14 +201,14 @@ defmodule Py.Erlang do
   end
 
   defp on_context(context, operation, options) do
-    Boundary.run(operation, %{options | context: context(context), namespace: :context})
+    Request.run(operation, %{options | context: context(context), namespace: :context})
   end
 
   # An environment belongs to its context.
   defp in_env(context, operation, options, %Py.Env{object: object} = env) do
     with {:ok, native} <- native(context) do
       if object.context == native,
-        do: Boundary.run(operation, %{options | env: env, context: nil}),
+        do: Request.run(operation, %{options | env: env, context: nil}),
         else: died(:wrong_interpreter)
     end
   end
@@ -252,7 +252,7 @@ defmodule Py.Erlang do
         return: :object
     }
 
-    case Boundary.run({:eval, "globals()", nil}, options) do
+    case Request.run({:eval, "globals()", nil}, options) do
       {:ok, object} -> %Py.Env{object: object}
       {:error, reason} -> :erlang.error(reason)
     end
@@ -261,7 +261,7 @@ defmodule Py.Erlang do
   ## Objects
 
   def call_method(%Py.Object{} = object, method, args) do
-    Boundary.run({:call, object, name(method), list(args), nil}, options(@timeout))
+    Request.run({:call, object, name(method), list(args), nil}, options(@timeout))
   end
 
   def call_method(other, _method, _args), do: badarg("a reference to a Python object", other)
@@ -609,8 +609,8 @@ defmodule Py.Erlang do
 
   ## Running
 
-  defp run(operation, options), do: Boundary.run(operation, options)
-  defp run(place, operation, options), do: Boundary.run(operation, place(place, options))
+  defp run(operation, options), do: Request.run(operation, options)
+  defp run(place, operation, options), do: Request.run(operation, place(place, options))
 
   defp place(pid, options) when is_pid(pid), do: %{options | context: pid, namespace: :process}
 
@@ -632,7 +632,7 @@ defmodule Py.Erlang do
     do: {:call, name(module), name(function), list(args), map(kwargs)}
 
   # The shapes of Elixir functions, in those of Erlang.
-  defp flat({:error, error}) when is_exception(error), do: {:error, Boundary.erlang_reason(error)}
+  defp flat({:error, error}) when is_exception(error), do: {:error, Request.erlang_reason(error)}
   defp flat(other), do: other
 
   defp running, do: if(Py.Lifecycle.running?(), do: :ok, else: died(:not_running))

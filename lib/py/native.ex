@@ -1,6 +1,6 @@
 defmodule Py.Native do
   @moduledoc false
-  # Stubs of the NIF. `Py.Boundary` and `Py.Context.Server` are its only callers.
+  # The stubs of the NIF. Those of requests have one caller, `Py.Request`.
 
   # Not at run time: a release has no cargo.
   Py.Native.Build.build!()

@@ -3,7 +3,7 @@ defmodule Py.Parallel do
   # Many calls over the contexts of one pool. Each context has up to two at a time, so that it never waits for us; the next
   # call goes to the context that has finished one.
 
-  alias Py.{Boundary, Native, Operation, Telemetry}
+  alias Py.{Native, Operation, Request, Telemetry}
 
   @per_context 2
 
@@ -26,7 +26,7 @@ defmodule Py.Parallel do
   defp fill([context | places], [{operation, index} | queue], running, results, options) do
     call = Telemetry.Call.start(operation)
 
-    submit = fn -> Boundary.submit_to(context, operation, %{options | timed: call != nil}) end
+    submit = fn -> Request.submit_to(context, operation, %{options | timed: call != nil}) end
 
     case Telemetry.Call.guard(call, submit) do
       {:ok, ref, request} ->
@@ -63,7 +63,7 @@ defmodule Py.Parallel do
     results =
       for {ref, {index, request, _context, call}} <- running, into: results do
         reply =
-          case Boundary.give_up(request) do
+          case Request.give_up(request) do
             certain when certain in [:lost, :done] -> receive_reply(ref)
             phase -> {:error, {:timeout, options.timeout, phase}}
           end
@@ -73,12 +73,12 @@ defmodule Py.Parallel do
 
     for {operation, index} <- queue,
         into: results,
-        do: {index, Boundary.result(timed_out, options, nil, Operation.brief(operation))}
+        do: {index, Request.result(timed_out, options, nil, Operation.brief(operation))}
   end
 
   defp result({call, brief}, request, reply, options) do
     options = %{options | timed: call != nil}
-    result = Boundary.result(reply, options, {:request, request}, brief)
+    result = Request.result(reply, options, {:request, request}, brief)
     Telemetry.Call.stop(call, request, result)
     result
   end

@@ -3,7 +3,7 @@ defmodule Py.Response do
   # Work whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the Erlang API. It goes on when
   # the process that asked for it ends.
 
-  alias Py.{Boundary, Operation}
+  alias Py.{Operation, Request}
 
   @doc "Submits an operation for the calling process."
   @spec start(Operation.t(), Py.Options.t()) :: reference()
@@ -13,7 +13,7 @@ defmodule Py.Response do
     brief = Operation.brief(operation)
     receiver = spawn(fn -> forward(owner, ref, options, brief) end)
 
-    case Boundary.submit(operation, options, receiver) do
+    case Request.submit(operation, options, receiver) do
       {:ok, reply, request} -> send(receiver, {:submitted, reply, request})
       {:error, _reason} = refused -> send(receiver, {:refused, refused})
     end
@@ -26,7 +26,7 @@ defmodule Py.Response do
       {:submitted, reply, request} ->
         receive do
           {^reply, result} ->
-            result = Boundary.result(result, options, {:request, request}, brief)
+            result = Request.result(result, options, {:request, request}, brief)
             send(owner, {:py_response, ref, result})
         end
 

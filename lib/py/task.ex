@@ -31,7 +31,7 @@ defmodule Py.Task do
           brief: Py.Operation.brief()
         }
 
-  alias Py.{Boundary, Operation, Telemetry}
+  alias Py.{Operation, Request, Telemetry}
 
   @doc false
   def start(operation, options) do
@@ -58,10 +58,10 @@ defmodule Py.Task do
     }
   end
 
-  defp submit(operation, options, nil), do: Boundary.submit(operation, options)
+  defp submit(operation, options, nil), do: Request.submit(operation, options)
 
   defp submit(operation, options, call),
-    do: Boundary.submit(operation, %{options | timed: true}, self(), {:task, call})
+    do: Request.submit(operation, %{options | timed: true}, self(), {:task, call})
 
   # Refused at once: the task exists all the same and fails when it is awaited, as any other.
   defp refused(reason) do
@@ -111,7 +111,7 @@ defmodule Py.Task do
   def cancel(%__MODULE__{} = task) do
     own!(task)
 
-    case task.request && Boundary.cancel(task.request) do
+    case task.request && Request.cancel(task.request) do
       # The reply is on its way.
       :lost -> flush(task, 5_000)
       # It is there, unless it was taken before; so is what stands for a refused request.
@@ -145,7 +145,7 @@ defmodule Py.Task do
     do: take(task, 0) || timed_out(task, timeout, nil)
 
   defp give_up(task, timeout) do
-    case Boundary.give_up(task.request) do
+    case Request.give_up(task.request) do
       # The reply is there, or on its way from the context's thread.
       certain when certain in [:lost, :done] ->
         take(task, 5_000) || timed_out(task, timeout, nil)
@@ -160,7 +160,7 @@ defmodule Py.Task do
   end
 
   defp result_of(task, reply),
-    do: Boundary.result(reply, task.options, {:request, task.request}, task.brief)
+    do: Request.result(reply, task.options, {:request, task.request}, task.brief)
 
   # By this process, so that no reply comes. See `Py.Telemetry.Tasks`.
   defp ended(task, result) do

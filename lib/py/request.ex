@@ -1,4 +1,4 @@
-defmodule Py.Boundary do
+defmodule Py.Request do
   @moduledoc false
   # The only caller of the request NIFs. The life of a request:
   #
@@ -45,7 +45,7 @@ defmodule Py.Boundary do
   defp execute(operation, options) do
     case Router.route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
-      {:remote, context} -> Py.Remote.run(context, operation, %{options | timed: false})
+      {:remote, context} -> Py.Request.Remote.run(context, operation, %{options | timed: false})
       {:error, error} -> failure(error, options, nil, Operation.brief(operation))
     end
   end

@@ -1,4 +1,4 @@
-defmodule Py.Remote do
+defmodule Py.Request.Remote do
   @moduledoc false
   # Calls on contexts of other nodes. A process over there stands in for the caller and dies with it, so that a caller that is
   # killed interrupts its Python code there as it does here. Functions that Python calls run there.
@@ -32,7 +32,7 @@ defmodule Py.Remote do
         end
       end)
 
-    result = Py.Boundary.run(operation, %{options | context: context, namespace: :context})
+    result = Py.Request.run(operation, %{options | context: context, namespace: :context})
     Process.exit(watcher, :kill)
     result
   end
