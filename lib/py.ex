@@ -330,13 +330,8 @@ defmodule Py do
   """
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
   def await_many(tasks, timeout \\ :infinity) when is_list(tasks) do
-    timeout = Options.timeout!(:timeout, timeout)
-    start = System.monotonic_time(:millisecond)
-
-    for task <- tasks do
-      spent = System.monotonic_time(:millisecond) - start
-      Py.Task.await(task, if(timeout == :infinity, do: :infinity, else: max(timeout - spent, 0)))
-    end
+    deadline = Py.Deadline.new(Options.timeout!(:timeout, timeout))
+    for task <- tasks, do: Py.Task.await(task, Py.Deadline.remaining(deadline))
   end
 
   @doc """

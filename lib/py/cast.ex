@@ -5,6 +5,7 @@ defmodule Py.Cast do
   use Py.Server
 
   alias Py.{Operation, Request}
+  alias Py.Request.Failure
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
@@ -32,7 +33,7 @@ defmodule Py.Cast do
 
   @impl true
   def handle_info({{ref, native, brief}, {:error, reason}}, state) when is_reference(ref) do
-    {:error, error} = Request.result({:error, reason}, %Py.Options{timed: true}, native, brief)
+    {:error, error} = Failure.result({:error, reason}, %Py.Options{timed: true}, native, brief)
     failed(error, native, brief)
     {:noreply, state}
   end

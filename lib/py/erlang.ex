@@ -6,6 +6,7 @@ defmodule Py.Erlang do
   import Py.Erlang.Arguments
 
   alias Py.{Context, Options, Request, Response, Router}
+  alias Py.Request.{Reason, Traceback}
 
   @timeout 30_000
 
@@ -66,12 +67,12 @@ defmodule Py.Erlang do
   ## Tracebacks
 
   def keep_tracebacks(keep) when is_boolean(keep) do
-    Request.keep_tracebacks(keep)
+    Traceback.keep(keep)
   end
 
   def keep_tracebacks(other), do: badarg("true or false", other)
 
-  def last_traceback, do: Request.last_traceback() || :undefined
+  def last_traceback, do: Traceback.last() || :undefined
 
   ## Spans
 
@@ -632,7 +633,7 @@ defmodule Py.Erlang do
     do: {:call, name(module), name(function), list(args), map(kwargs)}
 
   # The shapes of Elixir functions, in those of Erlang.
-  defp flat({:error, error}) when is_exception(error), do: {:error, Request.erlang_reason(error)}
+  defp flat({:error, error}) when is_exception(error), do: {:error, Reason.erlang(error)}
   defp flat(other), do: other
 
   defp running, do: if(Py.Lifecycle.running?(), do: :ok, else: died(:not_running))

@@ -4,6 +4,7 @@ defmodule Py.Response do
   # the process that asked for it ends.
 
   alias Py.{Operation, Request}
+  alias Py.Request.Failure
 
   @doc "Submits an operation for the calling process."
   @spec start(Operation.t(), Py.Options.t()) :: reference()
@@ -26,7 +27,7 @@ defmodule Py.Response do
       {:submitted, reply, request} ->
         receive do
           {^reply, result} ->
-            result = Request.result(result, options, {:request, request}, brief)
+            result = Failure.result(result, options, {:request, request}, brief)
             send(owner, {:py_response, ref, result})
         end
 

@@ -6,7 +6,7 @@ defmodule Py.Context.Server do
 
   alias Py.Context.{Boot, Directory, Stack}
   alias Py.Stats.Counters
-  alias Py.{Config, Native}
+  alias Py.{Config, Deadline, Native}
   alias Py.Pool.Table
   alias Py.Telemetry.Events
 
@@ -269,7 +269,7 @@ defmodule Py.Context.Server do
   defp finish(reason, %{native: native, id: id} = state) do
     # Contexts that are stopped together are waited for one after the other, but have the same time to end.
     left = max(@end_timeout - Native.context_stop(native), 0)
-    await_end(id, System.monotonic_time(:millisecond) + left)
+    await_end(id, Deadline.new(left))
     Events.context(:stop, state.info, %{reason: reason})
   end
 
@@ -278,7 +278,7 @@ defmodule Py.Context.Server do
       {:py_context, ^id, how} when how in [:stuck, :recovered] -> await_end(id, deadline)
       {:py_context, ^id, how} -> ended(how, id)
     after
-      max(deadline - System.monotonic_time(:millisecond), 0) ->
+      Deadline.remaining(deadline) ->
         Counters.add(:contexts_abandoned)
 
         Py.Log.log(

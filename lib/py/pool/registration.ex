@@ -16,7 +16,7 @@ defmodule Py.Pool.Registration do
     # For `terminate`.
     Process.flag(:trap_exit, true)
 
-    with pid when is_pid(pid) <- table(System.monotonic_time(:millisecond) + @timeout),
+    with pid when is_pid(pid) <- table(Py.Deadline.new(@timeout)),
          table = Process.monitor(pid),
          :ok <- Table.register(name, strategy, {:own, supervisor}) do
       {:ok, %{table: table, supervisor: supervisor}}
@@ -29,7 +29,7 @@ defmodule Py.Pool.Registration do
   defp table(deadline) do
     pid = Table.whereis()
 
-    if pid || System.monotonic_time(:millisecond) > deadline do
+    if pid || Py.Deadline.remaining(deadline) == 0 do
       pid
     else
       Process.sleep(1)

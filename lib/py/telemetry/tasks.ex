@@ -6,7 +6,8 @@ defmodule Py.Telemetry.Tasks do
 
   use Py.Server
 
-  alias Py.{Native, Options, Request}
+  alias Py.{Native, Options}
+  alias Py.Request.Failure
   alias Py.Telemetry.{Call, Events}
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
@@ -66,7 +67,7 @@ defmodule Py.Telemetry.Tasks do
   defp result({:error, :cancelled} = cancelled, _times, _options), do: cancelled
 
   defp result({:error, reason}, {context, _queued, _ran}, options) do
-    {error, location} = Request.error(reason, options, context)
+    {error, location} = Failure.error(reason, options, context)
     if location, do: Events.failed_at(location)
     {:error, error}
   end
