@@ -27,7 +27,7 @@ defmodule Py.Task do
           request: reference(),
           owner: pid(),
           options: Py.Options.t(),
-          deadline: Py.Deadline.t(),
+          deadline: integer() | :infinity,
           brief: Py.Operation.brief()
         }
 
