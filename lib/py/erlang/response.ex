@@ -1,4 +1,4 @@
-defmodule Py.Response do
+defmodule Py.Erlang.Response do
   @moduledoc false
   # Work whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the Erlang API. It goes on when
   # the process that asked for it ends.
