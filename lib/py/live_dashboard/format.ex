@@ -24,6 +24,10 @@ defmodule Py.LiveDashboard.Format do
     |> String.reverse()
   end
 
+  @doc "Two counts that belong together."
+  @spec counts(integer() | nil, integer() | nil) :: String.t()
+  def counts(first, second), do: "#{count(first)} / #{count(second)}"
+
   @doc "A rate for each second, with as many digits as are worth reading."
   @spec rate(number() | nil) :: String.t()
   def rate(nil), do: @unknown
