@@ -279,10 +279,5 @@ defmodule Py.Callback do
 
   defp text(_kind, reason, _stacktrace), do: reason |> inspect() |> cut()
 
-  defp cut(text) do
-    case String.split_at(text, @max_text) do
-      {text, ""} -> text
-      {start, _rest} -> start <> "…"
-    end
-  end
+  defp cut(text), do: Py.Text.cut(text, @max_text)
 end

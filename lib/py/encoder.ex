@@ -177,10 +177,5 @@ defmodule Py.Encoder.Prepare do
     do: if(text =~ ~r/\A\w+\z/u, do: ".#{text}", else: bracketed(inspect(key)))
 
   # Long keys are cut, as the native converter does.
-  defp bracketed(text) do
-    case String.split_at(text, 64) do
-      {text, ""} -> "[#{text}]"
-      {start, _rest} -> "[#{start}…]"
-    end
-  end
+  defp bracketed(text), do: "[#{Py.Text.cut(text, 64)}]"
 end

@@ -115,12 +115,9 @@ defmodule Py.Stats.Failures do
 
   defp cut(message) when byte_size(message) <= @max_message, do: :binary.copy(message)
 
-  # A prefix first: counting the characters of a long text takes long.
   defp cut(message) do
-    message
-    |> binary_part(0, min(byte_size(message), 4 * @max_message))
-    |> String.replace_invalid("")
-    |> String.slice(0, @max_message - 1)
-    |> Kernel.<>("…")
+    {head, more?} = Py.Text.head(message, @max_message)
+    # A copy: a part would keep the whole message in memory.
+    head |> String.replace_invalid("") |> Py.Text.cut(@max_message - 1, more?) |> :binary.copy()
   end
 end
