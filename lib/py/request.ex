@@ -23,23 +23,28 @@ defmodule Py.Request do
   @spec run(Operation.t(), Options.t()) :: Operation.result()
   def run(operation, options) do
     case Telemetry.Call.start(operation) do
+      # No handler is attached to the events of calls.
       nil -> execute(operation, options)
       call -> Telemetry.Call.span(call, fn -> execute(operation, %{options | timed: true}) end)
     end
   end
 
+  # Returns the result, and for a timed call also its request, which knows how long it took.
   defp execute(operation, options) do
     case Router.route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
-      {:remote, context} -> run_remotely(context, operation, %{options | timed: false})
-      {:error, error} -> Failure.record(error, options, nil, Operation.brief(operation))
+      {:remote, context} -> run_remotely(context, operation, options)
+      {:error, error} -> failure(error, options, nil, operation)
     end
   end
 
   # The node of the context runs the operation like its own ones.
   defp run_remotely(context, operation, options) do
-    there = %{options | context: context, namespace: :context}
-    Remote.run(context, {__MODULE__, :run, [operation, there]}, options.timeout)
+    there = %{options | context: context, namespace: :context, timed: false}
+
+    context
+    |> Remote.run({__MODULE__, :run, [operation, there]}, options.timeout)
+    |> with_request(options)
   end
 
   defp run(operation, context, namespace, options, tries) do
@@ -48,6 +53,7 @@ defmodule Py.Request do
     ref = make_ref()
 
     case submit_and_look(context, ref, operation, names, flags, deadline) do
+      # A timed call never ends here.
       {:ok, _value} = ok ->
         ok
 
@@ -58,12 +64,10 @@ defmodule Py.Request do
         failed(refused, operation, context, namespace, options, tries)
 
       submitted ->
-        if options.timed, do: Telemetry.Call.submitted(request(submitted))
         started = System.monotonic_time()
-
-        submitted
-        |> outcome(ref, options)
-        |> finish(operation, context, namespace, options, tries, started)
+        result = outcome(submitted, ref, options)
+        options = note_request(submitted, options)
+        finish(result, operation, context, namespace, options, tries, started)
     end
   end
 
@@ -84,8 +88,16 @@ defmodule Py.Request do
     end
   end
 
-  defp finish({:ok, _value} = ok, _operation, _context, _namespace, _options, _tries, _started),
-    do: ok
+  defp note_request(_submitted, %{timed: false} = options), do: options
+  defp note_request({:look, request}, options), do: %{options | request: request}
+  defp note_request({request, _event}, options), do: %{options | request: request}
+  defp note_request(request, options), do: %{options | request: request}
+
+  defp with_request(result, %{timed: false}), do: result
+  defp with_request(result, %{request: request}), do: {result, request}
+
+  defp finish({:ok, _value} = ok, _operation, _context, _namespace, options, _tries, _started),
+    do: with_request(ok, options)
 
   # The time that has passed, for reasons that lead to another attempt.
   defp finish({:error, reason}, operation, context, namespace, options, tries, started) do
@@ -117,10 +129,6 @@ defmodule Py.Request do
       Deadline.rest(min(wait, timeout), spent) -> expire(request, ref, wait, timeout)
     end
   end
-
-  defp request({:look, request}), do: request
-  defp request({request, _event}), do: request
-  defp request(request), do: request
 
   defp look(request, tries) do
     :erlang.yield()
@@ -209,10 +217,10 @@ defmodule Py.Request do
 
       {:ok, _encoded} ->
         reason = {:conversion, "a struct that Py.Encoder did not replace", ""}
-        Failure.record(reason, options, context, Operation.brief(operation))
+        failure(reason, options, context, operation)
 
       {:error, error} ->
-        Failure.record(error, options, nil, Operation.brief(operation))
+        failure(error, options, nil, operation)
     end
   end
 
@@ -224,12 +232,18 @@ defmodule Py.Request do
   defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
     case Choice.other(context, namespace, options) do
       {:ok, other} -> run(operation, other, namespace, options, tries - 1)
-      :error -> Failure.record(:stopped, options, context, Operation.brief(operation))
+      :error -> failure(:stopped, options, context, operation)
     end
   end
 
   defp failed(reason, operation, context, _namespace, options, _tries),
-    do: Failure.record(reason, options, context, Operation.brief(operation))
+    do: failure(reason, options, context, operation)
+
+  defp failure(reason, options, context, operation) do
+    reason
+    |> Failure.record(options, context, Operation.brief(operation))
+    |> with_request(options)
+  end
 
   @doc """
   Submits without waiting. Replies go to `receiver` as `{ref, result}`, and are for `Failure.result/4`. Of a `:cast` only failures

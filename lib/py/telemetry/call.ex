@@ -9,14 +9,11 @@ defmodule Py.Telemetry.Call do
   @stop [:erlang_python, :call, :stop]
   @exception [:erlang_python, :call, :exception]
 
-  # Where a process that waits for a call keeps its request, see `submitted/1`.
-  @request :"$py_timed_request"
-
   @type t :: %{started: integer(), metadata: map()}
 
   # Of a task whose value has gone elsewhere: `:ok`.
   @type outcome ::
-          Py.Operation.result()
+          Operation.result()
           | :ok
           | {:error, :cancelled}
           | {:raised, :error | :exit | :throw, term(), Exception.stacktrace()}
@@ -43,19 +40,13 @@ defmodule Py.Telemetry.Call do
     %{started: started, metadata: metadata}
   end
 
-  @doc "Runs a call, whose process waits for it, between its events. `run` calls `submitted/1`."
-  @spec span(t(), (-> result)) :: result when result: Py.Operation.result()
+  @doc "Runs a call, whose process waits for it, between its events. `run` returns the result, and the request if there was one."
+  @spec span(t(), (-> {result, Native.request() | nil})) :: result
+        when result: Operation.result()
   def span(call, run) do
-    # A callback, in this process, may make further calls.
-    outer = Process.put(@request, nil)
-
-    try do
-      result = guard(call, run)
-      stop(call, Process.get(@request), result)
-      result
-    after
-      if outer, do: Process.put(@request, outer), else: Process.delete(@request)
-    end
+    {result, request} = guard(call, run)
+    stop(call, request, result)
+    result
   end
 
   @doc "Runs a part of a call. What it raises ends the call, too."
@@ -69,10 +60,6 @@ defmodule Py.Telemetry.Call do
       stop(call, nil, {:raised, kind, reason, __STACKTRACE__})
       :erlang.raise(kind, reason, __STACKTRACE__)
   end
-
-  @doc "The native request of the call that the calling process waits for."
-  @spec submitted(Native.request()) :: term()
-  def submitted(request), do: Process.put(@request, request)
 
   @doc "A call has ended. `request` is nil where none was made."
   @spec stop(t() | nil, Native.request() | nil, outcome()) :: :ok
