@@ -230,7 +230,7 @@ defmodule Py.Request do
 
   # The context of a pool was being replaced: nothing has run, so another one may take the call.
   defp failed(:stopped, operation, context, namespace, options, tries) when tries > 0 do
-    case Choice.other(context, namespace, options) do
+    case Choice.fallback(context, namespace, options) do
       {:ok, other} -> run(operation, other, namespace, options, tries - 1)
       :error -> failure(:stopped, options, context, operation)
     end

@@ -5,7 +5,7 @@ defmodule Py.Erlang.Calls do
   import Py.Erlang.Arguments
   import Py.Erlang.Dialect
 
-  alias Py.Erlang.Response
+  alias Py.Erlang.SpawnCall
   alias Py.Request.Traceback
 
   def call(module, function, args) do
@@ -67,12 +67,12 @@ defmodule Py.Erlang.Calls do
   def cast(place, m, f, args, kwargs), do: start(&Py.Cast.run/2, place, m, f, args, kwargs)
 
   def spawn_call(module, function, args),
-    do: start(&Response.start/2, module, function, args, %{})
+    do: start(&SpawnCall.start/2, module, function, args, %{})
 
-  def spawn_call(a, b, c, d), do: start(&Response.start/2, a, b, c, d)
+  def spawn_call(a, b, c, d), do: start(&SpawnCall.start/2, a, b, c, d)
 
   def spawn_call(place, m, f, args, kwargs),
-    do: start(&Response.start/2, place, m, f, args, kwargs)
+    do: start(&SpawnCall.start/2, place, m, f, args, kwargs)
 
   # (Ctx | Pool, M, F, Args) or (M, F, Args, Kwargs)
   defp start(how, place, module, function, args) when is_list(args),
@@ -87,7 +87,7 @@ defmodule Py.Erlang.Calls do
   end
 
   def await(ref), do: await(ref, default_timeout())
-  def await(ref, timeout) when is_reference(ref), do: Response.await(ref, timeout(timeout))
+  def await(ref, timeout) when is_reference(ref), do: SpawnCall.await(ref, timeout(timeout))
   def await(ref, _timeout), do: badarg("a reference of spawn_call", ref)
 
   def parallel(calls) do

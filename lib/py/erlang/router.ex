@@ -15,7 +15,7 @@ defmodule Py.Erlang.Router do
 
   defp ensure_pool(pool, size, mode) when mode in [:worker, :owngil] do
     with :ok <- running(),
-         do: guarded(fn -> pool |> Router.ensure_pool(size, mode: mode) |> started() end)
+         do: badarg_on_raise(fn -> pool |> Router.ensure_pool(size, mode: mode) |> started() end)
   end
 
   defp ensure_pool(_pool, _size, mode), do: {:error, {:invalid_mode, mode}}

@@ -18,5 +18,5 @@ defmodule Py.Erlang.Semaphore do
     ArgumentError -> :ok
   end
 
-  def set_max_concurrent(max), do: guarded(fn -> Py.Semaphore.set_max_concurrent(max) end)
+  def set_max_concurrent(max), do: badarg_on_raise(fn -> Py.Semaphore.set_max_concurrent(max) end)
 end

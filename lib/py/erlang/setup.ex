@@ -18,7 +18,9 @@ defmodule Py.Erlang.Setup do
 
       module ->
         result =
-          guarded(fn -> Py.Setup.add_import(module, import_name(name), dialect: :erlang) end)
+          badarg_on_raise(fn ->
+            Py.Setup.add_import(module, import_name(name), dialect: :erlang)
+          end)
 
         # As in the C package, a missing module is an error of the calls that use it.
         if match?({:error, {:ModuleNotFoundError, _text}}, result), do: :ok, else: result
@@ -66,7 +68,7 @@ defmodule Py.Erlang.Setup do
     options =
       for {key, value} <- settings(settings, [:level, :format]), do: {key, logging(key, value)}
 
-    guarded(fn -> Py.Logging.configure([{:dialect, :erlang} | options]) end)
+    badarg_on_raise(fn -> Py.Logging.configure([{:dialect, :erlang} | options]) end)
   end
 
   defp logging(:format, :undefined), do: nil

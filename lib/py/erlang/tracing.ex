@@ -4,12 +4,12 @@ defmodule Py.Erlang.Tracing do
 
   import Py.Erlang.Arguments
 
-  def enable, do: guarded(&Py.Tracing.enable/0)
-  def disable, do: guarded(&Py.Tracing.disable/0)
-  def clear, do: guarded(&Py.Tracing.clear/0)
+  def enable, do: badarg_on_raise(&Py.Tracing.enable/0)
+  def disable, do: badarg_on_raise(&Py.Tracing.disable/0)
+  def clear, do: badarg_on_raise(&Py.Tracing.clear/0)
 
   def traces do
-    {:ok, for(trace <- guarded(&Py.Tracing.traces/0), do: with_undefined(trace))}
+    {:ok, for(trace <- badarg_on_raise(&Py.Tracing.traces/0), do: with_undefined(trace))}
   end
 
   defp with_undefined(%{parent_id: nil} = trace), do: %{trace | parent_id: :undefined}

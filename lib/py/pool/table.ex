@@ -16,7 +16,7 @@ defmodule Py.Pool.Table do
   @typedoc "A context of a pool, at its place."
   @type slot :: {pid(), Native.context()}
 
-  @typedoc "The slots, the strategy, and a counter that says whose turn it is."
+  @typedoc "The slots, the strategy, and a counter for taking turns."
   @type content :: {tuple(), atom(), :atomics.atomics_ref()}
 
   @typedoc "The supervisor of the contexts, or `{:own, supervisor}` for one of `Py.Pool`."
@@ -44,7 +44,7 @@ defmodule Py.Pool.Table do
   @spec slots(Py.Router.pool()) :: tuple()
   def slots(pool) do
     case published(pool) do
-      {slots, _strategy, _turn} -> slots
+      {slots, _strategy, _cursor} -> slots
       nil -> {}
     end
   end
@@ -175,10 +175,10 @@ defmodule Py.Pool.Table do
     # Nothing to put where the pool is being stopped, which another one of that name may have followed.
     with owner when owner != nil <- owner(pool),
          true <- pid_of(owner) in ancestors do
-      {slots, strategy, turn} = published(pool)
+      {slots, strategy, cursor} = published(pool)
       starts = {:starts, pool, index}
       :ets.update_counter(__MODULE__, starts, 1, {starts, 0})
-      publish(pool, {place(slots, index - 1, {pid, context}), strategy, turn})
+      publish(pool, {place(slots, index - 1, {pid, context}), strategy, cursor})
     end
 
     {:reply, :ok, state}
@@ -248,7 +248,7 @@ defmodule Py.Pool.Table do
   end
 
   defp forget_all do
-    for {{__MODULE__, _pool} = key, {_slots, _strategy, _turn}} <- :persistent_term.get(),
+    for {{__MODULE__, _pool} = key, {_slots, _strategy, _cursor}} <- :persistent_term.get(),
         do: :persistent_term.erase(key)
 
     publish_cached(%{})

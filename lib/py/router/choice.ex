@@ -8,9 +8,9 @@ defmodule Py.Router.Choice do
 
   @default :default
 
-  # The key in the process dictionary for what a process is given: `{:sticky, index}`, by the strategy `:affinity`, or what it
+  # The key in the process dictionary for the binding of a process: `{:sticky, index}`, by the strategy `:affinity`, or what it
   # was bound to, `{:bound, index}` or a pid. Indexes count from 0.
-  @own :"$py_context"
+  @binding :"$py_context"
 
   @type binding :: {:bound, non_neg_integer()} | pid()
 
@@ -43,56 +43,56 @@ defmodule Py.Router.Choice do
   @spec pick(Py.Router.pool(), Table.content() | nil) :: Native.context() | nil
   def pick(_pool, nil), do: nil
 
-  def pick(pool, {slots, strategy, turn}),
-    do: choose(pool, Process.get(key(pool)), slots, strategy, turn)
+  def pick(pool, {slots, strategy, cursor}),
+    do: choose(pool, Process.get(key(pool)), slots, strategy, cursor)
 
-  defp choose(pool, own, slots, strategy, turn) do
+  defp choose(pool, binding, slots, strategy, cursor) do
     size = tuple_size(slots)
 
-    case own do
+    case binding do
       {:sticky, index} when strategy == :affinity and index < size ->
-        sticky(pool, index, slots, turn)
+        sticky(pool, index, slots, cursor)
 
       {:bound, index} when index < size ->
         native(slots, index)
 
       pid when is_pid(pid) ->
-        bound(pool, pid, slots, strategy, turn)
+        bound(pool, pid, slots, strategy, cursor)
 
       _none when size == 0 ->
         nil
 
       _none ->
-        native(slots, by(strategy, pool, slots, turn))
+        native(slots, pick_by(strategy, pool, slots, cursor))
     end
   end
 
-  defp bound(pool, pid, slots, strategy, turn) do
+  defp bound(pool, pid, slots, strategy, cursor) do
     case Context.Table.fetch(pid) do
       {:ok, native} ->
         native
 
       :error ->
         unbind(pool)
-        choose(pool, nil, slots, strategy, turn)
+        choose(pool, nil, slots, strategy, cursor)
     end
   end
 
   # Of the default pool the NIF reports that the context is stuck, with the call: see `move/1`.
-  defp sticky(@default, index, slots, _turn), do: native(slots, index)
+  defp sticky(@default, index, slots, _cursor), do: native(slots, index)
 
-  defp sticky(pool, index, slots, turn) do
+  defp sticky(pool, index, slots, cursor) do
     if stuck?(slots, index),
-      do: native(slots, by(:affinity, pool, slots, turn)),
+      do: native(slots, pick_by(:affinity, pool, slots, cursor)),
       else: native(slots, index)
   end
 
   @doc "The context for a call of the default pool whose context is stuck: another one, unless the process is bound."
   @spec move(Native.context()) :: Native.context()
   def move(context) do
-    with own when own == nil or elem(own, 0) == :sticky <- Process.get(@own),
-         {slots, strategy, turn} when slots != {} <- Table.published(@default) do
-      native(slots, by(strategy, @default, slots, turn))
+    with binding when binding == nil or elem(binding, 0) == :sticky <- Process.get(@binding),
+         {slots, strategy, cursor} when slots != {} <- Table.published(@default) do
+      native(slots, pick_by(strategy, @default, slots, cursor))
     else
       _bound_or_stopped -> context
     end
@@ -102,8 +102,8 @@ defmodule Py.Router.Choice do
   Another context for a request that `context`, which has stopped, has refused. Only where the router chose that one, or where
   the request is about objects of the main interpreter, which all worker contexts share.
   """
-  @spec other(Native.context(), namespace(), Options.t()) :: {:ok, Native.context()} | :error
-  def other(context, namespace, options) do
+  @spec fallback(Native.context(), namespace(), Options.t()) :: {:ok, Native.context()} | :error
+  def fallback(context, namespace, options) do
     if is_pid(namespace) or match?({:default, _pid}, namespace) or
          (options.context == nil and options.env == nil) do
       case Enum.filter(Table.native_contexts(pool_of(context)), &alive?(&1, context)) do
@@ -123,19 +123,19 @@ defmodule Py.Router.Choice do
   ## By the strategy: the index of a slot
 
   # The next one in turn that no long request keeps from its queue, else the one with the least of them.
-  defp by(:affinity, pool, slots, turn) do
-    index = least(slots, turn, fn index -> {pressure(slots, index), load(slots, index)} end)
+  defp pick_by(:affinity, pool, slots, cursor) do
+    index = least(slots, cursor, fn index -> {pressure(slots, index), load(slots, index)} end)
     # What a callback calls runs where its Python code runs, not here.
     nested? = pool == @default and Native.is_nested(Process.get(:"$callers", []))
     if not nested?, do: Process.put(key(pool), {:sticky, index})
     index
   end
 
-  defp by(:round_robin, _pool, slots, turn), do: least(slots, turn, &stuck?(slots, &1))
+  defp pick_by(:round_robin, _pool, slots, cursor), do: least(slots, cursor, &stuck?(slots, &1))
 
-  defp by(:least_busy, _pool, slots, _turn), do: least_busy(slots)
+  defp pick_by(:least_busy, _pool, slots, _cursor), do: least_busy(slots)
 
-  defp by(strategy, pool, slots, _turn) do
+  defp pick_by(strategy, pool, slots, _cursor) do
     size = tuple_size(slots)
 
     case strategy.pick(pool, size, &load(slots, &1)) do
@@ -149,9 +149,9 @@ defmodule Py.Router.Choice do
   end
 
   # The first in turn of which nothing speaks against it, else that with the least `weight`.
-  defp least(slots, turn, weight) do
+  defp least(slots, cursor, weight) do
     size = tuple_size(slots)
-    first = rem(:atomics.add_get(turn, 1, 1), size)
+    first = rem(:atomics.add_get(cursor, 1, 1), size)
     indexes = for offset <- 0..(size - 1), do: rem(first + offset, size)
     Enum.find(indexes, &(pressure(slots, &1) == 0)) || Enum.min_by(indexes, weight)
   end
@@ -165,6 +165,6 @@ defmodule Py.Router.Choice do
 
   defp native(slots, index), do: slots |> elem(index) |> elem(1)
 
-  defp key(@default), do: @own
-  defp key(pool), do: {@own, pool}
+  defp key(@default), do: @binding
+  defp key(pool), do: {@binding, pool}
 end

@@ -1,4 +1,4 @@
-defmodule Py.Erlang.Response do
+defmodule Py.Erlang.SpawnCall do
   @moduledoc false
   # Work whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the Erlang API. It goes on when
   # the process that asked for it ends.
