@@ -66,7 +66,7 @@ defmodule Py do
   `timedelta` has days, seconds and microseconds only: the hour of a `Duration` comes back as 3600 seconds.
   """
 
-  alias Py.{Boundary, Options}
+  alias Py.{Options, Request}
 
   @typedoc ~S(A module, function or class: `:math`, `"os.path"`, `"Path.cwd"`.)
   @type name :: atom() | String.t()
@@ -171,7 +171,7 @@ defmodule Py do
 
   defp run_call(target, function, args, options) do
     options = Options.new(options, @call_options)
-    Boundary.run(operation(target, function, args, options.kwargs), options)
+    Request.run(operation(target, function, args, options.kwargs), options)
   end
 
   defp operation(target, function, args, kwargs) do
@@ -330,13 +330,8 @@ defmodule Py do
   """
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
   def await_many(tasks, timeout \\ :infinity) when is_list(tasks) do
-    timeout = Options.timeout!(:timeout, timeout)
-    start = System.monotonic_time(:millisecond)
-
-    for task <- tasks do
-      spent = System.monotonic_time(:millisecond) - start
-      Py.Task.await(task, if(timeout == :infinity, do: :infinity, else: max(timeout - spent, 0)))
-    end
+    deadline = Py.Deadline.new(Options.timeout!(:timeout, timeout))
+    for task <- tasks, do: Py.Task.await(task, Py.Deadline.remaining(deadline))
   end
 
   @doc """
@@ -382,7 +377,7 @@ defmodule Py do
 
     operations = Enum.map(calls, &parallel_operation/1)
 
-    case Py.Router.native_contexts(options.context || :default) do
+    case Py.Pool.Table.native_contexts(options.context || :default) do
       [] -> {:error, %Py.ContextError{reason: :not_found, context: options.context || :default}}
       contexts -> {:ok, Py.Parallel.run(operations, contexts, options)}
     end
@@ -443,7 +438,7 @@ defmodule Py do
     options = Options.new(options, @memory_options)
 
     with {:ok, {stats, count, threshold, traced}} <-
-           Boundary.run({:call, "erlang._setup", :memory_stats, [], nil}, options) do
+           Request.run({:call, "erlang._setup", :memory_stats, [], nil}, options) do
       stats = %{gc_stats: stats, gc_count: count, gc_threshold: threshold}
       {:ok, Map.merge(stats, traced_memory(traced))}
     end
@@ -471,7 +466,7 @@ defmodule Py do
 
   def gc(generation, options) when generation in 0..2 do
     options = Options.new(options, @memory_options)
-    Boundary.run({:call, :gc, :collect, [generation], nil}, options)
+    Request.run({:call, :gc, :collect, [generation], nil}, options)
   end
 
   def gc(generation, _options),
@@ -557,6 +552,6 @@ defmodule Py do
     if not is_binary(code),
       do: raise(ArgumentError, "expected Python code as a string, got: #{inspect(code)}")
 
-    Boundary.run({kind, code, options.locals}, options)
+    Request.run({kind, code, options.locals}, options)
   end
 end

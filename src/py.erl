@@ -70,7 +70,13 @@ Requests made by a function that Python calls use the names of the call that it 
 
 -export_type([trace/0, name/0, code/0, args/0, kwargs/0, locals/0, pool/0, ref/0, env/0, reason/0, result/0]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(CALLBACK, 'Elixir.Py.Erlang.Callback').
+-define(CALLS, 'Elixir.Py.Erlang.Calls').
+-define(CONTEXT, 'Elixir.Py.Erlang.Context').
+-define(FACTS, 'Elixir.Py.Erlang.Facts').
+-define(ROUTER, 'Elixir.Py.Erlang.Router').
+-define(SETUP, 'Elixir.Py.Erlang.Setup').
+-define(TRACING, 'Elixir.Py.Erlang.Tracing').
 
 -type trace() :: #{
     name := binary(),
@@ -109,7 +115,7 @@ Requests made by a function that Python calls use the names of the call that it 
 
 ?DOC("Calls a function of the default pool, or of the pool that it is registered with. Gives up after 30,000 ms.").
 -spec call(name(), name(), args()) -> result().
-call(Module, Function, Args) -> ?PY:call(Module, Function, Args).
+call(Module, Function, Args) -> ?CALLS:call(Module, Function, Args).
 
 ?DOC("""
 Calls a function with keyword arguments: `call(Module, Function, Args, Kwargs)`; on a context, without a time limit:
@@ -117,7 +123,7 @@ Calls a function with keyword arguments: `call(Module, Function, Args, Kwargs)`;
 is a list.
 """).
 -spec call(name() | pid() | pool(), name(), name() | args(), kwargs() | args()) -> result().
-call(A, B, C, D) -> ?PY:call(A, B, C, D).
+call(A, B, C, D) -> ?CALLS:call(A, B, C, D).
 
 ?DOC("""
 Calls a function with keyword arguments: `call(Module, Function, Args, Kwargs, Timeout)`, with a limit in milliseconds;
@@ -127,78 +133,78 @@ Options: `kwargs => map()`, `timeout => timeout()` (default `infinity`), and `re
 """).
 -spec call(name() | pid() | pool(), name(), name() | args(), kwargs() | args(), timeout() | map()) ->
     result().
-call(A, B, C, D, E) -> ?PY:call(A, B, C, D, E).
+call(A, B, C, D, E) -> ?CALLS:call(A, B, C, D, E).
 
 ?DOC("Evaluates an expression, for at most 30,000 ms.").
 -spec eval(code()) -> result().
-eval(Code) -> ?PY:eval(Code).
+eval(Code) -> ?CALLS:eval(Code).
 
 ?DOC("""
 Evaluates an expression that also sees `Locals`, for at most 30,000 ms: `eval(Code, Locals)`; or one on a context, without a time
 limit: `eval(Ctx, Code)`.
 """).
 -spec eval(code() | pid(), locals() | code()) -> result().
-eval(A, B) -> ?PY:eval(A, B).
+eval(A, B) -> ?CALLS:eval(A, B).
 
 ?DOC("""
 Evaluates an expression: `eval(Code, Locals, Timeout)`, with a limit in milliseconds; or `eval(Ctx, Code, Locals)` on a context,
 without one.
 """).
 -spec eval(code() | pid(), locals() | code(), timeout() | locals()) -> result().
-eval(A, B, C) -> ?PY:eval(A, B, C).
+eval(A, B, C) -> ?CALLS:eval(A, B, C).
 
 ?DOC("Runs statements, without a time limit.").
 -spec exec(code()) -> ok | {error, reason()}.
-exec(Code) -> ?PY:exec(Code).
+exec(Code) -> ?CALLS:exec(Code).
 
 ?DOC("Runs statements on a context, without a time limit.").
 -spec exec(pid(), code()) -> ok | {error, reason()}.
-exec(Ctx, Code) -> ?PY:exec(Ctx, Code).
+exec(Ctx, Code) -> ?CALLS:exec(Ctx, Code).
 
 %% Work beside the caller
 
 ?DOC("Calls a function whose result nobody wants. A failure is logged.").
 -spec cast(name(), name(), args()) -> ok.
-cast(Module, Function, Args) -> ?PY:cast(Module, Function, Args).
+cast(Module, Function, Args) -> ?CALLS:cast(Module, Function, Args).
 
 ?DOC("`cast(Module, Function, Args, Kwargs)`, or `cast(Ctx | Pool, Module, Function, Args)`.").
 -spec cast(name() | pid() | pool(), name(), name() | args(), kwargs() | args()) -> ok.
-cast(A, B, C, D) -> ?PY:cast(A, B, C, D).
+cast(A, B, C, D) -> ?CALLS:cast(A, B, C, D).
 
 ?DOC("As `cast/4`, on a context or a pool.").
 -spec cast(pid() | pool(), name(), name(), args(), kwargs()) -> ok.
-cast(Where, Module, Function, Args, Kwargs) -> ?PY:cast(Where, Module, Function, Args, Kwargs).
+cast(Where, Module, Function, Args, Kwargs) -> ?CALLS:cast(Where, Module, Function, Args, Kwargs).
 
 ?DOC("""
 Starts a call and returns at once. The result comes as the message `{py_response, Ref, Result}`; `await/2` waits for it. Gives
 up after 30,000 ms. The code sees the names of the calling process, and goes on when that ends.
 """).
 -spec spawn_call(name(), name(), args()) -> reference().
-spawn_call(Module, Function, Args) -> ?PY:spawn_call(Module, Function, Args).
+spawn_call(Module, Function, Args) -> ?CALLS:spawn_call(Module, Function, Args).
 
 ?DOC("`spawn_call(Module, Function, Args, Kwargs)`, or `spawn_call(Ctx | Pool, Module, Function, Args)`.").
 -spec spawn_call(name() | pid() | pool(), name(), name() | args(), kwargs() | args()) -> reference().
-spawn_call(A, B, C, D) -> ?PY:spawn_call(A, B, C, D).
+spawn_call(A, B, C, D) -> ?CALLS:spawn_call(A, B, C, D).
 
 ?DOC("As `spawn_call/4`, on a context (without a time limit) or a pool.").
 -spec spawn_call(pid() | pool(), name(), name(), args(), kwargs()) -> reference().
 spawn_call(Where, Module, Function, Args, Kwargs) ->
-    ?PY:spawn_call(Where, Module, Function, Args, Kwargs).
+    ?CALLS:spawn_call(Where, Module, Function, Args, Kwargs).
 
 ?DOC("Waits up to 30,000 ms for the result of `spawn_call`.").
 -spec await(reference()) -> result().
-await(Ref) -> ?PY:await(Ref).
+await(Ref) -> ?CALLS:await(Ref).
 
 ?DOC("Waits for the result of `spawn_call`. After `{error, timeout}` the message may still come.").
 -spec await(reference(), timeout()) -> result().
-await(Ref, Timeout) -> ?PY:await(Ref, Timeout).
+await(Ref, Timeout) -> ?CALLS:await(Ref, Timeout).
 
 ?DOC("""
 Runs `{Module, Function, Args}` calls spread over the contexts of the default pool, and waits for all of them: one result each,
 in their order. Those not done after 30,000 ms are interrupted and give `{error, timeout}`.
 """).
 -spec parallel([{name(), name(), args()}]) -> {ok, [result()]} | {error, reason()}.
-parallel(Calls) -> ?PY:parallel(Calls).
+parallel(Calls) -> ?CALLS:parallel(Calls).
 
 %% Functions that Python calls
 
@@ -207,39 +213,39 @@ Lets Python call `Fun` as `erlang.call('Name', …)`, `erlang.Name(…)` or by `
 arguments. `{Module, Function}` is called as `Module:Function([Args])`.
 """).
 -spec register_function(name(), fun(([term()]) -> term()) | {module(), atom()}) -> ok.
-register_function(Name, Fun) -> ?PY:register_function(Name, Fun).
+register_function(Name, Fun) -> ?CALLBACK:register(Name, Fun).
 
 ?DOC("`register_function(Name, {Module, Function})`.").
 -spec register_function(name(), module(), atom()) -> ok.
-register_function(Name, Module, Function) -> ?PY:register_function(Name, {Module, Function}).
+register_function(Name, Module, Function) -> ?CALLBACK:register(Name, {Module, Function}).
 
 ?DOC("Forgets a registered function.").
 -spec unregister_function(name()) -> ok.
-unregister_function(Name) -> ?PY:unregister_function(Name).
+unregister_function(Name) -> ?CALLBACK:unregister(Name).
 
 %% Objects that stay in Python
 
 ?DOC("Calls a method of an object, where the object is. Gives up after 30,000 ms.").
 -spec call_method(ref(), name(), args()) -> result().
-call_method(Ref, Method, Args) -> ?PY:call_method(Ref, Method, Args).
+call_method(Ref, Method, Args) -> ?CALLS:call_method(Ref, Method, Args).
 
 ?DOC("An attribute of an object.").
 -spec getattr(ref(), name()) -> result().
-getattr(Ref, Name) -> ?PY:getattr(Ref, Name).
+getattr(Ref, Name) -> ?CALLS:getattr(Ref, Name).
 
 ?DOC("The object as a term.").
 -spec to_term(ref()) -> result().
-to_term(Ref) -> ?PY:to_term(Ref).
+to_term(Ref) -> ?CALLS:to_term(Ref).
 
 ?DOC("Whether a term is a reference to an object in Python.").
 -spec is_ref(term()) -> boolean().
-is_ref(Term) -> ?PY:is_ref(Term).
+is_ref(Term) -> ?CALLS:is_ref(Term).
 
 %% Contexts
 
 ?DOC("The context that serves the calling process. `badarg` when the default pool is stopped.").
 -spec context() -> pid().
-context() -> ?PY:get_context().
+context() -> ?ROUTER:get_context().
 
 ?DOC("Context number `N`, from 1, of the default pool. `badarg` when there is none.").
 -spec context(pos_integer()) -> pid().
@@ -270,15 +276,15 @@ The names that code of the calling process sees on a context, for the functions 
 `{context_died, Reason}` when there is no such context.
 """).
 -spec get_local_env(pid()) -> env().
-get_local_env(Ctx) -> ?PY:local_env(Ctx).
+get_local_env(Ctx) -> ?CONTEXT:local_env(Ctx).
 
 ?DOC("Has the calls of a module, or of one `{Module, Function}`, go to a pool.").
 -spec register_pool(pool(), name() | {name(), name()}) -> ok.
-register_pool(Pool, What) -> ?PY:register_pool(Pool, What).
+register_pool(Pool, What) -> ?ROUTER:register_pool(Pool, What).
 
 ?DOC("Undoes `register_pool/2`.").
 -spec unregister_pool(name() | {name(), name()}) -> ok.
-unregister_pool(What) -> ?PY:unregister_pool(What).
+unregister_pool(What) -> ?ROUTER:unregister_pool(What).
 
 %% State shared with Python
 
@@ -336,22 +342,22 @@ ok
 ```
 """).
 -spec enable_tracing() -> ok.
-enable_tracing() -> ?PY:enable_tracing().
+enable_tracing() -> ?TRACING:enable().
 
 ?DOC("Collects no further spans; those that have ended stay.").
 -spec disable_tracing() -> ok.
-disable_tracing() -> ?PY:disable_tracing().
+disable_tracing() -> ?TRACING:disable().
 
 ?DOC("""
 The spans that have ended, in the order of their ends, at most the last 10,000. Times are microseconds since 1970; `end_attrs` has
 the text of the exception that ended a span, as `<<"exception">>`.
 """).
 -spec get_traces() -> {ok, [trace()]}.
-get_traces() -> ?PY:get_traces().
+get_traces() -> ?TRACING:traces().
 
 ?DOC("Forgets all spans.").
 -spec clear_traces() -> ok.
-clear_traces() -> ?PY:clear_traces().
+clear_traces() -> ?TRACING:clear().
 
 ?DOC("""
 Has the calling process keep the traceback of its last failure, from now on or no longer. Off by default: making it costs some
@@ -369,11 +375,11 @@ ok
 ```
 """).
 -spec keep_tracebacks(boolean()) -> ok.
-keep_tracebacks(Keep) -> ?PY:keep_tracebacks(Keep).
+keep_tracebacks(Keep) -> ?CALLS:keep_tracebacks(Keep).
 
 ?DOC("The traceback of the last failure since `keep_tracebacks(true)`, as Python prints it.").
 -spec last_traceback() -> binary() | undefined.
-last_traceback() -> ?PY:last_traceback().
+last_traceback() -> ?CALLS:last_traceback().
 
 ?DOC("The version of Python, such as `<<\"3.14.0\">>`.").
 -spec version() -> {ok, binary()}.
@@ -385,7 +391,7 @@ What the garbage collector knows of the interpreter that serves the calling proc
 tuples of three. While tracing also `traced_memory_current` and `traced_memory_peak`, in bytes.
 """).
 -spec memory_stats() -> {ok, map()} | {error, reason()}.
-memory_stats() -> ?PY:memory_stats().
+memory_stats() -> ?FACTS:memory_stats().
 
 ?DOC("Runs the garbage collector: the number of unreachable objects found.").
 -spec gc() -> {ok, non_neg_integer()} | {error, reason()}.
@@ -393,7 +399,7 @@ gc() -> gc(2).
 
 ?DOC("Runs the garbage collector up to a generation from 0 to 2.").
 -spec gc(0..2) -> {ok, non_neg_integer()} | {error, reason()}.
-gc(Generation) -> ?PY:gc(Generation).
+gc(Generation) -> ?FACTS:gc(Generation).
 
 ?DOC("""
 Has Python's `tracemalloc` trace allocations of the main interpreter. `{error, {not_supported, owngil}}` while own-GIL contexts run;
@@ -404,11 +410,11 @@ tracemalloc_start() -> tracemalloc_start(1).
 
 ?DOC("Like `tracemalloc_start/0`, keeping that many frames of each allocation.").
 -spec tracemalloc_start(pos_integer()) -> ok | {error, reason() | {not_supported, owngil}}.
-tracemalloc_start(Frames) -> ?PY:tracemalloc_start(Frames).
+tracemalloc_start(Frames) -> ?FACTS:tracemalloc_start(Frames).
 
 ?DOC("Ends what `tracemalloc_start/1` began.").
 -spec tracemalloc_stop() -> ok | {error, reason()}.
-tracemalloc_stop() -> ?PY:tracemalloc_stop().
+tracemalloc_stop() -> ?FACTS:tracemalloc_stop().
 
 ?DOC("Whether this Python has own-GIL sub-interpreters: CPython 3.12 and later.").
 -spec subinterp_supported() -> boolean().
@@ -420,7 +426,7 @@ execution_mode() -> maps:get(context_mode, 'Elixir.Py':info()).
 
 ?DOC("Reloads a module in every interpreter that has loaded it.").
 -spec reload(name()) -> ok | {error, [{context, reason()}]}.
-reload(Module) -> ?PY:reload(Module).
+reload(Module) -> ?SETUP:reload(Module).
 
 ?DOC("Has Python's `logging` go to `logger`: see `py_logger`.").
 -spec configure_logging() -> ok | {error, reason()}.
@@ -431,4 +437,4 @@ Like `configure_logging/0`. Options: `level => debug | info | warning | error | 
 of Python's `logging.Formatter`. May be called again.
 """).
 -spec configure_logging(#{level => atom(), format => unicode:chardata()}) -> ok | {error, reason()}.
-configure_logging(Options) -> ?PY:configure_logging(Options).
+configure_logging(Options) -> ?SETUP:configure_logging(Options).

@@ -12,21 +12,21 @@ code started), in one of its own. It may call Python again, on the same context 
 
 -export([register/2, unregister/1, lookup/1, execute/2]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(CALLBACK, 'Elixir.Py.Erlang.Callback').
 
 ?DOC("Registers a function under a name, in place of the one before.").
 -spec register(py:name(), fun(([term()]) -> term()) | {module(), atom()}) -> ok.
-register(Name, Fun) -> ?PY:register_function(Name, Fun).
+register(Name, Fun) -> ?CALLBACK:register(Name, Fun).
 
 ?DOC("Forgets the function of that name.").
 -spec unregister(py:name()) -> ok.
-unregister(Name) -> ?PY:unregister_function(Name).
+unregister(Name) -> ?CALLBACK:unregister(Name).
 
 ?DOC("The function of that name.").
 -spec lookup(py:name()) -> {ok, fun() | {module(), atom()}} | {error, not_found}.
-lookup(Name) -> ?PY:lookup_function(Name).
+lookup(Name) -> ?CALLBACK:lookup(Name).
 
 ?DOC("Runs the function of that name, in the calling process.").
 -spec execute(py:name(), [term()]) ->
     {ok, term()} | {error, {not_found, py:name()} | {error | exit | throw, term(), list()}}.
-execute(Name, Args) -> ?PY:execute(Name, Args).
+execute(Name, Args) -> ?CALLBACK:execute(Name, Args).

@@ -29,7 +29,8 @@ without a limit.
 
 -export_type([context/0, context_mode/0, options/0]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(CALLS, 'Elixir.Py.Erlang.Calls').
+-define(CONTEXT, 'Elixir.Py.Erlang.Context').
 
 ?DOC("The pid of a context, or the name that it is registered with.").
 -type context() :: pid() | atom().
@@ -59,23 +60,23 @@ Errors: `{invalid_mode, Mode}`, `{start_failed, Text}` when the interpreter cann
 `{not_supported, memory_limit}`.
 """).
 -spec start_link(term(), context_mode(), options()) -> {ok, context()} | {error, term()}.
-start_link(_Id, Mode, Options) -> ?PY:context_start_link(Mode, Options).
+start_link(_Id, Mode, Options) -> ?CONTEXT:start_link(Mode, Options).
 
 ?DOC("Starts a context linked to the calling process, as `start_link/3`.").
 -spec new(options()) -> {ok, context()} | {error, term()}.
-new(#{mode := Mode} = Options) -> ?PY:context_start_link(Mode, Options);
-new(Options) -> ?PY:context_start_link(worker, Options).
+new(#{mode := Mode} = Options) -> ?CONTEXT:start_link(Mode, Options);
+new(Options) -> ?CONTEXT:start_link(worker, Options).
 
 ?DOC("""
 The specification of a context for supervisors, with the options of `new/1`. With `name`, all functions here find the context by
 it, also after a restart, and `py:call(Name, …)` does.
 """).
 -spec child_spec(options()) -> supervisor:child_spec().
-child_spec(Options) -> ?PY:context_child_spec(Options).
+child_spec(Options) -> ?CONTEXT:child_spec(Options).
 
 ?DOC("Stops a context. Its pending calls fail, running code is interrupted. One that has ended already is fine.").
 -spec stop(context()) -> ok.
-stop(Ctx) -> ?PY:context_stop(Ctx).
+stop(Ctx) -> ?CONTEXT:stop(Ctx).
 
 ?DOC("The same as `stop/1`.").
 -spec destroy(context()) -> ok.
@@ -92,12 +93,12 @@ call(Ctx, Module, Function, Args, Kwargs) -> call(Ctx, Module, Function, Args, K
 ?DOC("Calls a function, waiting up to `Timeout` milliseconds.").
 -spec call(context(), py:name(), py:name(), py:args(), py:kwargs(), timeout()) -> py:result().
 call(Ctx, Module, Function, Args, Kwargs, Timeout) ->
-    ?PY:context_call(Ctx, Module, Function, Args, Kwargs, Timeout).
+    ?CONTEXT:call(Ctx, Module, Function, Args, Kwargs, Timeout).
 
 ?DOC("Calls a function in an environment of this context, whose names the module `__main__` stands for.").
 -spec call(context(), py:name(), py:name(), py:args(), py:kwargs(), timeout(), py:env()) -> py:result().
 call(Ctx, Module, Function, Args, Kwargs, Timeout, Env) ->
-    ?PY:context_call(Ctx, Module, Function, Args, Kwargs, Timeout, Env).
+    ?CONTEXT:call(Ctx, Module, Function, Args, Kwargs, Timeout, Env).
 
 ?DOC("Evaluates an expression.").
 -spec eval(context(), py:code()) -> py:result().
@@ -109,47 +110,47 @@ eval(Ctx, Code, Locals) -> eval(Ctx, Code, Locals, infinity).
 
 ?DOC("Evaluates an expression, waiting up to `Timeout` milliseconds.").
 -spec eval(context(), py:code(), py:locals(), timeout()) -> py:result().
-eval(Ctx, Code, Locals, Timeout) -> ?PY:context_eval(Ctx, Code, Locals, Timeout).
+eval(Ctx, Code, Locals, Timeout) -> ?CONTEXT:eval(Ctx, Code, Locals, Timeout).
 
 ?DOC("Evaluates an expression in an environment of this context.").
 -spec eval(context(), py:code(), py:locals(), timeout(), py:env()) -> py:result().
-eval(Ctx, Code, Locals, Timeout, Env) -> ?PY:context_eval(Ctx, Code, Locals, Timeout, Env).
+eval(Ctx, Code, Locals, Timeout, Env) -> ?CONTEXT:eval(Ctx, Code, Locals, Timeout, Env).
 
 ?DOC("Runs statements.").
 -spec exec(context(), py:code()) -> ok | {error, py:reason()}.
-exec(Ctx, Code) -> ?PY:context_exec(Ctx, Code).
+exec(Ctx, Code) -> ?CONTEXT:exec(Ctx, Code).
 
 ?DOC("Runs statements in an environment of this context.").
 -spec exec(context(), py:code(), py:env()) -> ok | {error, py:reason()}.
-exec(Ctx, Code, Env) -> ?PY:context_exec(Ctx, Code, Env).
+exec(Ctx, Code, Env) -> ?CONTEXT:exec(Ctx, Code, Env).
 
 ?DOC("Calls a method of an object, where the object is. Gives up after 30,000 ms.").
 -spec call_method(context(), py:ref(), py:name(), py:args()) -> py:result().
-call_method(Ctx, Ref, Method, Args) -> ?PY:call_method(Ctx, Ref, Method, Args).
+call_method(Ctx, Ref, Method, Args) -> ?CALLS:call_method(Ctx, Ref, Method, Args).
 
 ?DOC("An object that stays in Python, as a term.").
 -spec to_term(py:ref()) -> py:result().
-to_term(Ref) -> ?PY:to_term(Ref).
+to_term(Ref) -> ?CALLS:to_term(Ref).
 
 ?DOC("Interrupts what runs on a context: its call returns `{error, interrupted}`.").
 -spec interrupt(context()) -> ok | not_running.
-interrupt(Ctx) -> ?PY:context_interrupt(Ctx).
+interrupt(Ctx) -> ?CONTEXT:interrupt(Ctx).
 
 ?DOC("A number that is another one for each context, in `worker` mode too.").
 -spec get_interp_id(context()) -> {ok, non_neg_integer()} | {error, py:reason()}.
-get_interp_id(Ctx) -> ?PY:context_info(Ctx, id).
+get_interp_id(Ctx) -> ?CONTEXT:info(Ctx, id).
 
 ?DOC("Whether a context has an interpreter, and a GIL, of its own.").
 -spec is_subinterp(context()) -> boolean().
-is_subinterp(Ctx) -> ?PY:context_info(Ctx, mode) =:= {ok, owngil}.
+is_subinterp(Ctx) -> ?CONTEXT:info(Ctx, mode) =:= {ok, owngil}.
 
 ?DOC("""
 Makes an environment: names of its own on this context, at first a copy of the context's. Any process may use it; it is freed
 when Erlang forgets it.
 """).
 -spec create_local_env(context()) -> {ok, py:env()} | {error, py:reason()}.
-create_local_env(Ctx) -> ?PY:new_env(Ctx).
+create_local_env(Ctx) -> ?CONTEXT:new_env(Ctx).
 
 ?DOC("What the functions of `py_nif` take for a context. Raises `{context_died, Reason}` when there is none.").
 -spec get_nif_ref(context()) -> reference().
-get_nif_ref(Ctx) -> ?PY:nif_ref(Ctx).
+get_nif_ref(Ctx) -> ?CONTEXT:nif_ref(Ctx).

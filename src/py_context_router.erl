@@ -27,7 +27,7 @@ first call and keeps it, so that it finds its names again. A context that ends i
 
 -export_type([pool_name/0, start_opts/0]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(ROUTER, 'Elixir.Py.Erlang.Router').
 
 ?DOC("The name of a pool; `default` is the one that the application starts.").
 -type pool_name() :: atom().
@@ -43,7 +43,7 @@ Starts the default pool with that many contexts, of that mode. One that runs is 
 cannot start.
 """).
 -spec start(start_opts()) -> {ok, [pid()]} | {error, term()}.
-start(Options) -> ?PY:start_router(Options).
+start(Options) -> ?ROUTER:start(Options).
 
 ?DOC("Stops the default pool. Its pending calls fail.").
 -spec stop() -> ok | {error, supervised}.
@@ -55,11 +55,11 @@ is_started() -> pool_started(default).
 
 ?DOC("The context that serves the calling process. `badarg` when the default pool is stopped.").
 -spec get_context() -> pid().
-get_context() -> ?PY:get_context().
+get_context() -> ?ROUTER:get_context().
 
 ?DOC("Context number `N` of the default pool, from 1; or the one of a pool that serves the process. `badarg` when there is none.").
 -spec get_context(pos_integer() | pool_name()) -> pid().
-get_context(NumberOrPool) -> ?PY:get_context(NumberOrPool).
+get_context(NumberOrPool) -> ?ROUTER:get_context(NumberOrPool).
 
 ?DOC("""
 Has the calls of this process go to a context, until `unbind_context/0`. A context of the pool is replaced when it ends, another
@@ -70,7 +70,7 @@ bind_context(Ctx) -> bind_context(default, Ctx).
 
 ?DOC("Like `bind_context/1`, for the calls of this process to a pool.").
 -spec bind_context(pool_name(), pid() | pos_integer()) -> ok | {error, py:reason()}.
-bind_context(Pool, Ctx) -> ?PY:bind_context(Pool, Ctx).
+bind_context(Pool, Ctx) -> ?ROUTER:bind_context(Pool, Ctx).
 
 ?DOC("Undoes `bind_context/1`.").
 -spec unbind_context() -> ok.
@@ -78,7 +78,7 @@ unbind_context() -> unbind_context(default).
 
 ?DOC("Undoes `bind_context/2`.").
 -spec unbind_context(pool_name()) -> ok.
-unbind_context(Pool) -> ?PY:unbind_context(Pool).
+unbind_context(Pool) -> ?ROUTER:unbind_context(Pool).
 
 ?DOC("The number of contexts of the default pool; 0 when it is stopped.").
 -spec num_contexts() -> non_neg_integer().
@@ -86,7 +86,7 @@ num_contexts() -> num_contexts(default).
 
 ?DOC("The number of contexts of a pool.").
 -spec num_contexts(pool_name()) -> non_neg_integer().
-num_contexts(Pool) -> ?PY:num_contexts(Pool).
+num_contexts(Pool) -> ?ROUTER:num_contexts(Pool).
 
 ?DOC("The contexts of the default pool.").
 -spec contexts() -> [pid()].
@@ -94,7 +94,7 @@ contexts() -> contexts(default).
 
 ?DOC("The contexts of a pool.").
 -spec contexts(pool_name()) -> [pid()].
-contexts(Pool) -> ?PY:contexts(Pool).
+contexts(Pool) -> ?ROUTER:contexts(Pool).
 
 ?DOC("Starts a pool of `worker` contexts.").
 -spec start_pool(pool_name(), pos_integer()) -> {ok, [pid()]} | {error, term()}.
@@ -102,47 +102,47 @@ start_pool(Pool, Size) -> start_pool(Pool, Size, worker).
 
 ?DOC("Starts a pool. One that runs is treated as by `start/1`.").
 -spec start_pool(pool_name(), pos_integer(), py_context:context_mode()) -> {ok, [pid()]} | {error, term()}.
-start_pool(Pool, Size, Mode) -> ?PY:start_pool(Pool, Size, Mode).
+start_pool(Pool, Size, Mode) -> ?ROUTER:start_pool(Pool, Size, Mode).
 
 ?DOC("""
 Starts a pool of contexts linked to the calling process, a supervisor as a rule: `child_spec/3`. Unlike one of `start_pool/3` it
 ends with that process. Errors: `{already_started, Pool}`, `{start_failed, Text}`, `{invalid_mode, Mode}`.
 """).
 -spec start_link(pool_name(), pos_integer(), py_context:context_mode()) -> {ok, pid()} | {error, term()}.
-start_link(Pool, Size, Mode) -> ?PY:pool_start_link(Pool, Size, Mode).
+start_link(Pool, Size, Mode) -> ?ROUTER:start_link(Pool, Size, Mode).
 
 ?DOC("The specification of a pool for supervisors: it ends with them, and the contexts that end come back.").
 -spec child_spec(pool_name(), pos_integer(), py_context:context_mode()) -> supervisor:child_spec().
-child_spec(Pool, Size, Mode) -> ?PY:pool_child_spec(Pool, Size, Mode).
+child_spec(Pool, Size, Mode) -> ?ROUTER:child_spec(Pool, Size, Mode).
 
 ?DOC("Stops a pool. One that is not started is fine. `{error, supervised}` for one of `start_link/3`: its supervisor stops it.").
 -spec stop_pool(pool_name()) -> ok | {error, supervised}.
-stop_pool(Pool) -> ?PY:stop_pool(Pool).
+stop_pool(Pool) -> ?ROUTER:stop_pool(Pool).
 
 ?DOC("Whether a pool is started.").
 -spec pool_started(pool_name()) -> boolean().
-pool_started(Pool) -> ?PY:pool_started(Pool).
+pool_started(Pool) -> ?ROUTER:pool_started(Pool).
 
 ?DOC("Has the calls of a module go to a pool.").
 -spec register_pool(pool_name(), py:name()) -> ok.
-register_pool(Pool, Module) -> ?PY:register_pool(Pool, Module).
+register_pool(Pool, Module) -> ?ROUTER:register_pool(Pool, Module).
 
 ?DOC("Has the calls of one function go to a pool. This goes before what its module is registered with.").
 -spec register_pool(pool_name(), py:name(), py:name()) -> ok.
-register_pool(Pool, Module, Function) -> ?PY:register_pool(Pool, {Module, Function}).
+register_pool(Pool, Module, Function) -> ?ROUTER:register_pool(Pool, {Module, Function}).
 
 ?DOC("Undoes `register_pool/2`.").
 -spec unregister_pool(py:name()) -> ok.
-unregister_pool(Module) -> ?PY:unregister_pool(Module).
+unregister_pool(Module) -> ?ROUTER:unregister_pool(Module).
 
 ?DOC("Undoes `register_pool/3`.").
 -spec unregister_pool(py:name(), py:name()) -> ok.
-unregister_pool(Module, Function) -> ?PY:unregister_pool({Module, Function}).
+unregister_pool(Module, Function) -> ?ROUTER:unregister_pool({Module, Function}).
 
 ?DOC("The pool that calls of a function go to.").
 -spec lookup_pool(py:name(), py:name()) -> pool_name().
-lookup_pool(Module, Function) -> ?PY:lookup_pool(Module, Function).
+lookup_pool(Module, Function) -> ?ROUTER:lookup_pool(Module, Function).
 
 ?DOC("All registrations; the function is `'_'` for those of a module. Names are atoms where such atoms exist.").
 -spec list_pool_registrations() -> [{{atom() | binary(), atom() | binary()}, pool_name()}].
-list_pool_registrations() -> ?PY:pool_registrations().
+list_pool_registrations() -> ?ROUTER:registrations().

@@ -11,15 +11,15 @@ Code that raises keeps contexts from starting.
 
 -export([set_code/1, get_code/0, clear_code/0, has_preload/0]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(SETUP, 'Elixir.Py.Erlang.Setup').
 
 ?DOC("Has contexts that start from now on run this code first.").
 -spec set_code(py:code()) -> ok.
-set_code(Code) -> ?PY:set_preload(Code).
+set_code(Code) -> ?SETUP:set_preload(Code).
 
 ?DOC("The code that contexts run when they start.").
 -spec get_code() -> binary() | undefined.
-get_code() -> ?PY:get_preload().
+get_code() -> ?SETUP:get_preload().
 
 ?DOC("Forgets the code.").
 -spec clear_code() -> ok.

@@ -12,7 +12,7 @@ gives `{error, {overloaded, Current, Max}}`. Permits come back whatever happens.
 
 -export([init/0, acquire/1, release/0, max_concurrent/0, current/0, set_max_concurrent/1]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(SEMAPHORE, 'Elixir.Py.Erlang.Semaphore').
 
 ?DOC("Does nothing: the application has the limit in place when it starts.").
 -spec init() -> ok.
@@ -23,11 +23,11 @@ Takes a permit for the calling process, waiting in line up to `Timeout` millisec
 the process ends.
 """).
 -spec acquire(timeout()) -> ok | {error, max_concurrent}.
-acquire(Timeout) -> ?PY:acquire(Timeout).
+acquire(Timeout) -> ?SEMAPHORE:acquire(Timeout).
 
 ?DOC("Gives back a permit that this process has acquired. Without one it does nothing.").
 -spec release() -> ok.
-release() -> ?PY:release().
+release() -> ?SEMAPHORE:release().
 
 ?DOC("The limit.").
 -spec max_concurrent() -> non_neg_integer().
@@ -39,4 +39,4 @@ current() -> 'Elixir.Py.Semaphore':current().
 
 ?DOC("Changes the limit. Raising it serves those that wait; lowering it takes nothing from work that runs.").
 -spec set_max_concurrent(pos_integer()) -> ok.
-set_max_concurrent(Max) -> ?PY:set_max_concurrent(Max).
+set_max_concurrent(Max) -> ?SEMAPHORE:set_max_concurrent(Max).

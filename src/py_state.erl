@@ -21,23 +21,23 @@ binaries. `max_state_entries` of the application's environment is read whenever 
 
 -export([fetch/1, store/2, remove/1, keys/0, clear/0, incr/1, incr/2, decr/1, decr/2]).
 
--define(PY, 'Elixir.Py.Erlang').
+-define(STATE, 'Elixir.Py.Erlang.State').
 
 ?DOC("The value of a key.").
 -spec fetch(term()) -> {ok, term()} | {error, not_found}.
-fetch(Key) -> ?PY:state_fetch(Key).
+fetch(Key) -> ?STATE:fetch(Key).
 
 ?DOC("Stores a value. `{error, full}` when the key is new and there are `max_state_entries`.").
 -spec store(term(), term()) -> ok | {error, full}.
-store(Key, Value) -> ?PY:state_store(Key, Value).
+store(Key, Value) -> ?STATE:store(Key, Value).
 
 ?DOC("Removes a key, if it is there.").
 -spec remove(term()) -> ok.
-remove(Key) -> ?PY:state_remove(Key).
+remove(Key) -> ?STATE:remove(Key).
 
 ?DOC("All keys, in no order.").
 -spec keys() -> [term()].
-keys() -> ?PY:state_keys().
+keys() -> ?STATE:keys().
 
 ?DOC("Removes all keys.").
 -spec clear() -> ok.
@@ -49,7 +49,7 @@ incr(Key) -> incr(Key, 1).
 
 ?DOC("Adds to a counter, which starts at 0: its new value. `badarg` when the value is no integer.").
 -spec incr(term(), integer()) -> integer() | {error, full}.
-incr(Key, Amount) -> ?PY:state_incr(Key, Amount).
+incr(Key, Amount) -> ?STATE:incr(Key, Amount).
 
 ?DOC("Subtracts 1 from a counter: see `incr/2`.").
 -spec decr(term()) -> integer() | {error, full}.
@@ -57,4 +57,4 @@ decr(Key) -> decr(Key, 1).
 
 ?DOC("Subtracts from a counter: see `incr/2`.").
 -spec decr(term(), integer()) -> integer() | {error, full}.
-decr(Key, Amount) -> ?PY:state_decr(Key, Amount).
+decr(Key, Amount) -> ?STATE:decr(Key, Amount).

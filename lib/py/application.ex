@@ -3,11 +3,11 @@ defmodule Py.Application do
 
   use Application
 
-  alias Py.{Config, Interpreter, Native}
+  alias Py.{Config, Interpreter, Lifecycle, Native}
 
   @impl true
   def start(_type, _args) do
-    stopping(false)
+    Lifecycle.stopping(false)
     Config.load()
     Py.Stats.init()
     Py.Telemetry.Log.init()
@@ -24,8 +24,8 @@ defmodule Py.Application do
         Py.Logging,
         Py.Tracing,
         Py.Context.Directory,
-        %{id: :pg, start: {:pg, :start_link, [Py.Router.group_scope()]}},
-        Py.Router,
+        %{id: :pg, start: {:pg, :start_link, [Py.Pool.Table.group_scope()]}},
+        Py.Pool.Table,
         {DynamicSupervisor, name: Py.Pools},
         Py.Cast,
         %{id: :default_pool, start: {__MODULE__, :start_default_pool, []}},
@@ -69,10 +69,10 @@ defmodule Py.Application do
   # All contexts at once, so that stopping them one after the other waits for none of them alone.
   @impl true
   def prep_stop(state) do
-    stopping(true)
+    Lifecycle.stopping(true)
 
-    for pid <- Py.Context.list(),
-        {:ok, native} <- [Py.Context.Directory.fetch(pid)],
+    for pid <- Py.Context.Table.pids(),
+        {:ok, native} <- [Py.Context.Table.fetch(pid)],
         do: Native.context_stop(native)
 
     # Threads that Python code has started, which a context may be about to join.
@@ -93,19 +93,6 @@ defmodule Py.Application do
 
     Py.Telemetry.Log.detach_problems()
   end
-
-  @doc false
-  def running?, do: Process.whereis(Py.Supervisor) != nil
-
-  @doc false
-  # For functions that would otherwise fail somewhere deeper.
-  def running!, do: if(running?(), do: :ok, else: raise(%Py.ContextError{reason: :not_running}))
-
-  @doc false
-  def stopping?, do: :persistent_term.get({__MODULE__, :stopping}, false)
-
-  # Not in the application environment, which cannot be changed when the whole VM stops.
-  defp stopping(stopping), do: :persistent_term.put({__MODULE__, :stopping}, stopping)
 
   # The interpreter outlives the application: stopping and starting again reuses it.
   defp start_python do

@@ -27,8 +27,9 @@ defmodule Py.Callback do
   A function that fails raises `erlang.CallbackError`, a `RuntimeError`, in Python.
   """
 
-  alias Py.{Native, Telemetry}
+  alias Py.Native
   alias Py.Stats.{Counters, Failures}
+  alias Py.Telemetry.Events
 
   @typedoc """
   How a function takes its arguments: spread over its parameters, or as one list of values in the Erlang dialect, as
@@ -44,7 +45,7 @@ defmodule Py.Callback do
   @spec register(atom() | String.t(), fun() | {module(), atom()}, style()) :: :ok
   def register(name, fun, style \\ :spread) when style in [:spread, :list] do
     name = name!(name)
-    Py.Application.running!()
+    Py.Lifecycle.running!()
 
     if not (is_function(fun) or match?({m, f} when is_atom(m) and is_atom(f), fun)) do
       raise ArgumentError, "expected a function or {module, function}, got: #{inspect(fun)}"
@@ -138,7 +139,7 @@ defmodule Py.Callback do
   def run(target, args, request) do
     case resolve(target) do
       {name, style, fun, counters} ->
-        call = Telemetry.callback_start(name)
+        call = Events.callback_start(name)
         started = System.monotonic_time()
         outcome = invoke(style, fun, args)
         time = System.monotonic_time() - started
@@ -166,7 +167,7 @@ defmodule Py.Callback do
 
   def count({name, counters, call, time, outcome}) do
     count(counters, time, match?({:failed, _, _, _, _}, outcome))
-    Telemetry.callback_stop(call, name, time, outcome)
+    Events.callback_stop(call, name, time, outcome)
   end
 
   defp answer({:ok, value}, _name, _request), do: {:ok, value}
@@ -278,10 +279,5 @@ defmodule Py.Callback do
 
   defp text(_kind, reason, _stacktrace), do: reason |> inspect() |> cut()
 
-  defp cut(text) do
-    case String.split_at(text, @max_text) do
-      {text, ""} -> text
-      {start, _rest} -> start <> "…"
-    end
-  end
+  defp cut(text), do: Py.Text.cut(text, @max_text)
 end

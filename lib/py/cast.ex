@@ -4,15 +4,16 @@ defmodule Py.Cast do
 
   use Py.Server
 
-  alias Py.{Boundary, Operation}
+  alias Py.{Operation, Request}
+  alias Py.Request.Failure
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
   @doc "Submits an operation whose failure is logged."
-  @spec run(Boundary.operation(), Py.Options.t()) :: :ok
+  @spec run(Operation.t(), Py.Options.t()) :: :ok
   def run(operation, options) do
     with pid when is_pid(pid) <- Process.whereis(__MODULE__),
-         {:ok, _ref, _request} <- Boundary.submit(operation, options, pid, :cast) do
+         {:ok, _ref, _request} <- Request.submit(operation, options, pid, :cast) do
       :ok
     else
       nil ->
@@ -32,14 +33,14 @@ defmodule Py.Cast do
 
   @impl true
   def handle_info({{ref, native, brief}, {:error, reason}}, state) when is_reference(ref) do
-    {:error, error} = Boundary.result({:error, reason}, %Py.Options{timed: true}, native, brief)
+    {:error, error} = Failure.result({:error, reason}, %Py.Options{timed: true}, native, brief)
     failed(error, native, brief)
     {:noreply, state}
   end
 
   defp failed(error, native, brief) do
     Py.Stats.Counters.add(:cast_failures)
-    Py.Telemetry.cast(error, native, brief)
+    Py.Telemetry.Events.cast(error, native, brief)
 
     Py.Log.log(
       :error,

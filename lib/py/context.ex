@@ -29,8 +29,8 @@ defmodule Py.Context do
   Starts, stops, crashes and contexts that are stuck are events: see `Py.Telemetry`.
   """
 
-  alias Py.Context.{Directory, Server, Stack}
-  alias Py.Native
+  alias Py.Context.{Server, Stack, Table}
+  alias Py.{Native, Router}
 
   @typedoc "A context: its pid, its registered name, or its number (from 1) in the default pool."
   @type t :: GenServer.server() | pos_integer()
@@ -77,7 +77,7 @@ defmodule Py.Context do
   """
   @spec stop(t()) :: :ok | {:error, Py.ContextError.t()}
   def stop(context) do
-    with {:ok, pid} <- whereis(context) do
+    with {:ok, pid} <- Router.whereis(context) do
       GenServer.stop(pid, :normal, 15_000)
     end
   catch
@@ -90,7 +90,7 @@ defmodule Py.Context do
   """
   @spec interrupt(t()) :: :ok | {:error, :not_running | Py.ContextError.t()}
   def interrupt(context) do
-    with {:ok, native} <- lookup(context) do
+    with {:ok, native} <- Router.lookup(context) do
       if Native.context_interrupt(native), do: :ok, else: {:error, :not_running}
     end
   end
@@ -110,7 +110,7 @@ defmodule Py.Context do
   """
   @spec info(t()) :: {:ok, map()} | {:error, Py.ContextError.t()}
   def info(context) do
-    with {:ok, native} <- lookup(context), do: {:ok, Native.context_info(native)}
+    with {:ok, native} <- Router.lookup(context), do: {:ok, Native.context_info(native)}
   end
 
   @typedoc "A line that runs, or that called the next one. `:line` is `nil` for code that has no lines."
@@ -138,7 +138,7 @@ defmodule Py.Context do
   @doc since: "0.1.0"
   @spec stack(t()) :: {:ok, [frame()]} | {:error, Py.ContextError.t()}
   def stack(context) do
-    with {:ok, native} <- lookup(context) do
+    with {:ok, native} <- Router.lookup(context) do
       case Stack.read(native) do
         {:ok, frames} ->
           {:ok, frames}
@@ -165,34 +165,7 @@ defmodule Py.Context do
 
   @doc "The pids of all running contexts of this node."
   @spec list() :: [pid()]
-  def list, do: Directory.pids()
-
-  @doc false
-  @spec lookup(term()) :: {:ok, Native.context()} | {:error, Py.ContextError.t()}
-  def lookup(pid) when is_pid(pid) do
-    case Directory.fetch(pid) do
-      {:ok, native} -> {:ok, native}
-      :error -> not_found(pid)
-    end
-  end
-
-  def lookup(context) do
-    with {:ok, pid} <- whereis(context), do: lookup(pid)
-  end
-
-  defp whereis(pid) when is_pid(pid), do: {:ok, pid}
-
-  defp whereis(index) when is_integer(index), do: Py.Router.get_context(index)
-
-  defp whereis(name)
-       when is_atom(name) or (is_tuple(name) and elem(name, 0) in [:via, :global]) do
-    case name && GenServer.whereis(name) do
-      pid when is_pid(pid) -> {:ok, pid}
-      _none -> not_found(name)
-    end
-  end
-
-  defp whereis(other), do: not_found(other)
+  def list, do: Table.pids()
 
   defp not_found(context), do: {:error, %Py.ContextError{reason: :not_found, context: context}}
 end

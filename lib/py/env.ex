@@ -24,7 +24,7 @@ defmodule Py.Env do
   def new(options \\ []) do
     options = Py.Options.new(options, [:context])
 
-    case Py.Boundary.run(:new_env, %{options | return: :object}) do
+    case Py.Request.run(:new_env, %{options | return: :object}) do
       {:ok, object} -> %__MODULE__{object: object}
       {:error, error} -> raise error
     end

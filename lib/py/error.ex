@@ -231,7 +231,7 @@ defmodule Py.ContextError do
 
   def message(%{reason: :not_found, context: :default}) do
     cond do
-      not Py.Application.running?() ->
+      not Py.Lifecycle.running?() ->
         message(%{reason: :not_running})
 
       Py.Config.get(:num_contexts) == 0 ->
@@ -244,7 +244,7 @@ defmodule Py.ContextError do
 
   def message(%{reason: :not_found, context: name}) when is_atom(name) do
     "there is no Python context #{inspect(name)}, and no pool of that name; start a pool with Py.Router.start_pool/3. " <>
-      "Started are the pools #{inspect(Py.Router.pools())}; Py.Context.list/0 lists the running contexts"
+      "Started are the pools #{inspect(Py.Pool.Table.pools())}; Py.Context.list/0 lists the running contexts"
   end
 
   def message(%{reason: :not_found, context: context}) do

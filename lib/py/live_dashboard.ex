@@ -109,15 +109,15 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       <Components.problems problems={@problems} />
       <%= case @tab do %>
         <% "overview" -> %>
-          <Tabs.overview snapshot={@snapshot} history={@history} />
+          <Tabs.Overview.render snapshot={@snapshot} history={@history} />
         <% "contexts" -> %>
-          <Tabs.contexts snapshot={@snapshot} page={@page} socket={@socket} />
+          <Tabs.Contexts.render snapshot={@snapshot} page={@page} socket={@socket} />
         <% "memory" -> %>
-          <Tabs.memory snapshot={@snapshot} page={@page} history={@history} />
+          <Tabs.Memory.render snapshot={@snapshot} page={@page} history={@history} />
         <% "state" -> %>
-          <Tabs.state_entries snapshot={@snapshot} page={@page} values?={@state_values} />
+          <Tabs.State.render snapshot={@snapshot} page={@page} values?={@state_values} />
         <% "callbacks" -> %>
-          <Tabs.callbacks snapshot={@snapshot} page={@page} />
+          <Tabs.Callbacks.render snapshot={@snapshot} page={@page} />
       <% end %>
       <p class="text-right py-note" id="py-as-of">
         As of <%= Format.clock(@snapshot.at) %> UTC, read in <%= Format.microseconds(@read_us) %> without waiting for Python.

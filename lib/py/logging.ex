@@ -66,29 +66,6 @@ defmodule Py.Logging do
   def flush, do: GenServer.call(__MODULE__, :flush)
 
   @doc false
-  # What a context runs when it starts.
-  @spec code() :: String.t()
-  def code do
-    case Py.Config.get(:logging) do
-      nil ->
-        ""
-
-      {level, format} ->
-        arguments = Enum.map_join([level | List.wrap(format)], ", ", &literal/1)
-        "__import__('erlang._logging', fromlist=['configure']).configure(#{arguments})\n"
-    end
-  end
-
-  # A Python string, whatever is in it.
-  defp literal(text) do
-    digits =
-      for <<char::utf8 <- text>>,
-        do: ["\\U", char |> Integer.to_string(16) |> String.pad_leading(8, "0")]
-
-    "'#{digits}'"
-  end
-
-  @doc false
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
   @impl true

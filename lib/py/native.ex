@@ -1,6 +1,6 @@
 defmodule Py.Native do
   @moduledoc false
-  # Stubs of the NIF. `Py.Boundary` and `Py.Context.Server` are its only callers.
+  # The stubs of the NIF. Those of requests have one caller, `Py.Request`.
 
   # Not at run time: a release has no cargo.
   Py.Native.Build.build!()
@@ -232,7 +232,7 @@ defmodule Py.Native do
   def count_timeout(_request, _waiting), do: stub()
 
   defp stub do
-    if loaded_before?(), do: raise(Py.InterpreterError, message: @again)
+    if loaded_before?(), do: raise(%Py.InterpreterError{message: @again})
     # The library is loaded when the application starts.
     :erlang.nif_error(%Py.ContextError{reason: :not_running})
   end

@@ -1,6 +1,15 @@
 defmodule Py.Operation do
   @moduledoc false
-  # What an operation is called in failures and events: never its arguments or its code.
+  # What Python is asked to do, and what that is called in failures and events: never with its arguments or its code.
+
+  @typedoc "`{:call, target, function, args, kwargs}`, `{kind, code, locals}`, or a new namespace."
+  @type t ::
+          {:call, term(), term(), [term()], map() | nil}
+          | {:eval | :exec | :exec_last, String.t(), map() | nil}
+          | :new_env
+
+  @typedoc "What users see of an operation that has ended."
+  @type result :: {:ok, term()} | {:error, term()}
 
   @typedoc "An operation without its arguments; made for every call that is tracked, so nothing is converted yet."
   @type brief :: {:call, term(), term()} | :eval | :exec | :new_env
@@ -12,7 +21,7 @@ defmodule Py.Operation do
         }
 
   @doc "The operation without its arguments."
-  @spec brief(Py.Boundary.operation()) :: brief()
+  @spec brief(t()) :: brief()
   def brief({:call, %Py.Object{type: type}, function, _args, _kwargs}),
     do: {:call, type, function}
 

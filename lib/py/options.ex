@@ -8,13 +8,15 @@ defmodule Py.Options do
             kwargs: nil,
             locals: nil,
             namespace: :context,
+            request: nil,
             return: :term,
             spent: 0,
             timed: false,
             timeout: 30_000,
             wait: :infinity
 
-  # `spent`: milliseconds of the timeout that went to an attempt before this one.
+  # `timed`: whether the native code measures the request. `request`: the latest request of a timed call. `spent`: milliseconds
+  # of the timeout that went to an attempt before this one.
   @type t :: %__MODULE__{
           context: term(),
           dialect: :elixir | :erlang,
@@ -22,6 +24,7 @@ defmodule Py.Options do
           kwargs: map() | keyword() | nil,
           locals: map() | nil,
           namespace: :context | :process,
+          request: Py.Native.request() | nil,
           return: :term | :object | :last,
           spent: non_neg_integer(),
           timed: boolean(),

@@ -3,14 +3,15 @@ defmodule Py.Parallel do
   # Many calls over the contexts of one pool. Each context has up to two at a time, so that it never waits for us; the next
   # call goes to the context that has finished one.
 
-  alias Py.{Boundary, Native, Operation, Telemetry}
+  alias Py.{Deadline, Native, Operation, Request, Telemetry}
+  alias Py.Request.Failure
 
   @per_context 2
 
   @doc "Runs operations; one result each, in order."
-  @spec run([Boundary.operation()], [Native.context()], Py.Options.t()) :: [Boundary.result()]
+  @spec run([Operation.t()], [Native.context()], Py.Options.t()) :: [Operation.result()]
   def run(operations, contexts, options) do
-    deadline = deadline(options.timeout)
+    deadline = Deadline.new(options.timeout)
     queue = Enum.with_index(operations)
     places = for _ <- 1..@per_context, context <- contexts, do: context
     {running, queue, results} = fill(places, queue, %{}, %{}, options)
@@ -26,7 +27,7 @@ defmodule Py.Parallel do
   defp fill([context | places], [{operation, index} | queue], running, results, options) do
     call = Telemetry.Call.start(operation)
 
-    submit = fn -> Boundary.submit_to(context, operation, %{options | timed: call != nil}) end
+    submit = fn -> Request.submit_to(context, operation, %{options | timed: call != nil}) end
 
     case Telemetry.Call.guard(call, submit) do
       {:ok, ref, request} ->
@@ -52,7 +53,7 @@ defmodule Py.Parallel do
         {running, queue, results} = fill([context], queue, running, results, options)
         collect(running, queue, results, options, deadline)
     after
-      remaining(deadline) -> give_up(running, queue, results, options)
+      Deadline.remaining(deadline) -> give_up(running, queue, results, options)
     end
   end
 
@@ -63,7 +64,7 @@ defmodule Py.Parallel do
     results =
       for {ref, {index, request, _context, call}} <- running, into: results do
         reply =
-          case Boundary.give_up(request) do
+          case Request.cancel(request, :timeout) do
             certain when certain in [:lost, :done] -> receive_reply(ref)
             phase -> {:error, {:timeout, options.timeout, phase}}
           end
@@ -73,12 +74,12 @@ defmodule Py.Parallel do
 
     for {operation, index} <- queue,
         into: results,
-        do: {index, Boundary.result(timed_out, options, nil, Operation.brief(operation))}
+        do: {index, Failure.result(timed_out, options, nil, Operation.brief(operation))}
   end
 
   defp result({call, brief}, request, reply, options) do
     options = %{options | timed: call != nil}
-    result = Boundary.result(reply, options, {:request, request}, brief)
+    result = Failure.result(reply, options, {:request, request}, brief)
     Telemetry.Call.stop(call, request, result)
     result
   end
@@ -88,10 +89,4 @@ defmodule Py.Parallel do
       {^ref, reply} -> reply
     end
   end
-
-  defp deadline(:infinity), do: :infinity
-  defp deadline(timeout), do: System.monotonic_time(:millisecond) + timeout
-
-  defp remaining(:infinity), do: :infinity
-  defp remaining(deadline), do: max(deadline - System.monotonic_time(:millisecond), 0)
 end

@@ -24,7 +24,7 @@ defmodule Py.Pool do
   use Supervisor
 
   alias Py.{Context, Router}
-  alias Py.Pool.Registration
+  alias Py.Pool.{Control, Registration}
 
   @typedoc "`:name` and `:size`, and the options of `Py.Router.start_pool/3`."
   @type option :: {:name, Router.pool()} | {:size, pos_integer()} | {atom(), term()}
@@ -44,10 +44,10 @@ defmodule Py.Pool do
   def start_link(options) do
     {name, options} = required!(options, :name)
     {size, options} = required!(options, :size)
-    {strategy, options} = Router.check_pool!(name, size, options)
+    {strategy, options} = Control.check!(name, size, options)
 
     case Supervisor.start_link(__MODULE__, {name, size, strategy, options}) do
-      {:error, reason} -> {:error, Router.start_error(reason)}
+      {:error, reason} -> {:error, Control.start_error(reason)}
       started -> started
     end
   end
@@ -78,7 +78,7 @@ defmodule Py.Pool do
       {Context.Supervisor, {name, size, nil, options}}
     ]
 
-    # The router forgets the pool when it ends itself, and then all contexts have to tell it anew.
+    # The table forgets the pool when its process ends, and then all contexts have to register again.
     Supervisor.init(children, strategy: :rest_for_one)
   end
 end

@@ -35,11 +35,18 @@ defmodule Py.Server do
     end
   end
 
-  @doc "Logs a message that `server` does not know, cut to a few lines."
+  @doc "Logs a message that the calling process, of `module`, does not know, cut to a few lines."
   @spec ignore(module(), term()) :: :ok
-  def ignore(server, message) do
+  def ignore(module, message) do
     Py.Log.log(:debug, fn ->
-      "#{inspect(server)} ignores an unknown message: #{inspect(message, limit: 10, printable_limit: 200)}"
+      "#{inspect(name(module))} ignores an unknown message: #{inspect(message, limit: 10, printable_limit: 200)}"
     end)
+  end
+
+  defp name(module) do
+    case Process.info(self(), :registered_name) do
+      {:registered_name, []} -> module
+      {:registered_name, name} -> name
+    end
   end
 end

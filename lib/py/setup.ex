@@ -19,6 +19,7 @@ defmodule Py.Setup do
   """
 
   alias Py.{Config, Context}
+  alias Py.Context.Boot
 
   @typedoc "An imported module, and the name in it that was asked for, or all of it."
   @type import :: {String.t(), :all | String.t()}
@@ -58,7 +59,7 @@ defmodule Py.Setup do
     check!(options)
     entry = {module!(module), if(name == :all, do: :all, else: to_string(name))}
 
-    with :ok <- each(Context.list(), &Py.exec(&1, statement(entry), options)) do
+    with :ok <- each(Context.list(), &Py.exec(&1, Boot.import_statement(entry), options)) do
       Config.update(:imports, &Enum.uniq(&1 ++ [entry]))
     end
   end
@@ -80,8 +81,6 @@ defmodule Py.Setup do
     name
   end
 
-  defp statement({module, _name}), do: "import #{module}"
-
   ## Code
 
   @doc """
@@ -102,15 +101,8 @@ defmodule Py.Setup do
   # `persistent`: the environment of the application may be loaded later.
   defp set_preload(code) do
     Application.put_env(:erlang_python, :preload, code, persistent: true)
-    if running?(), do: Config.update(:preload, fn _code -> code end), else: :ok
+    if Py.Lifecycle.running?(), do: Config.update(:preload, fn _code -> code end), else: :ok
   end
-
-  defp running?, do: Process.whereis(Py.Supervisor) != nil
-
-  @doc false
-  # What a context runs before anything else.
-  @spec code() :: String.t()
-  def code, do: Py.Logging.code() <> Enum.map_join(imports(), &(statement(&1) <> "\n"))
 
   ## Everywhere
 

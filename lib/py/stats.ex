@@ -321,13 +321,13 @@ defmodule Py.Stats do
 
   # Those of living owners, and those in places of pools that wait for a replacement.
   defp contexts do
-    places = Py.Router.places()
+    places = Py.Pool.Table.places()
 
     restarts =
       Map.new(places, fn {pool, index, _pid, _native, count} -> {{pool, index}, count} end)
 
     living =
-      for {pid, native, info} <- Py.Context.Directory.all() do
+      for {pid, native, info} <- Py.Context.Table.all() do
         {Map.merge(info, %{
            pid: pid,
            dead: false,

@@ -31,12 +31,13 @@ defmodule Py.Task do
           brief: Py.Operation.brief()
         }
 
-  alias Py.{Boundary, Operation, Telemetry}
+  alias Py.{Deadline, Operation, Request, Telemetry}
+  alias Py.Request.Failure
 
   @doc false
   def start(operation, options) do
     call = Telemetry.Call.start(operation)
-    deadline = deadline(options.timeout)
+    deadline = Deadline.new(options.timeout)
 
     {ref, request} =
       case Telemetry.Call.guard(call, fn -> submit(operation, options, call) end) do
@@ -58,10 +59,10 @@ defmodule Py.Task do
     }
   end
 
-  defp submit(operation, options, nil), do: Boundary.submit(operation, options)
+  defp submit(operation, options, nil), do: Request.submit(operation, options)
 
   defp submit(operation, options, call),
-    do: Boundary.submit(operation, %{options | timed: true}, self(), {:task, call})
+    do: Request.submit(operation, %{options | timed: true}, self(), {:task, call})
 
   # Refused at once: the task exists all the same and fails when it is awaited, as any other.
   defp refused(reason) do
@@ -93,7 +94,7 @@ defmodule Py.Task do
   @doc false
   def await(%__MODULE__{} = task, timeout) do
     own!(task)
-    limit = min(timeout, remaining(task.deadline))
+    limit = min(timeout, Deadline.remaining(task.deadline))
 
     case take(task, limit) do
       nil -> give_up(task, min(timeout, task.options.timeout))
@@ -111,7 +112,7 @@ defmodule Py.Task do
   def cancel(%__MODULE__{} = task) do
     own!(task)
 
-    case task.request && Boundary.cancel(task.request) do
+    case task.request && Request.cancel(task.request, :user) do
       # The reply is on its way.
       :lost -> flush(task, 5_000)
       # It is there, unless it was taken before; so is what stands for a refused request.
@@ -145,7 +146,7 @@ defmodule Py.Task do
     do: take(task, 0) || timed_out(task, timeout, nil)
 
   defp give_up(task, timeout) do
-    case Boundary.give_up(task.request) do
+    case Request.cancel(task.request, :timeout) do
       # The reply is there, or on its way from the context's thread.
       certain when certain in [:lost, :done] ->
         take(task, 5_000) || timed_out(task, timeout, nil)
@@ -160,7 +161,7 @@ defmodule Py.Task do
   end
 
   defp result_of(task, reply),
-    do: Boundary.result(reply, task.options, {:request, task.request}, task.brief)
+    do: Failure.result(reply, task.options, {:request, task.request}, task.brief)
 
   # By this process, so that no reply comes. See `Py.Telemetry.Tasks`.
   defp ended(task, result) do
@@ -174,12 +175,6 @@ defmodule Py.Task do
     raise ArgumentError,
           "only the process that called Py.async, #{inspect(owner)}, may use its task"
   end
-
-  defp deadline(:infinity), do: :infinity
-  defp deadline(timeout), do: System.monotonic_time(:millisecond) + timeout
-
-  defp remaining(:infinity), do: :infinity
-  defp remaining(deadline), do: max(deadline - System.monotonic_time(:millisecond), 0)
 
   defimpl Inspect do
     def inspect(task, _options), do: "#Py.Task<#{:erlang.ref_to_list(task.ref)}>"

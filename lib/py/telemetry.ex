@@ -118,9 +118,6 @@ defmodule Py.Telemetry do
   the counts of `t:Py.Stats.totals/0`.
   """
 
-  alias Py.Stats.{Counters, Failures}
-  alias Py.Telemetry.Call
-
   @families [
     call: [:start, :stop, :exception],
     cast: [:exception],
@@ -158,7 +155,7 @@ defmodule Py.Telemetry do
   rescue
     # The application is not running, or stopping. A poller drops a measurement that has failed once.
     error in [RuntimeError, ArgumentError] ->
-      if Process.whereis(Py.Supervisor), do: reraise(error, __STACKTRACE__), else: :ok
+      if Py.Lifecycle.running?(), do: reraise(error, __STACKTRACE__), else: :ok
   end
 
   defp measure(snapshot) do
@@ -305,132 +302,9 @@ defmodule Py.Telemetry do
           families: [atom()],
           slow: pos_integer() | nil
         ) :: :ok | {:error, :already_exists}
-  def attach_default_logger(options \\ []), do: Py.Telemetry.Log.attach(options)
+  def attach_default_logger(options \\ []), do: Py.Telemetry.Log.attach(options, @events)
 
   @doc "Undoes `attach_default_logger/1`."
   @spec detach_default_logger() :: :ok | {:error, :not_found}
   def detach_default_logger, do: Py.Telemetry.Log.detach()
-
-  @doc false
-  # Whether anybody listens to an event. Not documented by `:telemetry`, but the same in all its versions; without it events
-  # are simply emitted.
-  @spec handled?(:telemetry.event_name()) :: boolean()
-  def handled?(event) do
-    :telemetry_handler_table.list_for_event(event) != []
-  rescue
-    UndefinedFunctionError -> true
-  end
-
-  ## Events that need no state. Those of calls: see `Py.Telemetry.Call`.
-
-  @doc false
-  @spec cast(term(), Py.Native.context() | nil, Py.Operation.brief()) :: :ok
-  def cast(reason, native, brief) do
-    {error, type} = Failures.classify(reason)
-    context = native && elem(Py.Native.context_state(native), 0)
-
-    metadata =
-      %{kind: :error, reason: reason, stacktrace: [], error: error, type: type}
-      |> Map.merge(Py.Operation.names(brief))
-      |> Map.merge(Call.place(context))
-      |> Map.merge(Call.location())
-
-    :telemetry.execute([:erlang_python, :cast, :exception], %{count: 1}, metadata)
-  end
-
-  @doc false
-  # What `callback_stop/4` is told of the start; nil when nobody listens to it.
-  @spec callback_start(String.t() | nil) :: map() | nil
-  def callback_start(name) do
-    if Py.Config.get(:telemetry) and handled?(callback(:start)) do
-      metadata = callback_metadata(name)
-      measurements = %{monotonic_time: System.monotonic_time(), system_time: System.system_time()}
-      :telemetry.execute(callback(:start), measurements, metadata)
-      metadata
-    end
-  end
-
-  @doc false
-  @spec callback_stop(map() | nil, String.t() | nil, integer(), tuple()) :: :ok
-  def callback_stop(metadata, name, duration, outcome) do
-    event = callback(if elem(outcome, 0) == :ok, do: :stop, else: :exception)
-
-    if Py.Config.get(:telemetry) and handled?(event) do
-      measurements = %{monotonic_time: System.monotonic_time(), duration: duration}
-      metadata = Map.merge(metadata || callback_metadata(name), callback_failure(outcome))
-      :telemetry.execute(event, measurements, metadata)
-    end
-
-    :ok
-  end
-
-  defp callback_failure({:ok, _value}), do: %{}
-
-  defp callback_failure({:failed, kind, reason, stacktrace, _text}),
-    do: %{kind: kind, reason: reason, stacktrace: stacktrace}
-
-  defp callback_metadata(name), do: %{name: name, telemetry_span_context: make_ref()}
-
-  # Constants: nothing is built while nobody listens.
-  for name <- @families[:callback] do
-    defp callback(unquote(name)), do: [:erlang_python, :callback, unquote(name)]
-  end
-
-  @doc false
-  # `info.started` is when began what the event ends.
-  @spec context(atom(), Py.Context.Directory.info(), map()) :: :ok
-  def context(name, info, metadata \\ %{}) do
-    count(name, info, metadata)
-    {started, info} = Map.pop!(info, :started)
-    measurements = %{system_time: System.system_time()}
-
-    measurements =
-      if name == :stuck,
-        do: measurements,
-        else: Map.put(measurements, :duration, System.monotonic_time() - started)
-
-    :telemetry.execute([:erlang_python, :context, name], measurements, Map.merge(info, metadata))
-  end
-
-  defp count(:start, _info, _metadata), do: Counters.add(:contexts_started)
-
-  defp count(:crash, info, metadata) do
-    Counters.add(:contexts_crashed)
-    Failures.record_crash(inspect(metadata.reason), info.id)
-  end
-
-  defp count(_name, _info, _metadata), do: :ok
-
-  @doc false
-  # Emits an event when the reason of a failure is overload.
-  @spec overload(term(), pos_integer() | nil) :: :ok
-  def overload({:rejected, limit, current, max}, context),
-    do: overload(:rejected, limit, current, max, context)
-
-  def overload({:overloaded, limit, current, max}, context),
-    do: overload(:expired, limit, current, max, context)
-
-  def overload(_other, _context), do: :ok
-
-  defp overload(name, limit, current, max, context) do
-    :telemetry.execute(
-      [:erlang_python, :overload, name],
-      %{current: current, max: max},
-      Map.put(Call.place(context), :limit, limit)
-    )
-  end
-
-  @doc false
-  @spec collection(map()) :: :ok
-  def collection(run) do
-    :telemetry.execute(
-      [:erlang_python, :gc, :run],
-      %{
-        duration: native(run.duration, :nanosecond),
-        collected: run.collected,
-        uncollectable: run.uncollectable
-      },
-      Map.take(run, [:generation, :interpreter])
-    )
-  end
 end

@@ -63,7 +63,7 @@ defmodule Py.Tracing do
 
   # Python looks for the name, which this process has while it collects: so it is known otherwise too.
   defp server do
-    Py.Application.running!()
+    Py.Lifecycle.running!()
     :persistent_term.get(__MODULE__)
   end
 

@@ -36,7 +36,7 @@ defmodule Py.LiveDashboardTest do
       refute Peer.call(vm, Code, :ensure_loaded?, [Phoenix.LiveDashboard.PageBuilder])
       {:ok, _apps} = Peer.call(vm, :application, :ensure_all_started, [:elixir])
       Peer.call(vm, Code, :compiler_options, [[ignore_module_conflict: true]])
-      files = ["lib/py/live_dashboard.ex" | Path.wildcard("lib/py/live_dashboard/*.ex")]
+      files = ["lib/py/live_dashboard.ex" | Path.wildcard("lib/py/live_dashboard/**/*.ex")]
       assert length(files) > 4
 
       assert {:ok, modules, warnings} =
@@ -56,7 +56,7 @@ defmodule Py.LiveDashboardTest do
 
     defp overview(snapshot) do
       assigns = %{snapshot: snapshot, history: History.push(History.new(), snapshot)}
-      rendered_to_string(~H"<Tabs.overview snapshot={@snapshot} history={@history} />")
+      rendered_to_string(~H"<Tabs.Overview.render snapshot={@snapshot} history={@history} />")
     end
 
     defp failures(snapshot) do

@@ -4,9 +4,11 @@ defmodule Py.Context.Server do
 
   use Py.Server
 
-  alias Py.Context.{Directory, Stack}
+  alias Py.Context.{Boot, Directory, Stack}
   alias Py.Stats.Counters
-  alias Py.{Config, Native, Telemetry}
+  alias Py.{Config, Deadline, Native}
+  alias Py.Pool.Table
+  alias Py.Telemetry.Events
 
   @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout] ++
              [:pool, :pool_index, :pg, :replace_stuck]
@@ -23,7 +25,7 @@ defmodule Py.Context.Server do
   def start_link(options) do
     options = check!(options)
 
-    if Py.Application.running?(),
+    if Py.Lifecycle.running?(),
       do: GenServer.start_link(__MODULE__, options, Keyword.take(options, [:name])),
       else: {:error, %Py.ContextError{reason: :not_running}}
   end
@@ -90,7 +92,7 @@ defmodule Py.Context.Server do
   @impl true
   def init(options) do
     # Contexts end before their supervisor does: see Py.Application.prep_stop/1.
-    if Py.Application.stopping?(), do: :ignore, else: start(options)
+    if Py.Lifecycle.stopping?(), do: :ignore, else: start(options)
   end
 
   defp start(options) do
@@ -112,7 +114,7 @@ defmodule Py.Context.Server do
          :ok <- await_start(id, Keyword.get(options, :start_timeout, Config.get(:start_timeout))) do
       Directory.register()
       join_pool(options[:pool], native, options)
-      Telemetry.context(:start, info)
+      Events.context(:start, info)
 
       {:ok,
        %{
@@ -141,8 +143,8 @@ defmodule Py.Context.Server do
   defp join_pool(nil, _native, _options), do: :ok
 
   defp join_pool(pool, native, options) do
-    Py.Router.put(pool, options[:pool_index], native)
-    if options[:pg], do: :pg.join(Py.Router.group_scope(), pool, self())
+    Table.put(pool, options[:pool_index], native)
+    if options[:pg], do: :pg.join(Table.group_scope(), pool, self())
   end
 
   defp native_options(options) do
@@ -151,16 +153,9 @@ defmodule Py.Context.Server do
       max_queue: Keyword.get(options, :max_queue, Config.get(:max_queue)),
       spin_us: Config.get(:spin_us),
       paths: Enum.map(Keyword.get(options, :paths, []), &Path.expand/1) ++ Config.get(:paths),
-      preload: preload(Keyword.get(options, :preload, Config.get(:preload))),
+      preload: Boot.code(Keyword.get(options, :preload, Config.get(:preload))),
       decimal: Code.ensure_loaded?(Decimal)
     }
-  end
-
-  defp preload(code) do
-    case Py.Setup.code() <> (code || "") do
-      "" -> nil
-      code -> code
-    end
   end
 
   defp await_start(id, timeout) do
@@ -182,13 +177,13 @@ defmodule Py.Context.Server do
 
   @impl true
   def handle_info({:py_context, id, :stuck}, %{id: id} = state) do
-    Telemetry.context(:stuck, state.info, %{stack: Stack.read_or_none(state.native)})
+    Events.context(:stuck, state.info, %{stack: Stack.read_or_none(state.native)})
     state = %{state | stuck_since: System.monotonic_time(), held: false}
     {:noreply, look_again(state, state.replace_stuck)}
   end
 
   def handle_info({:py_context, id, :recovered}, %{id: id} = state) do
-    Telemetry.context(:recovered, %{state.info | started: state.stuck_since})
+    Events.context(:recovered, %{state.info | started: state.stuck_since})
     if state.timer, do: Process.cancel_timer(state.timer)
     {:noreply, %{state | stuck_since: nil, timer: nil}}
   end
@@ -223,7 +218,7 @@ defmodule Py.Context.Server do
 
   # The supervisor of a pool is about to end this process when the application stops; it would report one that ends first.
   defp ended_by_itself(%{info: %{pool: pool}} = state) do
-    if pool && Py.Application.stopping?(),
+    if pool && Py.Lifecycle.stopping?(),
       do: {:noreply, %{state | stopping: true}},
       else: {:stop, :normal, state}
   end
@@ -259,23 +254,23 @@ defmodule Py.Context.Server do
 
   # Its thread has ended before this process: by itself, or stopped together with others.
   defp finish(reason, %{ended: true} = state) do
-    stopped = state.stopping or (reason == :normal and Py.Application.stopping?())
-    Telemetry.context(if(stopped, do: :stop, else: :crash), state.info, %{reason: reason})
+    stopped = state.stopping or (reason == :normal and Py.Lifecycle.stopping?())
+    Events.context(if(stopped, do: :stop, else: :crash), state.info, %{reason: reason})
   end
 
   # It has had its time.
   defp finish({:shutdown, :stuck} = reason, %{native: native} = state) do
     Native.context_stop(native)
     Counters.add(:contexts_abandoned)
-    Telemetry.context(:replaced, %{state.info | started: state.stuck_since})
-    Telemetry.context(:stop, state.info, %{reason: reason})
+    Events.context(:replaced, %{state.info | started: state.stuck_since})
+    Events.context(:stop, state.info, %{reason: reason})
   end
 
   defp finish(reason, %{native: native, id: id} = state) do
     # Contexts that are stopped together are waited for one after the other, but have the same time to end.
     left = max(@end_timeout - Native.context_stop(native), 0)
-    await_end(id, System.monotonic_time(:millisecond) + left)
-    Telemetry.context(:stop, state.info, %{reason: reason})
+    await_end(id, Deadline.new(left))
+    Events.context(:stop, state.info, %{reason: reason})
   end
 
   defp await_end(id, deadline) do
@@ -283,7 +278,7 @@ defmodule Py.Context.Server do
       {:py_context, ^id, how} when how in [:stuck, :recovered] -> await_end(id, deadline)
       {:py_context, ^id, how} -> ended(how, id)
     after
-      max(deadline - System.monotonic_time(:millisecond), 0) ->
+      Deadline.remaining(deadline) ->
         Counters.add(:contexts_abandoned)
 
         Py.Log.log(

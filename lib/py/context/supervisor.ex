@@ -1,7 +1,7 @@
 defmodule Py.Context.Supervisor do
   @moduledoc false
   # The contexts of one pool. One that ends, for whatever reason, comes back at the same index. With a strategy, the pool is its
-  # own: it tells the router of it, which forgets the pool when this process ends.
+  # own: it registers it with `Py.Pool.Table`, which forgets the pool when this process ends.
 
   use Supervisor
 
@@ -41,5 +41,5 @@ defmodule Py.Context.Supervisor do
   end
 
   defp register(_pool, nil), do: :ok
-  defp register(pool, strategy), do: Py.Router.register(pool, strategy, self())
+  defp register(pool, strategy), do: Py.Pool.Table.register(pool, strategy, self())
 end

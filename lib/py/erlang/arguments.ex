@@ -82,7 +82,7 @@ defmodule Py.Erlang.Arguments do
   def timeout(ms) when is_integer(ms) and ms >= 0 and ms <= @max_timeout, do: ms
   def timeout(other), do: badarg("milliseconds or infinity", other)
 
-  def guarded(work) do
+  def badarg_on_raise(work) do
     work.()
   rescue
     error in [ArgumentError, FunctionClauseError] ->

@@ -2,10 +2,11 @@ defmodule Py.LiveDashboard.Format do
   @moduledoc false
   # Numbers and texts as the dashboard page shows them. All functions are total: what is not known is a dash.
 
+  alias Py.Text
+
   @unknown "–"
   # Before a unit: a number stays with it.
   @space "\u00A0"
-  @ellipsis "…"
 
   # Control characters, and those that turn the direction of what follows. Tabs and line ends stay.
   @unprintable for code <- Enum.concat([0..8, 11..31, 127..159, 0x202A..0x202E, 0x2066..0x2069]),
@@ -23,6 +24,10 @@ defmodule Py.LiveDashboard.Format do
     |> String.replace(~r/\d{3}(?=\d)/, "\\0,")
     |> String.reverse()
   end
+
+  @doc "Two counts that belong together."
+  @spec counts(integer() | nil, integer() | nil) :: String.t()
+  def counts(first, second), do: "#{count(first)} / #{count(second)}"
 
   @doc "A rate for each second, with as many digits as are worth reading."
   @spec rate(number() | nil) :: String.t()
@@ -93,17 +98,15 @@ defmodule Py.LiveDashboard.Format do
   """
   @spec text(String.t() | binary(), pos_integer()) :: String.t()
   def text(binary, limit \\ 500) do
-    # A character of more than 16 bytes is nothing to look at: do not walk through megabytes.
-    head = binary_part(binary, 0, min(byte_size(binary), limit * 16))
-    cut? = byte_size(head) < byte_size(binary)
+    {head, more?} = Text.head(binary, limit)
 
     case :unicode.characters_to_binary(head) do
       text when is_binary(text) -> text
-      {:incomplete, text, _rest} when cut? -> text
+      {:incomplete, text, _rest} when more? -> text
       _no_text -> inspect(head, binaries: :as_strings, printable_limit: limit)
     end
     |> String.replace(@unprintable, "�")
-    |> truncate(limit, cut?)
+    |> Text.cut(limit, more?)
   end
 
   @doc "The beginning of how Elixir writes a value, on one line."
@@ -118,13 +121,6 @@ defmodule Py.LiveDashboard.Format do
     )
     |> String.replace(~r/\s*\n\s*/, " ")
     |> text(limit)
-  end
-
-  defp truncate(text, limit, cut?) do
-    case String.split_at(text, limit) do
-      {text, ""} when not cut? -> text
-      {text, _rest} -> text <> @ellipsis
-    end
   end
 
   defp significant(number, digits) do

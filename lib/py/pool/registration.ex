@@ -1,13 +1,13 @@
 defmodule Py.Pool.Registration do
   @moduledoc false
-  # Tells the router of a pool, and ends when the router does, so that the pool is told of again.
+  # Registers a pool with `Py.Pool.Table`, and ends when the process of the table does, so that the pool is registered again.
 
   use GenServer
 
-  alias Py.Router
+  alias Py.Pool.Table
 
-  # A router that has ended is back within moments, in milliseconds.
-  @patience 1_000
+  # The time, in milliseconds, within which the process of the table must be back after its end.
+  @timeout 1_000
 
   def start_link(argument), do: GenServer.start_link(__MODULE__, argument)
 
@@ -16,37 +16,37 @@ defmodule Py.Pool.Registration do
     # For `terminate`.
     Process.flag(:trap_exit, true)
 
-    with pid when is_pid(pid) <- router(System.monotonic_time(:millisecond) + @patience),
-         router = Process.monitor(pid),
-         :ok <- Router.register(name, strategy, {:own, supervisor}) do
-      {:ok, %{router: router, supervisor: supervisor}}
+    with pid when is_pid(pid) <- table(Py.Deadline.new(@timeout)),
+         table = Process.monitor(pid),
+         :ok <- Table.register(name, strategy, {:own, supervisor}) do
+      {:ok, %{table: table, supervisor: supervisor}}
     else
       nil -> {:stop, {:shutdown, %Py.ContextError{reason: :not_running}}}
       {:error, reason} -> {:stop, {:shutdown, reason}}
     end
   end
 
-  defp router(deadline) do
-    pid = Process.whereis(Router)
+  defp table(deadline) do
+    pid = Table.whereis()
 
-    if pid || System.monotonic_time(:millisecond) > deadline do
+    if pid || Py.Deadline.remaining(deadline) == 0 do
       pid
     else
       Process.sleep(1)
-      router(deadline)
+      table(deadline)
     end
   end
 
   @impl true
-  def handle_info({:DOWN, router, :process, _pid, _reason}, %{router: router} = state),
-    do: {:stop, {:shutdown, :router_ended}, state}
+  def handle_info({:DOWN, table, :process, _pid, _reason}, %{table: table} = state),
+    do: {:stop, {:shutdown, :table_ended}, state}
 
   def handle_info({:EXIT, _pid, reason}, state), do: {:stop, reason, state}
 
-  # Its contexts have ended, and nobody shall find them.
+  # The contexts have ended: no call must find them.
   @impl true
   def terminate(_reason, state) do
-    Router.unregister({:own, state.supervisor})
+    Table.unregister({:own, state.supervisor})
   catch
     :exit, _gone -> :ok
   end

@@ -2,7 +2,7 @@ defmodule Py.Stats.Failures do
   @moduledoc false
   # The latest failures, in a table of fixed size that whoever fails writes to.
 
-  alias Py.Context.Directory
+  alias Py.Context.Table
   alias Py.Operation
 
   @size 50
@@ -62,7 +62,7 @@ defmodule Py.Stats.Failures do
       kind: kind,
       type: type,
       context: context,
-      context_name: Directory.label(context),
+      context_name: Table.label(context),
       operation: operation,
       function: function && cut(function),
       file: file && cut(file),
@@ -115,12 +115,9 @@ defmodule Py.Stats.Failures do
 
   defp cut(message) when byte_size(message) <= @max_message, do: :binary.copy(message)
 
-  # A prefix first: counting the characters of a long text takes long.
   defp cut(message) do
-    message
-    |> binary_part(0, min(byte_size(message), 4 * @max_message))
-    |> String.replace_invalid("")
-    |> String.slice(0, @max_message - 1)
-    |> Kernel.<>("…")
+    {head, more?} = Py.Text.head(message, @max_message)
+    # A copy: a part would keep the whole message in memory.
+    head |> String.replace_invalid("") |> Py.Text.cut(@max_message - 1, more?) |> :binary.copy()
   end
 end

@@ -2,34 +2,27 @@ defmodule Py.Telemetry.Call do
   @moduledoc false
   # The events of calls. `start/1` returns nil when nobody listens, and then nothing else is done.
 
-  alias Py.Context.Directory
-  alias Py.{Config, Native, Operation, Telemetry}
+  alias Py.{Config, Native, Operation}
+  alias Py.Telemetry.Events
 
   @start [:erlang_python, :call, :start]
   @stop [:erlang_python, :call, :stop]
   @exception [:erlang_python, :call, :exception]
 
-  # Where a process that waits for a call keeps its request, see `submitted/1`.
-  @request :"$py_timed_request"
-
-  # Where a process keeps where in the program its latest call failed, until the event tells of it, see `failed_at/1`.
-  @location :"$py_failed_at"
-
   @type t :: %{started: integer(), metadata: map()}
 
   # Of a task whose value has gone elsewhere: `:ok`.
   @type outcome ::
-          Py.Boundary.result()
+          Operation.result()
           | :ok
           | {:error, :cancelled}
           | {:raised, :error | :exit | :throw, term(), Exception.stacktrace()}
 
   @doc "A call begins."
-  @spec start(Py.Boundary.operation()) :: t() | nil
+  @spec start(Operation.t()) :: t() | nil
   def start(operation) do
     if Config.get(:telemetry) and
-         (Telemetry.handled?(@stop) or Telemetry.handled?(@exception) or
-            Telemetry.handled?(@start)),
+         (Events.handled?(@stop) or Events.handled?(@exception) or Events.handled?(@start)),
        do: begin(operation)
   end
 
@@ -47,19 +40,13 @@ defmodule Py.Telemetry.Call do
     %{started: started, metadata: metadata}
   end
 
-  @doc "Runs a call, whose process waits for it, between its events. `run` calls `submitted/1`."
-  @spec span(t(), (-> result)) :: result when result: Py.Boundary.result()
+  @doc "Runs a call, whose process waits for it, between its events. `run` returns the result, and the request if there was one."
+  @spec span(t(), (-> {result, Native.request() | nil})) :: result
+        when result: Operation.result()
   def span(call, run) do
-    # A callback, in this process, may make further calls.
-    outer = Process.put(@request, nil)
-
-    try do
-      result = guard(call, run)
-      stop(call, Process.get(@request), result)
-      result
-    after
-      if outer, do: Process.put(@request, outer), else: Process.delete(@request)
-    end
+    {result, request} = guard(call, run)
+    stop(call, request, result)
+    result
   end
 
   @doc "Runs a part of a call. What it raises ends the call, too."
@@ -73,10 +60,6 @@ defmodule Py.Telemetry.Call do
       stop(call, nil, {:raised, kind, reason, __STACKTRACE__})
       :erlang.raise(kind, reason, __STACKTRACE__)
   end
-
-  @doc "The native request of the call that the calling process waits for."
-  @spec submitted(Native.request()) :: term()
-  def submitted(request), do: Process.put(@request, request)
 
   @doc "A call has ended. `request` is nil where none was made."
   @spec stop(t() | nil, Native.request() | nil, outcome()) :: :ok
@@ -96,7 +79,7 @@ defmodule Py.Telemetry.Call do
       python_time: native(ran)
     }
 
-    metadata = Map.merge(call.metadata, place(context))
+    metadata = Map.merge(call.metadata, Events.place(context))
 
     case result do
       {:error, reason} ->
@@ -109,21 +92,6 @@ defmodule Py.Telemetry.Call do
         :telemetry.execute(@stop, measurements, metadata)
     end
   end
-
-  @doc "The place in the program where the tracked operation that ends next in this process has failed."
-  @spec failed_at({String.t(), pos_integer()}) :: term()
-  def failed_at(location), do: Process.put(@location, location)
-
-  @doc "The metadata of that place; it is forgotten."
-  @spec location() :: %{file: String.t() | nil, line: pos_integer() | nil}
-  def location do
-    {file, line} = Process.delete(@location) || {nil, nil}
-    %{file: file, line: line}
-  end
-
-  @doc "The metadata of a context, by its id."
-  @spec place(pos_integer() | nil) :: map()
-  def place(context), do: %{context: context, context_name: Directory.label(context)}
 
   defp failure(reason) do
     {error, type} = Py.Stats.Failures.classify(reason)
@@ -140,7 +108,7 @@ defmodule Py.Telemetry.Call do
     do: %{kind: kind, reason: reason, stacktrace: stacktrace, error: :raised, type: "#{kind}"}
 
   defp exception(measurements, metadata, failure) do
-    metadata = metadata |> Map.merge(failure) |> Map.merge(location())
+    metadata = metadata |> Map.merge(failure) |> Map.merge(Events.location())
     :telemetry.execute(@exception, measurements, metadata)
   end
 

@@ -21,11 +21,12 @@ defmodule Py.Telemetry.Log do
   @allowed [:call, :gc | @families]
   @options [level: :info, families: @families, slow: nil]
 
-  @spec attach(keyword()) :: :ok | {:error, :already_exists}
-  def attach(options) do
+  @doc "Logs those of `events` that the options ask for."
+  @spec attach(keyword(), [:telemetry.event_name()]) :: :ok | {:error, :already_exists}
+  def attach(options, events) do
     config = options |> Keyword.validate!(@options) |> Map.new()
     check!(config)
-    events = Enum.filter(Py.Telemetry.events(), &wanted?(&1, config))
+    events = Enum.filter(events, &wanted?(&1, config))
 
     with :ok <- :telemetry.attach_many(@id, events, &__MODULE__.handle/4, config) do
       # It takes their place.
@@ -37,7 +38,7 @@ defmodule Py.Telemetry.Log do
   @spec detach() :: :ok | {:error, :not_found}
   def detach do
     with :ok <- :telemetry.detach(@id) do
-      if Process.whereis(Py.Supervisor), do: attach_problems()
+      if Py.Lifecycle.running?(), do: attach_problems()
       :ok
     end
   end

@@ -6,7 +6,8 @@ defmodule Py.Telemetry.Reporter do
 
   use Py.Server
 
-  alias Py.{Native, Telemetry}
+  alias Py.Native
+  alias Py.Telemetry.{Events, Log}
 
   # Between two looks, in milliseconds.
   @pause 100
@@ -18,14 +19,14 @@ defmodule Py.Telemetry.Reporter do
   def init(nil) do
     Native.stats_subscribe()
     # What a reporter that was killed has left.
-    Telemetry.Log.report()
+    Log.report()
     {:ok, :idle}
   end
 
   # The state is `:idle`, to be told of the next event, or `:looking`, with a timer.
   @impl true
   def handle_info(:overload, state) do
-    Telemetry.Log.report()
+    Log.report()
     {:noreply, state}
   end
 
@@ -41,8 +42,8 @@ defmodule Py.Telemetry.Reporter do
   end
 
   defp emit(events) do
-    if Telemetry.handled?([:erlang_python, :gc, :run]) do
-      Enum.each(events, &Telemetry.collection/1)
+    if Events.handled?([:erlang_python, :gc, :run]) do
+      Enum.each(events, &Events.collection/1)
       @pause
     else
       @pause_unheard

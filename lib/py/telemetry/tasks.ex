@@ -6,8 +6,9 @@ defmodule Py.Telemetry.Tasks do
 
   use Py.Server
 
-  alias Py.{Boundary, Native, Options}
-  alias Py.Telemetry.Call
+  alias Py.{Native, Options}
+  alias Py.Request.Failure
+  alias Py.Telemetry.{Call, Events}
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
@@ -66,8 +67,8 @@ defmodule Py.Telemetry.Tasks do
   defp result({:error, :cancelled} = cancelled, _times, _options), do: cancelled
 
   defp result({:error, reason}, {context, _queued, _ran}, options) do
-    {error, location} = Boundary.error(reason, options, context)
-    if location, do: Call.failed_at(location)
+    {error, location} = Failure.error(reason, options, context)
+    if location, do: Events.failed_at(location)
     {:error, error}
   end
 

@@ -143,13 +143,13 @@ defmodule Py.Router.PoolTest do
       name = name()
       dead = spawn(fn -> :ok end)
       eventually(fn -> not Process.alive?(dead) end)
-      assert Router.register(name, :affinity, {:own, dead}) == :ok
+      assert Py.Pool.Table.register(name, :affinity, {:own, dead}) == :ok
       eventually(fn -> not Router.pool_started?(name) end)
 
-      assert Router.register(name, :affinity, {:own, self()}) == :ok
-      assert Router.put(name, 1, :not_a_context) == :ok
+      assert Py.Pool.Table.register(name, :affinity, {:own, self()}) == :ok
+      assert Py.Pool.Table.put(name, 1, :not_a_context) == :ok
       assert Router.contexts(name) == []
-      assert Router.unregister({:own, self()}) == :ok
+      assert Py.Pool.Table.unregister({:own, self()}) == :ok
       refute Router.pool_started?(name)
     end
 

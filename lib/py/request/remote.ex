@@ -1,24 +1,24 @@
-defmodule Py.Remote do
+defmodule Py.Request.Remote do
   @moduledoc false
   # Calls on contexts of other nodes. A process over there stands in for the caller and dies with it, so that a caller that is
   # killed interrupts its Python code there as it does here. Functions that Python calls run there.
 
-  @doc "Runs an operation on the node of `context`."
-  @spec run(pid(), Py.Boundary.operation(), Py.Options.t()) :: Py.Boundary.result()
-  def run(context, operation, options) do
+  @doc "Applies `work`, which keeps the timeout, on the node of `context`."
+  @spec run(pid(), {module(), atom(), [term()]}, timeout()) :: Py.Operation.result()
+  def run(context, work, timeout) do
     # The other side keeps the timeout; this is for a node that does not answer.
-    grace = if options.timeout == :infinity, do: :infinity, else: options.timeout + 5_000
-    :erpc.call(node(context), __MODULE__, :serve, [self(), context, operation, options], grace)
+    grace = if timeout == :infinity, do: :infinity, else: timeout + 5_000
+    :erpc.call(node(context), __MODULE__, :serve, [self(), work], grace)
   catch
     :error, {:erpc, :timeout} ->
-      {:error, %Py.TimeoutError{timeout: options.timeout}}
+      {:error, %Py.TimeoutError{timeout: timeout}}
 
     :error, {:erpc, reason} ->
       {:error, %Py.ContextError{reason: {:unreachable, inspect(reason)}, context: context}}
   end
 
   @doc false
-  def serve(caller, context, operation, options) do
+  def serve(caller, {module, function, args}) do
     stand_in = self()
 
     watcher =
@@ -32,7 +32,7 @@ defmodule Py.Remote do
         end
       end)
 
-    result = Py.Boundary.run(operation, %{options | context: context, namespace: :context})
+    result = apply(module, function, args)
     Process.exit(watcher, :kill)
     result
   end

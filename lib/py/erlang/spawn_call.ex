@@ -1,19 +1,20 @@
-defmodule Py.Response do
+defmodule Py.Erlang.SpawnCall do
   @moduledoc false
   # Work whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the Erlang API. It goes on when
   # the process that asked for it ends.
 
-  alias Py.{Boundary, Operation}
+  alias Py.{Operation, Request}
+  alias Py.Request.Failure
 
   @doc "Submits an operation for the calling process."
-  @spec start(Boundary.operation(), Py.Options.t()) :: reference()
+  @spec start(Operation.t(), Py.Options.t()) :: reference()
   def start(operation, options) do
     ref = make_ref()
     owner = self()
     brief = Operation.brief(operation)
     receiver = spawn(fn -> forward(owner, ref, options, brief) end)
 
-    case Boundary.submit(operation, options, receiver) do
+    case Request.submit(operation, options, receiver) do
       {:ok, reply, request} -> send(receiver, {:submitted, reply, request})
       {:error, _reason} = refused -> send(receiver, {:refused, refused})
     end
@@ -26,7 +27,7 @@ defmodule Py.Response do
       {:submitted, reply, request} ->
         receive do
           {^reply, result} ->
-            result = Boundary.result(result, options, {:request, request}, brief)
+            result = Failure.result(result, options, {:request, request}, brief)
             send(owner, {:py_response, ref, result})
         end
 
@@ -36,7 +37,7 @@ defmodule Py.Response do
   end
 
   @doc "Waits for the result of `start/2`."
-  @spec await(reference(), timeout()) :: Boundary.result() | {:error, :timeout}
+  @spec await(reference(), timeout()) :: Operation.result() | {:error, :timeout}
   def await(ref, timeout) do
     receive do
       {:py_response, ^ref, result} -> result

@@ -1,0 +1,122 @@
+defmodule Py.Context.Table do
+  @moduledoc false
+  # The contexts of this node: which native context a pid owns, and what a context is called. Every process reads the tables
+  # without asking another one. `Py.Context.Directory` owns them.
+
+  @typedoc "Who a context is; `index` is its place in its pool; `started`, when its start began, in native units."
+  @type info :: %{
+          id: pos_integer(),
+          mode: :worker | :owngil,
+          pool: atom() | nil,
+          index: pos_integer() | nil,
+          name: GenServer.name() | nil,
+          started: integer()
+        }
+
+  @names Module.concat(__MODULE__, Names)
+
+  @doc "The native context that a pid owns."
+  @spec fetch(pid()) :: {:ok, Py.Native.context()} | :error
+  def fetch(pid) do
+    {:ok, :ets.lookup_element(__MODULE__, pid, 2)}
+  rescue
+    # No such key, or the application is not running.
+    ArgumentError -> :error
+  end
+
+  @doc "The native context that a pid owns, or the error that users see."
+  @spec lookup(pid()) :: {:ok, Py.Native.context()} | {:error, Py.ContextError.t()}
+  def lookup(pid) do
+    with :error <- fetch(pid), do: {:error, %Py.ContextError{reason: :not_found, context: pid}}
+  end
+
+  @doc """
+  The name of the context with that id, or its pool and its place there; `nil` when it has neither, and some time after its
+  end.
+  """
+  @spec label(pos_integer() | nil) :: String.t() | nil
+  def label(nil), do: nil
+
+  def label(id) do
+    :ets.lookup_element(@names, id, 2)
+  rescue
+    # No such key, or the application is not running.
+    ArgumentError -> nil
+  end
+
+  @doc "The pids of the contexts that have started."
+  @spec pids() :: [pid()]
+  def pids, do: for({pid, _native, _info} <- entries(), is_pid(pid), do: pid)
+
+  @doc "All contexts, starting ones included."
+  @spec all() :: [{pid(), Py.Native.context(), info()}]
+  def all do
+    for {key, native, info} <- entries() do
+      pid = if is_pid(key), do: key, else: elem(key, 1)
+      {pid, native, info}
+    end
+  end
+
+  defp entries do
+    :ets.tab2list(__MODULE__)
+  rescue
+    ArgumentError -> []
+  end
+
+  ## For the directory
+
+  @doc "Creates the tables, which end with the calling process."
+  @spec create() :: :ok
+  def create do
+    :ets.new(@names, [:named_table, :protected, read_concurrency: true])
+    :ets.new(__MODULE__, [:named_table, :public, read_concurrency: true])
+    :ok
+  end
+
+  @doc "Inserts a context that takes no calls yet."
+  @spec put_starting(pid(), Py.Native.context(), info()) :: true
+  def put_starting(pid, native, info) do
+    :ets.insert(__MODULE__, {{:starting, pid}, native, info})
+    :ets.insert(@names, {info.id, label_of(info)})
+  end
+
+  defp label_of(%{name: name}) when is_atom(name) and name != nil, do: Atom.to_string(name)
+  defp label_of(%{name: name}) when name != nil, do: inspect(name)
+  defp label_of(%{pool: nil}), do: nil
+  defp label_of(%{pool: pool, index: index}), do: "#{pool} #{index}"
+
+  @doc "Lets a context that has started take calls."
+  @spec put_started(pid()) :: :ok
+  def put_started(pid) do
+    with [{key, native, info}] <- :ets.lookup(__MODULE__, {:starting, pid}) do
+      :ets.insert(__MODULE__, {pid, native, info})
+      :ets.delete(__MODULE__, key)
+    end
+
+    :ok
+  end
+
+  @doc "Deletes a context, and returns what it was if it had started. Its label stays."
+  @spec take(pid()) :: info() | nil
+  def take(pid) do
+    :ets.delete(__MODULE__, {:starting, pid})
+
+    case :ets.take(__MODULE__, pid) do
+      [{_pid, _native, info}] -> info
+      [] -> nil
+    end
+  end
+
+  @doc "Deletes a context that has started. Does nothing while the application is not running."
+  @spec delete(pid()) :: :ok
+  def delete(pid) do
+    :ets.delete(__MODULE__, pid)
+    :ok
+  rescue
+    ArgumentError -> :ok
+  end
+
+  @doc "Deletes the label of a context."
+  @spec delete_label(pos_integer()) :: true
+  def delete_label(id), do: :ets.delete(@names, id)
+end
