@@ -121,6 +121,15 @@ defmodule ErlangPython.MixProject do
       assets: %{"guides/internals/images" => "images", "guides/operating/images" => "images"},
       groups_for_extras: for({group, _pages} = guides <- @guides, do: {group, guides(guides)}),
       redirects: %{"contexts-and-modes" => "choosing-a-mode"},
+      # Where they are not among the dependencies that Mix knows.
+      deps: [
+        decimal: "https://hexdocs.pm/decimal",
+        phoenix_live_dashboard: "https://hexdocs.pm/phoenix_live_dashboard",
+        telemetry_metrics: "https://hexdocs.pm/telemetry_metrics"
+      ],
+      # Modules without documentation that guides name, and modules whose types name such ones.
+      skip_code_autolink_to: ["Py.Config", "Py.Native"],
+      skip_undefined_reference_warnings_on: ["Py.Object", "Py.Task"],
       groups_for_modules: [
         Running: [
           Py,
