@@ -82,7 +82,9 @@ defmodule GuidesTest do
     |> String.split("\n")
     |> Enum.map_reduce(false, fn line, code? ->
       fence? = String.starts_with?(line, "```")
-      {if(code? or fence? or line =~ ~r/^(\||    |!\[|<!--)/, do: "", else: line), code? != fence?}
+
+      {if(code? or fence? or line =~ ~r/^(\||    |!\[|<!--)/, do: "", else: line),
+       code? != fence?}
     end)
     |> elem(0)
   end
