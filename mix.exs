@@ -117,9 +117,11 @@ defmodule ErlangPython.MixProject do
       main: "readme",
       source_ref: "main",
       extras:
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] ++ Enum.flat_map(@guides, &guides/1),
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] ++
+          Enum.flat_map(@guides, &guides/1) ++
+          ["ARCHITECTURE.md": [filename: "source", title: "Map of the source code"]],
       assets: %{"guides/internals/images" => "images", "guides/operating/images" => "images"},
-      groups_for_extras: for({group, _pages} = guides <- @guides, do: {group, guides(guides)}),
+      groups_for_extras: for({group, _pages} = guides <- @guides, do: {group, grouped(guides)}),
       redirects: %{"contexts-and-modes" => "choosing-a-mode"},
       # Where they are not among the dependencies that Mix knows.
       deps: [
@@ -127,9 +129,9 @@ defmodule ErlangPython.MixProject do
         phoenix_live_dashboard: "https://hexdocs.pm/phoenix_live_dashboard",
         telemetry_metrics: "https://hexdocs.pm/telemetry_metrics"
       ],
-      # Modules without documentation that guides name, and modules whose types name such ones.
+      # Modules without documentation that guides name, and what names many such ones.
       skip_code_autolink_to: ["Py.Config", "Py.Native"],
-      skip_undefined_reference_warnings_on: ["Py.Object", "Py.Task"],
+      skip_undefined_reference_warnings_on: ["ARCHITECTURE.md", "Py.Object", "Py.Task"],
       groups_for_modules: [
         Running: [
           Py,
@@ -151,6 +153,9 @@ defmodule ErlangPython.MixProject do
       ]
     ]
   end
+
+  defp grouped({:Internals, _pages} = guides), do: guides(guides) ++ ["ARCHITECTURE.md"]
+  defp grouped(guides), do: guides(guides)
 
   # A page that only leads on to others keeps its old address.
   defp guides({:Operating = group, pages}),
