@@ -100,13 +100,38 @@ defmodule ErlangPython.MixProject do
     ]
   end
 
+  # The pages of the book, in their order.
+  @guides [
+    Introduction: ~w(installation first-steps choosing-a-mode configuration),
+    Learning: ~w(values errors contexts interrupts routing callbacks shared-state
+      limits-and-back-pressure),
+    Operating: ~w(deployment telemetry dashboard memory-and-gc performance troubleshooting),
+    Recipes: ~w(a-model-in-phoenix pandas-and-numpy testing-code-that-calls-python
+      background-jobs),
+    Erlang: ~w(erlang migrating),
+    Internals: ~w(architecture benchmarks)
+  ]
+
   defp docs do
     [
       main: "readme",
       source_ref: "main",
-      extras: ["README.md", "CHANGELOG.md" | Path.wildcard("guides/**/*.md")],
-      assets: %{"guides/images" => "images"},
-      groups_for_extras: [Guides: ~r"guides/"],
+      extras:
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] ++
+          Enum.flat_map(@guides, &guides/1) ++
+          ["ARCHITECTURE.md": [filename: "source", title: "Map of the source code"]],
+      assets: %{"guides/internals/images" => "images", "guides/operating/images" => "images"},
+      groups_for_extras: for({group, _pages} = guides <- @guides, do: {group, grouped(guides)}),
+      redirects: %{"contexts-and-modes" => "choosing-a-mode"},
+      # Where they are not among the dependencies that Mix knows.
+      deps: [
+        decimal: "https://hexdocs.pm/decimal",
+        phoenix_live_dashboard: "https://hexdocs.pm/phoenix_live_dashboard",
+        telemetry_metrics: "https://hexdocs.pm/telemetry_metrics"
+      ],
+      # Modules without documentation that guides name, and what names many such ones.
+      skip_code_autolink_to: ["Py.Config", "Py.Native"],
+      skip_undefined_reference_warnings_on: ["ARCHITECTURE.md", "Py.Object", "Py.Task"],
       groups_for_modules: [
         Running: [
           Py,
@@ -127,5 +152,19 @@ defmodule ErlangPython.MixProject do
         Erlang: ~r/^py(_|$)/
       ]
     ]
+  end
+
+  defp grouped({:Internals, _pages} = guides), do: guides(guides) ++ ["ARCHITECTURE.md"]
+  defp grouped(guides), do: guides(guides)
+
+  # A page that only leads on to others keeps its old address.
+  defp guides({:Operating = group, pages}),
+    do: pages_of(group, pages) ++ ["guides/scalability.md"]
+
+  defp guides({group, pages}), do: pages_of(group, pages)
+
+  defp pages_of(group, pages) do
+    folder = group |> Atom.to_string() |> String.downcase()
+    for page <- pages, do: "guides/#{folder}/#{page}.md"
   end
 end

@@ -44,8 +44,9 @@ defmodule Bench.Report do
 
   defp about(header) do
     """
-    Python #{header.python}, Elixir #{header.elixir}, OTP #{header.otp}, #{header.cpu}, #{header.schedulers} schedulers,
-    `spin_us` #{header.spin_us}, `max_concurrent` #{header.max_concurrent}, build #{header.build}, commit #{header.commit}, #{header.date}.
+    Python #{header.python}, Elixir #{header.elixir}, OTP #{header.otp}, #{header.cpu},
+    #{header.schedulers} schedulers, `spin_us` #{header.spin_us}, `max_concurrent` #{header.max_concurrent},
+    build #{header.build}, commit #{header.commit}, #{header.date}.
     Every sample that is not a mean of many includes #{number(header.clock_ns)} ns for reading the clock.
     """
   end
@@ -183,13 +184,13 @@ defmodule Bench.Report do
 
   ## The guide
 
-  @guide "guides/performance.md"
+  @guide "guides/internals/benchmarks.md"
   @start "<!-- numbers: written by script/bench --guide -->"
   @stop "<!-- end of numbers -->"
 
   defp guide(markdown, results) do
-    File.mkdir_p!("guides/images")
-    charts(results, "guides/images")
+    File.mkdir_p!("guides/internals/images")
+    charts(results, "guides/internals/images")
     [before, rest] = String.split(File.read!(@guide), @start)
     [_old, behind] = String.split(rest, @stop)
     File.write!(@guide, before <> @start <> "\n\n" <> markdown <> "\n" <> @stop <> behind)

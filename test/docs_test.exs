@@ -1,6 +1,6 @@
 defmodule DocsTest do
   # The code of README, of the guides and of the documentation of the Erlang modules: see Py.Test.Docs.
-  # Guides change the limit, start pools and register functions.
+  # Guides change the limit, directories and imports, start pools and register functions.
   use ExUnit.Case, async: false
 
   alias Py.Test.Docs
@@ -13,11 +13,13 @@ defmodule DocsTest do
     on_exit(fn ->
       Py.Semaphore.set_max_concurrent(limit)
       Py.State.clear()
+      Py.Setup.clear_imports()
+      Py.Setup.clear_paths()
       for pool <- Py.Router.pools() -- [:default], do: Py.Router.stop_pool(pool)
     end)
   end
 
-  for file <- ["README.md" | Path.wildcard("guides/*.md")] do
+  for file <- ["README.md" | Path.wildcard("guides/**/*.md")] do
     doctest_file(file)
 
     @blocks Docs.blocks(file)

@@ -16,7 +16,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         where operators must not see them: `additional_pages: [python: {Py.LiveDashboard, state_values: false}]`
 
     The node that serves the page needs the application's code but need not run Python. What each number means, and when to
-    worry, is in the guide *The dashboard*.
+    worry, is in the guide [The dashboard](dashboard.md).
 
     This module exists when `:phoenix_live_dashboard` (0.8) is among the dependencies.
     """

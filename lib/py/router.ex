@@ -119,7 +119,8 @@ defmodule Py.Router do
     * `:mode` - `:worker` (default) or `:owngil`
     * `:strategy` - `:affinity` (default), `:round_robin`, `:least_busy` or a `Py.Router.Strategy`
     * `:replace_stuck` - milliseconds after which a stuck context is replaced by a new one, or `:never`. Default: the
-      configured `:replace_stuck` (600_000). Its thread is left to itself: see *Contexts and modes*
+      configured `:replace_stuck` (600_000). Its thread is left to itself: see
+      [Stuck contexts](contexts.md#stuck-contexts)
     * `:pg` - `true` lets other nodes use its contexts
     * `:paths`, `:preload`, `:max_queue`, `:start_timeout` - as for `Py.Context.start_link/1`
 

@@ -13,7 +13,7 @@ defmodule Py.TelemetryTest do
   test "the documented events are those of events/0, and the guide's" do
     {:docs_v1, _, _, _, %{"en" => module}, _, _} = Code.fetch_docs(Py.Telemetry)
 
-    for text <- [module, File.read!("guides/telemetry.md")] do
+    for text <- [module, File.read!("guides/operating/telemetry.md")] do
       rows =
         Regex.scan(~r/^\| `\[:erlang_python, :(\w+), :(\w+)\]` \|/m, text,
           capture: :all_but_first
