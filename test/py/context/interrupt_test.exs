@@ -1,5 +1,5 @@
 defmodule Py.Context.InterruptTest do
-  # Where interrupts are not delivered: see guides/interrupts.md.
+  # Where interrupts are not delivered: see guides/learning/interrupts.md.
   use Py.Case
 
   import Py.Test.Wait
