@@ -10,8 +10,9 @@ use erlang_python_core::request::permits::{Acquired, Permits, Waiter};
 use erlang_python_core::sync::answer::AnswerPlace;
 use erlang_python_core::sync::errands::Errands;
 use erlang_python_core::sync::handover::{Handover, Seen};
-use erlang_python_core::sync::queue::{Queue, Spin};
+use erlang_python_core::sync::queue::Queue;
 use erlang_python_core::sync::shim::AtomicBool;
+use erlang_python_core::sync::spin::Spin;
 use loom::sync::Arc;
 use loom::thread;
 

@@ -7,6 +7,7 @@ pub mod padded;
 pub mod patience;
 pub mod queue;
 pub mod shim;
+pub mod spin;
 
 use std::sync::{Mutex, MutexGuard};
 

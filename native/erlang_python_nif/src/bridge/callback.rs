@@ -18,7 +18,7 @@ use std::sync::{LazyLock, Mutex, RwLock, RwLockWriteGuard};
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::sync::lock;
-use erlang_python_core::sync::queue::Spin;
+use erlang_python_core::sync::spin::Spin;
 use flume::{RecvError, Sender};
 use pyo3::ffi;
 use rustler::sys::{ErlNifTerm, enif_whereis_pid};
@@ -36,7 +36,8 @@ use crate::request::namespace::Namespace;
 use crate::request::outcome::{Event, Told};
 use crate::request::question::Answer;
 use crate::request::{RequestHandle, RequestRef};
-use crate::runtime::thread::{Runtime, SMALL, is_ending};
+use crate::runtime::run::SMALL;
+use crate::runtime::thread::{Runtime, is_ending};
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
 /// level.

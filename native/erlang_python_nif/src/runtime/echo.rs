@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use erlang_python_core::sync::queue::{Queue, Spin};
+use erlang_python_core::sync::queue::Queue;
+use erlang_python_core::sync::spin::Spin;
 use rustler::sys::ErlNifTerm;
 use rustler::{Encoder, LocalPid, Resource, ResourceArc, Term};
 

@@ -14,6 +14,7 @@ pub mod observe;
 pub mod operation;
 pub mod os;
 pub mod registry;
+pub mod run;
 pub mod snapshot;
 pub mod thread;
 mod variables;

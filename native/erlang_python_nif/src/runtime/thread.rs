@@ -9,21 +9,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::stats::counters::Counters;
-use erlang_python_core::stats::now;
-use erlang_python_core::sync::errands;
 use erlang_python_core::sync::lock;
-use erlang_python_core::sync::queue::Spin;
+use erlang_python_core::sync::spin::Spin;
 use pyo3::ffi;
-use rustler::sys::ErlNifTerm;
-use rustler::{Encoder, Term};
+use rustler::Encoder;
 
 use super::caches::Caches;
 use super::chore::Chore;
 use super::context::{ContextRef, Shared};
-use super::failure::Failure;
-use super::interrupt;
 use super::namespaces::Namespaces;
 use super::observe::{self, Sampler};
 use super::operation::{self, Scene};
@@ -37,16 +30,10 @@ use crate::python::interpreter::{Attached, Ended};
 use crate::python::memory;
 use crate::python::object::{Obj, PyResult, Raised};
 use crate::request::RequestRef;
-use crate::request::flags::Flags;
-use crate::request::outcome::Event;
-use crate::request::outcome::Told;
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests. In nanoseconds.
 const HOLD: u64 = 5_000_000;
-
-/// Callers that look for the outcome between turns give up sooner. In nanoseconds.
-const LONG: u64 = 100_000;
 
 /// How long a destructor may run between requests, where it keeps them waiting, before it is interrupted.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
@@ -55,9 +42,6 @@ const END_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long the end of an interpreter waits for the Python threads that its code has started.
 const THREADS_LIMIT: Duration = Duration::from_millis(300);
-
-/// So many replies are remembered that their callers have not read yet.
-const MAX_LEFT: usize = 256;
 
 /// Threads of contexts that have not ended.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -122,18 +106,18 @@ thread_local! {
 /// another one.
 pub struct Runtime {
     pub context: ContextRef,
-    caches: Caches,
-    namespaces: Namespaces,
-    variables: Option<Variables>,
+    pub(super) caches: Caches,
+    pub(super) namespaces: Namespaces,
+    pub(super) variables: Option<Variables>,
     /// Where replies are built; taken while one is.
-    reply: RefCell<Option<OwnedTermEnv>>,
+    pub(super) reply: RefCell<Option<OwnedTermEnv>>,
     /// Requests whose replies were left in the environments they were built in, oldest first.
-    left: RefCell<VecDeque<RequestRef>>,
-    sampler: Sampler,
+    pub(super) left: RefCell<VecDeque<RequestRef>>,
+    pub(super) sampler: Sampler,
     /// When the last request ended, as `now()` tells.
-    ended: Cell<u64>,
+    pub(super) ended: Cell<u64>,
     /// A panic has left this interpreter in an unknown state: no further request runs.
-    poisoned: RefCell<Option<String>>,
+    pub(super) poisoned: RefCell<Option<String>>,
 }
 
 /// Runs `work` with the runtime of the context whose thread this is; `None` on other threads.
@@ -265,7 +249,7 @@ impl Runtime {
         Ok(operation::resolve_namespace(&self.scene(), &mut converter, namespace).unwrap_or_else(|_| Obj::none()))
     }
 
-    fn scene(&self) -> Scene<'_> {
+    pub(super) fn scene(&self) -> Scene<'_> {
         Scene { context: &self.context, caches: &self.caches, namespaces: &self.namespaces }
     }
 
@@ -315,183 +299,6 @@ impl Runtime {
             }
             spin.encourage();
         }
-    }
-
-    /// Runs one request and replies. Also called for a nested request, in the midst of the one whose callback made it.
-    pub fn handle(&self, request: &RequestRef) {
-        if !request.life.start() {
-            return;
-        }
-        let shared = self.shared();
-        let level = {
-            let mut stack = lock(&shared.inbox.stack);
-            stack.push(request.clone());
-            stack.len()
-        };
-        if shared.inbox.queue.is_closed() {
-            // `stop` may have looked at the stack before this request was on it.
-            lock(&shared.inbox.stack).pop();
-            request.retire();
-            request.fail((atoms::stopped(), shared.inbox.id));
-            return;
-        }
-        // After the stack: the watchdog reads the turn first. Nested requests are part of a turn, or a callback that makes
-        // many would hide how long the one below runs.
-        let started = now();
-        if level == 1 {
-            shared.inbox.turn.fetch_add(1, SeqCst);
-            // After `turn`, or the watchdog may fall asleep between the look that misses this request and the nudge.
-            errands::nudge();
-            shared.inbox.stats.busy.begin(started);
-        }
-        request.timing.start(started);
-        Counters::bump_own(&shared.inbox.stats.counters.calls);
-        let env = self.reply_env();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, level > 1, &env)));
-        lock(&shared.inbox.stack).pop();
-        interrupt::clear_late(shared, request);
-        let ended = now();
-        self.ended.set(ended);
-        request.timing.end(ended);
-        shared.inbox.stats.latency.record(ended - started);
-        // The BEAM's part does not count.
-        if ended - started > LONG && request.timing.times(ended).1 > LONG {
-            shared.inbox.patience().hopeless();
-        }
-        if level == 1 {
-            shared.inbox.stats.busy.end(ended);
-        }
-        if fork::is_child() {
-            // Forked after its code had ended, by a method that the conversion of the result calls.
-            fork::abandon();
-        }
-        match outcome {
-            Ok(reply) => self.deliver(request, reply, env),
-            Err(panic) => self.poison(request, panic_text(&*panic)),
-        }
-    }
-
-    /// An empty environment: memory that this thread allocated is cheapest to use, and to free, here. The VM has its
-    /// auxiliary thread, woken for it, free what another thread frees.
-    fn reply_env(&self) -> OwnedTermEnv {
-        let reply = self.reply.take();
-        reply.or_else(|| self.reclaim()).unwrap_or_else(OwnedTermEnv::new)
-    }
-
-    /// The environment of a reply that its caller has read. Looks at two: one is left for each, so they do not pile up.
-    fn reclaim(&self) -> Option<OwnedTermEnv> {
-        let mut left = self.left.borrow_mut();
-        let mut reclaimed = None;
-        for _ in 0..2 {
-            let Some(request) = left.pop_front() else { break };
-            // SAFETY: the reply of that request was told by this thread, and is all there is to tell.
-            match unsafe { request.reclaim() } {
-                Some(env) => reclaimed = Some(env),
-                // Of a caller that has died, nobody else knows it: dropped here.
-                None if Arc::strong_count(&request) == 1 || left.len() >= MAX_LEFT => {}
-                None => left.push_back(request),
-            }
-        }
-        reclaimed
-    }
-
-    /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
-    fn poison(&self, request: &RequestRef, text: String) {
-        let shared = self.shared();
-        request.retire();
-        request.fail((atoms::panicked(), &text));
-        shared.inbox.queue.close().iter().for_each(|request| {
-            request.fail((atoms::stopped(), shared.inbox.id));
-        });
-        self.poisoned.replace(Some(text));
-    }
-
-    /// Runs the request and builds `{ok, value} | {error, reason}` in the reply environment.
-    fn answer(&self, request: &RequestRef, nested: bool, env: &OwnedTermEnv) -> Reply {
-        // SAFETY: this thread runs the request and frees its message only in `deliver`.
-        let (_reference, operation, namespace, _callers) = unsafe { request.message() };
-        let Some(variables) = &self.variables else { return self.evaluate(request, operation, namespace, env) };
-        let outer = variables.enter(&self.namespaces, &self.context, request, namespace, nested);
-        let reply = self.evaluate(request, operation, namespace, env);
-        variables.leave(&self.namespaces, &self.context, outer);
-        reply
-    }
-
-    fn evaluate(&self, request: &RequestRef, operation: Term<'_>, namespace: Term<'_>, env: &OwnedTermEnv) -> Reply {
-        let env = env.env();
-        let abandoned = || request.life.phase() != Phase::Running;
-        let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
-        let result = operation::run(&self.scene(), &mut converter, operation, namespace);
-        if fork::is_child() {
-            match &result {
-                Ok(_) => fork::leave(None),
-                Err(Failure::Raised(raised)) => fork::leave(Some(raised)),
-                // The arguments of its own request did not convert, say.
-                Err(_) => fork::abandon(),
-            }
-        }
-        let result = result.and_then(|object| {
-            if request.flags.has(Flags::RETURN_OBJECT) {
-                Ok(converter.handle_term(object, env)?)
-            } else if request.flags.has(Flags::CAST) {
-                Ok(atoms::nil().to_term(env))
-            } else {
-                Ok(converter.to_term(object, env, 1)?)
-            }
-        });
-        let again = matches!(result, Err(Failure::NeedsEncoder)) && !request.flags.has(Flags::ASYNC);
-        let ok = result.is_ok();
-        let small = ok && converter.size <= SMALL;
-        let event = match result {
-            Ok(value) => (atoms::ok(), value).encode(env),
-            Err(failure) => {
-                let interrupted = request.interrupted.load(SeqCst);
-                env.error_tuple(failure.into_term(
-                    &self.caches.helpers,
-                    &mut converter,
-                    env,
-                    interrupted,
-                    request.flags.has(Flags::TRACEBACK),
-                ))
-            }
-        };
-        Reply { event: event.as_c_arg(), ok, again, small, shared: converter.shared }
-    }
-
-    fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
-        if reply.again {
-            Counters::take_back(&self.shared().inbox.stats.counters.calls);
-        } else if !reply.ok {
-            Counters::bump_own(&self.shared().inbox.stats.counters.errors);
-        }
-        // Before the reply: its receiver may count permits, or make the next call.
-        request.retire();
-        let wanted = request.life.deliver();
-        if wanted && request.flags.has(Flags::TRACKED) {
-            // SAFETY: the term was made in `env`.
-            let event = unsafe { Term::new(env.env(), reply.event) };
-            request.report_end((!reply.ok).then_some(event));
-        }
-        if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
-            // SAFETY: this thread has moved the request to `Delivering`.
-            let told = Told { event: Event::Result, env, term: reply.event, shared: reply.shared };
-            let back = unsafe { request.tell(told, reply.small) };
-            request.life.delivered();
-            match back {
-                Ok(Some(back)) | Err(back) => env = back,
-                // The caller reads the reply, and frees the message, which it allocated.
-                Ok(None) => {
-                    self.left.borrow_mut().push_back(request.clone());
-                    return;
-                }
-            }
-        } else {
-            env.clear();
-        }
-        if wanted || request.life.phase() == Phase::Cancelled {
-            request.free_env();
-        }
-        *self.reply.borrow_mut() = Some(env);
     }
 
     /// Between batches: forgotten handles, namespaces of dead processes.
@@ -549,20 +356,7 @@ impl Runtime {
     }
 }
 
-struct Reply {
-    event: ErlNifTerm,
-    ok: bool,
-    /// Nothing has run: the caller encodes its values and makes the request again, which is the one that counts.
-    again: bool,
-    /// Cheap to copy, and keeps nothing alive but binaries, if `shared`.
-    small: bool,
-    shared: bool,
-}
-
-/// `Converter::size` of results that callers copy; larger ones are sent, which copies nothing.
-pub const SMALL: usize = 256;
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
