@@ -19,7 +19,7 @@ defmodule Py.Native.AgreementTest do
   test "the kinds of values have the same names and numbers in Python and Rust", %{
     contexts: contexts
   } do
-    rust = source("native/*/src/**/*.rs", ~r/^pub enum Kind \{\n(.*?)^\}/ms)
+    rust = source("native/*/src/**/*.rs", ~r/^#\[repr\(i64\)\]\npub enum Kind \{\n(.*?)^\}/ms)
     assert [[_name, "0"] | others] = variants = scan(~r/^    (\w+)(?: = (\d+))?,$/m, rust)
     # The compiler numbers the others in their order.
     assert Enum.reject(others, &match?([_name], &1)) == []
