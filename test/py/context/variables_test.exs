@@ -148,7 +148,8 @@ defmodule Py.Context.VariablesTest do
         end)
 
         Py.register_function(gone, fn name ->
-          send(test, {:gone, name}) && Py.eval!(member, "1")
+          send(test, {:gone, name})
+          Py.eval!(member, "1")
         end)
 
         Py.exec!(
