@@ -87,13 +87,22 @@ def load_extension(name, origin):
 
     An import could be too much: that of `_asyncio` before `asyncio` leaves `asyncio` without the tasks of C (CPython 3.12).
     """
+    from importlib import _bootstrap, import_module
     from importlib.machinery import BuiltinImporter, ExtensionFileLoader, ModuleSpec
 
-    if name not in sys.modules:
-        loader = BuiltinImporter if origin == "built-in" else ExtensionFileLoader(name, origin)
-        loader.create_module(ModuleSpec(name, loader, origin=origin))
-        # There now if the extension is of the old kind.
-        sys.modules.pop(name, None)
+    if "." in name:
+        # Its initialization may import its package, which would come back here in the midst of it.
+        try:
+            import_module(name.rpartition(".")[0])
+        except ImportError:
+            pass
+    # As for an import: nobody else imports it meanwhile.
+    with _bootstrap._ModuleLockManager(name):
+        if name not in sys.modules:
+            loader = BuiltinImporter if origin == "built-in" else ExtensionFileLoader(name, origin)
+            loader.create_module(ModuleSpec(name, loader, origin=origin))
+            # There now if the extension is of the old kind.
+            sys.modules.pop(name, None)
 
 
 def end_threads(seconds):

@@ -175,6 +175,19 @@ defmodule Py.Context.VariablesTest do
         Enum.each(names, &Py.unregister_function/1)
       end
 
+      test "a process that has only nested requests keeps nothing of others", %{pool: pool} do
+        [member] = Py.Router.contexts(pool)
+        name = "variables_nests_#{inspect(self())}"
+        Py.register_function(name, fn -> Py.eval!(member, "1") end)
+        assert Py.eval!("erlang.call('#{name}')", context: pool) == 1
+
+        assert other(fn -> Py.eval!("[var.set('theirs'), var.get()][1]", context: pool) end) ==
+                 "theirs"
+
+        assert Py.eval!("var.get()", context: pool) == "default"
+        Py.unregister_function(name)
+      end
+
       test "what is undone leaves nothing", %{pool: pool} do
         code =
           "with decimal.localcontext() as local:\n    local.prec = 2\n    answer = str(decimal.Decimal(1) / 3)"

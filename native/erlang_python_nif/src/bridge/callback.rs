@@ -138,6 +138,8 @@ fn on_context(
     }
     let asking = lock(&request.callback.asking);
     if !request.life.serve() {
+        // Before an exception is made, which may run Python code.
+        drop(asking);
         return Err(interrupted(request));
     }
     request.callback.expect(id);
@@ -157,6 +159,7 @@ fn on_context(
         // SAFETY: this thread runs the request.
         unsafe { request.callback.finish() };
         request.life.resume();
+        drop(asking);
         return Err(no_dispatcher(call));
     }
     drop(asking);

@@ -31,8 +31,8 @@ static LOAD_IN_MAIN: Method = Method(ffi::PyMethodDef {
     ml_doc: ptr::null(),
 });
 
-/// Extensions that the main interpreter has loaded for others.
-static LOADED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+/// Extensions that the main interpreter has loaded for others, by name and file.
+static LOADED: Mutex<Option<HashSet<[String; 2]>>> = Mutex::new(None);
 
 /// Guards the interpreter of an own-GIL context, to which this thread is attached.
 pub fn guard() -> PyResult<()> {
@@ -55,25 +55,26 @@ unsafe extern "C" fn load_in_main(_module: *mut ffi::PyObject, args: *mut ffi::P
     // A panic must not unwind through Python's frames. Any str is text here: the import system has looked for it.
     let texts: Vec<_> = args.iter().filter_map(|text| text.as_utf8().ok().map(str::to_owned)).collect();
     let loaded = match <[String; 2]>::try_from(texts) {
-        Ok([name, origin]) => catch_unwind(AssertUnwindSafe(|| is_loadable(name, &origin))).unwrap_or(false),
+        Ok(file) => catch_unwind(AssertUnwindSafe(|| is_loadable(file))).unwrap_or(false),
         Err(_) => false,
     };
     Obj::bool(loaded).into_ptr()
 }
 
-fn is_loadable(name: String, origin: &str) -> bool {
-    if lock(&LOADED).get_or_insert_with(HashSet::new).contains(&name) {
+fn is_loadable(file: [String; 2]) -> bool {
+    if lock(&LOADED).get_or_insert_with(HashSet::new).contains(&file) {
         return true;
     }
     // Not under the lock, for this runs Python code: two at once do it twice.
     let load = || {
         let load = import(&Obj::str("erlang._boot")?)?.attr("load_extension")?;
-        load.call(&[&Obj::str(&name)?, &Obj::str(origin)?])
+        let [name, origin] = &file;
+        load.call(&[&Obj::str(name)?, &Obj::str(origin)?])
     };
     // SAFETY: attached. Code of the main interpreter finds no runtime of another one.
     let loaded = unsafe { detach(|| without_runtime(|| host().visit(|| load().is_ok()))) };
     if loaded {
-        lock(&LOADED).get_or_insert_with(HashSet::new).insert(name);
+        lock(&LOADED).get_or_insert_with(HashSet::new).insert(file);
     }
     loaded
 }

@@ -134,10 +134,15 @@ pub fn is_ending() -> bool {
 
 /// Runs `work`, which is attached to another interpreter, as on a thread of that interpreter's own.
 pub fn without_runtime<R>(work: impl FnOnce() -> R) -> R {
-    let runtime = RUNTIME.replace(std::ptr::null());
-    let result = work();
-    RUNTIME.set(runtime);
-    result
+    /// Also where a panic unwinds.
+    struct Restore(*const Runtime);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            RUNTIME.set(self.0);
+        }
+    }
+    let _restore = Restore(RUNTIME.replace(std::ptr::null()));
+    work()
 }
 
 fn run(context: ContextRef) -> Result<Ended, Failed> {

@@ -202,8 +202,11 @@ impl Variables {
         let set = self.entered.borrow().clone();
         let kept = namespaces.keep_variables(&process, set, context);
         self.whose.set(if kept { Whose::Owner(process) } else { Whose::Nobody });
-        // Or it would keep that alive.
-        let _ = self.fresh();
+        // Another process gets a copy of its own, whether or not this one was changed.
+        let is_fresh = self.fresh.borrow().as_ptr() == self.entered.borrow().as_ptr();
+        if is_fresh && let Ok(copy) = copy(self.functions, &self.base) {
+            drop(self.fresh.replace(copy));
+        }
     }
 
     #[inline(never)]

@@ -98,7 +98,8 @@ impl Watchdog {
             }
         }
         // However many errands come, a tick is due in time.
-        let errand = Errands::next(errands, self.next_tick);
+        let due = Instant::now() >= self.next_tick;
+        let errand = if due { None } else { Errands::next(errands, self.next_tick) };
         if errand.is_none() {
             self.next_tick = Instant::now() + TICK;
         }
