@@ -9,8 +9,11 @@ defmodule DocsTest do
 
   setup do
     limit = Py.Semaphore.max_concurrent()
+    # That of the main interpreter, which keeps what is added to it.
+    path = Py.eval!(Py.context(1), "__import__('sys').path[:]")
 
     on_exit(fn ->
+      Py.exec!(Py.context(1), "import sys\nsys.path[:] = path", locals: %{path: path})
       Py.Semaphore.set_max_concurrent(limit)
       Py.State.clear()
       Py.Setup.clear_imports()
