@@ -373,7 +373,8 @@ defmodule Py.ContextTest do
             Py.Callback.Dispatcher,
             Py.Callback.Tasks
           ] do
-        pid = Process.whereis(name)
+        # Those after the one before may still be starting.
+        pid = eventually(fn -> Process.whereis(name) end)
         Process.exit(pid, :kill)
 
         assert eventually(fn ->
