@@ -131,7 +131,7 @@ defmodule ErlangPython.MixProject do
       ],
       # Modules without documentation that guides name, and what names many such ones.
       skip_code_autolink_to: ["Py.Config", "Py.Native"],
-      skip_undefined_reference_warnings_on: ["ARCHITECTURE.md", "Py.Object", "Py.Task"],
+      skip_undefined_reference_warnings_on: ["ARCHITECTURE.md"],
       groups_for_modules: [
         Running: [
           Py,

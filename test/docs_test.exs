@@ -83,11 +83,15 @@ defmodule DocsTest.Modules do
   use ExUnit.Case, async: true
 
   doctest Py
+  doctest Py.Atom
+  doctest Py.Bytes
   doctest Py.Callback
   doctest Py.Context
   doctest Py.ConversionError
+  doctest Py.Encoder
   doctest Py.Env
   doctest Py.Error
+  doctest Py.Float
   doctest Py.Object
   doctest Py.Router
   doctest Py.Task

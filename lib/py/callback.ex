@@ -9,39 +9,94 @@ defmodule Py.Callback do
       iex> Py.unregister_function("double")
       :ok
 
-  In Python: `erlang.call("double", 4)`, `erlang.double(4)`, or `from erlang import double`. A name that the module `erlang` has
-  itself, such as `call` or `send`, is reached by the first form only. A function passed as an argument is called like any
-  other:
+  A registered function is known to all contexts of the node. Python calls it in three ways:
+
+    * `erlang.call("double", 4)` - works for every name
+    * `erlang.double(4)` - an attribute of the module while the function is registered
+    * `from erlang import double` - raises `ImportError` unless the function is registered
+
+  A name that the module `erlang` has itself, such as `call` or `send`, is reached by the first way
+  only. Arguments are positional.
+
+  A function that is passed as an argument needs no registration, and is called like any other:
 
       iex> Py.eval!("sum(map(f, [1, 2, 3]))", locals: %{f: fn n -> n * n end})
       14
 
-  The function runs in the process that waits for the Python code: its process dictionary, Logger metadata, group leader,
-  Ecto sandbox and transactions are those of the caller. It may call Python again, on the same context too, to a depth of
-  256. Where no process waits - `Py.cast/4`, `Py.async/4`, threads that Python code started - it runs in a supervised process
-  whose `$callers` name the process that made the call.
+  The guide [Callbacks](callbacks.md) has the whole subject.
 
-  A thread that Python code started belongs to no call: a function that it calls must not call the context whose code waits
-  for that thread (`thread.join()`), or both wait until the timeout. Call another context, or do not wait there.
+  ## The process that runs a function
 
-  A function that fails raises `erlang.CallbackError`, a `RuntimeError`, in Python.
+  The process that waits for the Python code runs the function. So the process dictionary, Logger
+  metadata, group leader, Ecto sandbox and transaction are those of the caller. The function may call
+  Python again, on the same context too, to a depth of 256.
+
+  Where no process waits, a supervised process runs the function. This is so for `Py.cast/4`,
+  `Py.async/4`, and threads that Python code started. The `$callers` of that process name the process
+  that made the call.
+
+  A thread that Python code started belongs to no call. A function that such a thread calls must not
+  call the context whose code waits for the thread (`thread.join()`): both would wait until the
+  timeout.
+
+  ## Errors
+
+  A function that raises, throws or exits, or whose value has no counterpart, raises
+  `erlang.CallbackError` in Python. So does a name that is not registered. The exception is a
+  `RuntimeError` with `kind` (`"error"`, `"throw"` or `"exit"`), `reason`, and `stacktrace`, the text
+  of the Elixir stack trace. If Python code does not catch it, the call returns
+  `{:error, %Py.Error{type: "CallbackError"}}`:
+
+      iex> {:error, error} = Py.call(:erlang, :call, [fn -> raise "no stock" end])
+      iex> {error.type, error.message}
+      {"CallbackError", "RuntimeError: no stock"}
+
+  `Py.Stats` counts the calls, errors and time of each function.
   """
+  @moduledoc since: "0.1.0"
 
   alias Py.Native
   alias Py.Stats.{Counters, Failures}
   alias Py.Telemetry.Events
 
   @typedoc """
-  How a function takes its arguments: spread over its parameters, or as one list of values in the Erlang dialect, as
-  `py:register_function` does.
+  How a function takes its arguments:
+
+    * `:spread` - one parameter for each argument, with values as in `Py`
+    * `:list` - one list of all arguments, with values as in `m:py`. `py:register_function/2` uses it
   """
   @type style :: :spread | :list
 
   @doc """
-  Registers a function under `name`, in place of the one registered before.
+  Registers `fun` under `name`, in place of a function registered before.
 
-  `fun` is a function, or `{module, function}`. Raises `ArgumentError` for anything else.
+  `fun` is a function of as many arguments as Python passes, or `{module, function}`. `style` says how
+  it takes its arguments. `Py.register_function/2` is this function with the default style.
+
+  A registration belongs to no process: it stays until `unregister/1`, or until the application
+  stops.
+
+  ## Errors
+
+  Raises `ArgumentError` when `name` is not a name or `fun` is not a function, and `Py.ContextError`
+  when the application is not running.
+
+  ## Examples
+
+      iex> Py.Callback.register(:upcase, {String, :upcase})
+      :ok
+      iex> Py.eval!("__import__('erlang').upcase('tea')")
+      "TEA"
+      iex> Py.Callback.register(:count, fn args -> length(args) end, :list)
+      :ok
+      iex> Py.eval!("__import__('erlang').count(1, 2, 3)")
+      3
+      iex> {Py.Callback.unregister(:upcase), Py.Callback.unregister(:count)}
+      {:ok, :ok}
+      iex> Py.Callback.register("name", "text")
+      ** (ArgumentError) expected a function or {module, function}, got: "text"
   """
+  @doc since: "0.1.0"
   @spec register(atom() | String.t(), fun() | {module(), atom()}, style()) :: :ok
   def register(name, fun, style \\ :spread) when style in [:spread, :list] do
     name = name!(name)
@@ -55,7 +110,21 @@ defmodule Py.Callback do
     Native.set_registered(name, style == :list)
   end
 
-  @doc "Forgets the function registered under `name`."
+  @doc """
+  Removes the function registered under `name`. Returns `:ok` also when there is none.
+
+  Calls of it that have begun go on. Later ones raise `erlang.CallbackError` in Python.
+
+  ## Examples
+
+      iex> Py.Callback.register("gone", fn -> 1 end)
+      iex> Py.Callback.unregister("gone")
+      :ok
+      iex> {:error, error} = Py.call(:erlang, :call, ["gone"])
+      iex> error.message
+      ~s(no function is registered as "gone"; register it with Py.register_function/2)
+  """
+  @doc since: "0.1.0"
   @spec unregister(atom() | String.t()) :: :ok
   def unregister(name) do
     name = name!(name)
@@ -64,11 +133,18 @@ defmodule Py.Callback do
   end
 
   @doc """
-  The function registered under `name`.
+  Returns `{:ok, {style, fun}}` for the function registered under `name`, or `:error`.
 
-      iex> Py.Callback.lookup("nobody")
+  ## Examples
+
+      iex> Py.Callback.register("upper", {String, :upcase})
+      iex> Py.Callback.lookup(:upper)
+      {:ok, {:spread, {String, :upcase}}}
+      iex> Py.Callback.unregister("upper")
+      iex> Py.Callback.lookup("upper")
       :error
   """
+  @doc since: "0.1.0"
   @spec lookup(atom() | String.t()) :: {:ok, {style(), fun() | {module(), atom()}}} | :error
   def lookup(name) do
     case :ets.lookup(__MODULE__, name!(name)) do
@@ -78,7 +154,17 @@ defmodule Py.Callback do
   end
 
   @doc """
-  Runs the function registered under `name`, as Python would.
+  Runs the function registered under `name` in the calling process, without Python.
+
+  Useful in tests, and to call a function by the name that Python code uses. `args` are passed as they
+  are: nothing is converted or counted.
+
+  ## Errors
+
+    * `{:error, {:not_found, name}}` - no function is registered under that name
+    * `{:error, {kind, reason, stacktrace}}` - the function failed, as in `catch kind, reason`
+
+  ## Examples
 
       iex> Py.Callback.register("twice", fn n -> 2 * n end)
       iex> Py.Callback.execute("twice", [4])
@@ -86,9 +172,8 @@ defmodule Py.Callback do
       iex> Py.Callback.unregister("twice")
       iex> Py.Callback.execute("twice", [4])
       {:error, {:not_found, "twice"}}
-
-  When the function fails: `{:error, {kind, reason, stacktrace}}`, as in `catch kind, reason`.
   """
+  @doc since: "0.1.0"
   @spec execute(atom() | String.t(), [term()]) ::
           {:ok, term()}
           | {:error, {:not_found, atom() | String.t()}}
@@ -106,7 +191,8 @@ defmodule Py.Callback do
     kind, reason -> {:error, {kind, reason, __STACKTRACE__}}
   end
 
-  # Those of the function registered before, if there is one: calls, errors, and time in native units.
+  # The counters of the function registered before, or new ones: calls, errors, and time in native
+  # units.
   defp counters(name) do
     :ets.lookup_element(__MODULE__, name, 4)
   rescue
@@ -114,7 +200,7 @@ defmodule Py.Callback do
   end
 
   @doc false
-  # What snapshots tell: `{name, calls, errors, time}`.
+  # The counts of each registered function, for `Py.Stats`: `{name, calls, errors, time}`.
   @spec counts() :: [{String.t(), non_neg_integer(), non_neg_integer(), non_neg_integer()}]
   def counts do
     for {name, _style, _fun, counters} <- :ets.tab2list(__MODULE__) do
@@ -133,7 +219,8 @@ defmodule Py.Callback do
            {String.t() | nil, :counters.counters_ref() | nil, map() | nil, integer(), tuple()}
 
   @doc false
-  # What goes back to Python, `{:ok, value} | {:error, kind, text, stacktrace}`; and what `count/1` is to be told then.
+  # Runs a function that Python calls. Returns the result for Python,
+  # `{:ok, value} | {:error, kind, text, stacktrace}`, and the argument of `count/1`.
   @spec run(term(), tuple(), Native.request() | nil) ::
           {{:ok, term()} | {:error, String.t(), String.t(), String.t()}, done() | nil}
   def run(target, args, request) do
@@ -161,7 +248,7 @@ defmodule Py.Callback do
   end
 
   @doc false
-  # A function has run: counts it, and tells telemetry.
+  # Counts a function that has run, and emits its telemetry event.
   @spec count(done() | nil) :: :ok
   def count(nil), do: :ok
 
@@ -185,10 +272,10 @@ defmodule Py.Callback do
 
   @languages [:elixir, :erts, :kernel, :stdlib, :erlang_python]
 
-  # The innermost line of the program: not of Elixir, Erlang or this library.
+  # The innermost line of the program, as opposed to Elixir, Erlang and this library.
   defp location(stacktrace) do
     stacktrace
-    # What comes further out called Python.
+    # The frames further out called Python.
     |> Enum.take_while(&(elem(&1, 0) != __MODULE__))
     |> Enum.find_value(fn {module, _function, _args, info} ->
       with [_ | _] = file <- info[:file],
@@ -257,15 +344,16 @@ defmodule Py.Callback do
     text =
       "no function is registered as #{inspect(name)}; register it with Py.register_function/2"
 
-    # A name may be anything; the message has it.
+    # Python code chooses the name, so it is not a key of the statistics. The message has it.
     Failures.record_callback("not_registered", text, nil, context(request), nil)
     {:error, "error", text, ""}
   end
 
-  # A chain of failing callbacks passes its texts up through every level: each is cut, or they would grow without bound.
+  # A chain of failing callbacks passes its text up through every level. Without a bound it would grow
+  # at each.
   @max_text 2_000
 
-  # What failed further down is told as it was there, and without tracebacks, which tell it once more.
+  # A deeper failure is passed on unchanged, without its traceback, which would repeat it at every level.
   defp text(:error, %Py.Error{type: "CallbackError", message: message}, _stacktrace), do: message
 
   defp text(:error, %Py.Error{type: type, message: message}, _stacktrace) do

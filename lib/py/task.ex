@@ -22,13 +22,17 @@ defmodule Py.Task do
   @enforce_keys [:ref, :request, :owner, :options, :deadline, :brief]
   defstruct [:ref, :request, :owner, :options, :deadline, :brief]
 
+  @typedoc """
+  A task. Only `:ref`, the reference of its message, and `:owner`, the process that started it, are
+  for users.
+  """
   @type t :: %__MODULE__{
           ref: reference(),
-          request: reference(),
+          request: reference() | nil,
           owner: pid(),
-          options: Py.Options.t(),
+          options: map(),
           deadline: integer() | :infinity,
-          brief: Py.Operation.brief()
+          brief: term()
         }
 
   alias Py.{Deadline, Operation, Request, Telemetry}

@@ -1,10 +1,18 @@
 defmodule Py.Tracing do
   @moduledoc """
-  Spans that Python code makes: which pieces of work it did, when, for how long, and inside of which others.
+  Collects the spans that Python code makes.
+
+  A span is a piece of work with a name, a start, an end and attributes. Spans nest, and each knows
+  the span that it began in.
 
       iex> Py.Tracing.enable()
       :ok
-      iex> code = "with erlang.Span('order', id=7) as span:\\n  with erlang.Span('price'): pass\\n  span.event('priced', euros=3)"
+      iex> code = \"""
+      ...> import erlang
+      ...> with erlang.Span('order', id=7) as span:
+      ...>     with erlang.Span('price'): pass
+      ...>     span.event('priced', euros=3)
+      ...> \"""
       iex> Py.exec!(code)
       :ok
       iex> [price, order] = Py.Tracing.traces()
@@ -13,12 +21,31 @@ defmodule Py.Tracing do
       iex> {Py.Tracing.disable(), Py.Tracing.clear()}
       {:ok, :ok}
 
-  In Python, `erlang.Span(name, **attributes)` is a context manager with the method `event(name, **attributes)`, and
-  `@erlang.trace()` makes each call of a function a span, of an async function too. They may stay in code that is never traced:
-  while this is off they cost some microseconds.
+  Collecting is off until `enable/0`. The events of calls and contexts are a different thing: see
+  `Py.Telemetry`.
 
-  The last 10,000 spans that have ended are kept, until `clear/0` or the end of the application; of those that have not ended
-  the newest 10,000, and of each the first 1,000 events.
+  ## In Python
+
+    * `erlang.Span(name, **attributes)` - a context manager. An exception that leaves it ends the span
+      with the status `:error`
+    * `span.event(name, **attributes)` - records a moment within the span
+    * `@erlang.trace()`, `@erlang.trace("name")` - makes each call of a function a span. The function
+      may be `async`
+
+  Attributes are numbers, strings, booleans and `None`; of any other value its `str()`. A span may stay
+  in code that is never traced: while collecting is off it costs some microseconds.
+
+  ## Bounds
+
+  | kept | at most | beyond that |
+  |---|---|---|
+  | spans that have ended | 10,000 | the oldest are dropped |
+  | spans that have not ended | 10,000 | the oldest 1,000 are dropped |
+  | events of a span | 1,000 | further ones are dropped |
+
+  ## Errors
+
+  All functions raise `Py.ContextError` when the application is not running.
   """
   @moduledoc since: "0.1.0"
 
@@ -29,8 +56,17 @@ defmodule Py.Tracing do
   @max_events 1_000
 
   @typedoc """
-  A span that has ended. Times are microseconds since 1970; `:parent_id` is `nil` outside of any other span. `:end_attrs` has the
-  text of the exception that ended it, as `"exception"`. Events are in their order.
+  A span that has ended.
+
+    * `:name` - the name given in Python, or the qualified name of a function decorated with `trace`
+    * `:span_id` - a random number of 63 bits
+    * `:parent_id` - the `:span_id` of the span around it, or `nil`
+    * `:start_time`, `:end_time` - microseconds since 1970, from Python's clock
+    * `:duration_us` - the difference, in microseconds
+    * `:status` - `:error` when an exception left the span, else `:ok`
+    * `:attributes` - the attributes, with string keys
+    * `:end_attrs` - `%{"exception" => text}` when an exception left the span, else `%{}`
+    * `:events` - the events in their order, each with its `:name`, `:attrs` and `:time`
   """
   @type trace :: %{
           name: String.t(),
@@ -45,23 +81,51 @@ defmodule Py.Tracing do
           events: [%{name: String.t(), attrs: map(), time: integer()}]
         }
 
-  @doc "Collects spans from now on, of all contexts."
+  @doc """
+  Collects the spans of all contexts from now on.
+
+  Spans that began before are not collected. Calling it again changes nothing.
+  """
+  @doc since: "0.1.0"
   @spec enable() :: :ok
   def enable, do: GenServer.call(server(), :enable)
 
-  @doc "Collects no further spans. Those that have ended stay, those that have not are dropped."
+  @doc """
+  Stops collecting.
+
+  Spans that have ended stay until `clear/0`. Spans that have not ended are dropped.
+  """
+  @doc since: "0.1.0"
   @spec disable() :: :ok
   def disable, do: GenServer.call(server(), :disable)
 
-  @doc "The spans that have ended, in the order of their ends."
+  @doc """
+  Returns the collected spans that have ended, in the order in which they ended.
+
+  So a span comes after the spans within it. The list is copied to the calling process.
+
+  ## Examples
+
+      iex> Py.Tracing.enable()
+      iex> Py.exec("import erlang\\nwith erlang.Span('bad'): 1 / 0")
+      iex> [%{name: name, status: status, end_attrs: attributes}] = Py.Tracing.traces()
+      iex> {Py.Tracing.disable(), Py.Tracing.clear()}
+      iex> {name, status, attributes}
+      {"bad", :error, %{"exception" => "division by zero"}}
+  """
+  @doc since: "0.1.0"
   @spec traces() :: [trace()]
   def traces, do: GenServer.call(server(), :traces)
 
-  @doc "Forgets all spans."
+  @doc """
+  Deletes all spans, the ones that have not ended included.
+  """
+  @doc since: "0.1.0"
   @spec clear() :: :ok
   def clear, do: GenServer.call(server(), :clear)
 
-  # Python looks for the name, which this process has while it collects: so it is known otherwise too.
+  # Python looks up the registered name, which this process has only while it collects. Elixir needs the
+  # process always, so a persistent term has its pid.
   defp server do
     Py.Lifecycle.running!()
     :persistent_term.get(__MODULE__)
@@ -129,7 +193,7 @@ defmodule Py.Tracing do
     end
   end
 
-  # Some never end, as when their process was killed.
+  # Some spans never end, for example in code that was interrupted.
   defp make_room(open) when map_size(open) < @max_open, do: open
 
   defp make_room(open) do
