@@ -467,7 +467,7 @@ base_python() {
 
 python_packages() {
   case $1 in
-    "$default_python") echo numpy scikit-learn ;;
+    "$default_python") echo numpy scikit-learn mypy ;;
     *) echo numpy ;;
   esac
 }

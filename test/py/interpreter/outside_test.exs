@@ -40,7 +40,7 @@ defmodule Py.Interpreter.OutsideTest do
         "state_keys": erlang.state_keys,
         "state_clear": erlang.state_clear,
         "state_incr": lambda: erlang.state_incr("key"),
-        "state_decr": lambda: erlang.state_decr("key", by=2),
+        "state_decr": lambda: erlang.state_decr("key", 2),
         "whereis ": erlang.setup_logging,
         "Function": lambda: erlang.Function(b"x")(1),
     }
