@@ -33,13 +33,39 @@ defmodule DocsTest do
     end
   end
 
-  for module <- [:py, :py_context, :py_context_router, :py_state] do
-    @module module
-    test "the documentation of #{module}" do
-      {:docs_v1, _at, :erlang, _format, %{"en" => text}, _meta, _docs} = Code.fetch_docs(@module)
-      blocks = Docs.blocks(text, "#{@module}.erl")
-      assert Enum.any?(blocks, &(&1.language == "erlang"))
-      Docs.run(blocks, "erlang")
+  # The attributes of documentation came with OTP 27.
+  if String.to_integer(System.otp_release()) >= 27 do
+    for module <-
+          ~w(py py_callback py_context py_context_router py_import py_logger py_nif py_preload
+        py_semaphore py_state)a do
+      @module module
+
+      test "the documentation of #{module}: examples" do
+        {:docs_v1, _at, :erlang, _format, %{"en" => text}, _meta, docs} = Code.fetch_docs(@module)
+
+        places =
+          for {{kind, name, arity}, _, _, _, _} <- docs, do: "#{@module} #{kind} #{name}/#{arity}"
+
+        texts = for {_, _, _, %{"en" => text}, _} <- docs, do: text
+
+        for {text, place} <- [{text, "#{@module}.erl"} | Enum.zip(texts, places)],
+            do: text |> Docs.blocks(place) |> Docs.run("erlang")
+      end
+
+      test "the documentation of #{module}: every function and type, with a version" do
+        {:docs_v1, _at, :erlang, _format, _text, meta, docs} = Code.fetch_docs(@module)
+        assert meta[:since] == "0.1.0"
+
+        for {{kind, name, arity}, _at, _signature, text, meta} <- docs do
+          assert is_map(text), "#{kind} #{name}/#{arity} has no documentation"
+          if kind == :function, do: assert(is_binary(meta[:since]), "#{name}/#{arity}")
+        end
+
+        exported = @module.module_info(:exports) -- [module_info: 0, module_info: 1]
+
+        assert exported -- for({{:function, name, arity}, _, _, _, _} <- docs, do: {name, arity}) ==
+                 []
+      end
     end
   end
 
