@@ -1,9 +1,14 @@
 defmodule Py.Erlang.Callback do
   @moduledoc false
-  # Functions that Python calls.
+  # The functions of `py_callback`: registrations of functions that Python calls with one list of
+  # arguments.
 
   import Py.Erlang.Arguments
 
+  @doc """
+  Registers a function of one argument, or `{module, function}`. Raises `badarg` for anything
+  else.
+  """
   def register(name, fun) when is_function(fun, 1), do: put(name, fun)
 
   def register(name, {module, function})
@@ -15,8 +20,10 @@ defmodule Py.Erlang.Callback do
 
   defp put(name, fun), do: Py.Callback.register(text(name), fun, :list)
 
+  @doc "Removes a registration."
   def unregister(name), do: Py.Callback.unregister(text(name))
 
+  @doc "Returns `{:ok, function}` as it was registered, or `{:error, :not_found}`."
   def lookup(name) do
     case Py.Callback.lookup(text(name)) do
       {:ok, {_style, fun}} -> {:ok, fun}
@@ -24,6 +31,10 @@ defmodule Py.Erlang.Callback do
     end
   end
 
+  @doc """
+  Runs a registered function in the calling process. An unknown name is
+  `{:error, {:not_found, name}}`, with the name as it was given.
+  """
   def execute(name, args) do
     args = list(args)
 

@@ -1,6 +1,10 @@
 defmodule Py.Erlang.Calls do
   @moduledoc false
-  # Calls, evaluation and statements; work beside the caller; objects; tracebacks.
+  # The functions of `py` that run Python code: calls, expressions, statements, casts, objects and
+  # tracebacks.
+  #
+  # Forms with the same number of arguments are told apart by the types of the arguments, as in
+  # the C package. The comment above a clause names its form.
 
   import Py.Erlang.Arguments
   import Py.Erlang.Dialect
@@ -8,6 +12,13 @@ defmodule Py.Erlang.Calls do
   alias Py.Erlang.SpawnCall
   alias Py.Request.Traceback
 
+  @doc """
+  Calls a function on the default pool, or the pool that the function is registered with, for at
+  most 30 seconds.
+
+  The variants with more arguments add a context or a pool in front, or keyword arguments and a
+  timeout at the end.
+  """
   def call(module, function, args) do
     run(operation(module, function, args, %{}), options())
   end
@@ -44,6 +55,10 @@ defmodule Py.Erlang.Calls do
   defp return(%{return: other}), do: badarg("return is term or ref", other)
   defp return(_settings), do: :term
 
+  @doc """
+  Evaluates an expression. The variants with more arguments add a context in front, or local names
+  and a timeout at the end.
+  """
   def eval(code), do: run({:eval, code(code), nil}, options())
 
   def eval(context, code) when is_pid(context), do: eval(context, code, %{})
@@ -55,6 +70,7 @@ defmodule Py.Erlang.Calls do
   def eval(code, locals, timeout),
     do: run({:eval, code(code), map(locals)}, options(timeout))
 
+  @doc "Runs statements, without a time limit. Returns `:ok` or an error."
   def exec(code), do: done(run({:exec, code(code), nil}, options(:infinity)))
 
   def exec(context, code),
@@ -62,10 +78,14 @@ defmodule Py.Erlang.Calls do
 
   ## Work beside the caller
 
+  @doc "Starts a call whose result is not needed. A failure is logged."
   def cast(module, function, args), do: start(&Py.Cast.run/2, module, function, args, %{})
   def cast(a, b, c, d), do: start(&Py.Cast.run/2, a, b, c, d)
   def cast(place, m, f, args, kwargs), do: start(&Py.Cast.run/2, place, m, f, args, kwargs)
 
+  @doc """
+  Starts a call whose result comes as the message `{:py_response, ref, result}`. Returns `ref`.
+  """
   def spawn_call(module, function, args),
     do: start(&SpawnCall.start/2, module, function, args, %{})
 
@@ -86,10 +106,12 @@ defmodule Py.Erlang.Calls do
     how.(operation(module, function, args, kwargs), options)
   end
 
+  @doc "Waits for the result of `spawn_call/3`."
   def await(ref), do: await(ref, default_timeout())
   def await(ref, timeout) when is_reference(ref), do: SpawnCall.await(ref, timeout(timeout))
   def await(ref, _timeout), do: badarg("a reference of spawn_call", ref)
 
+  @doc "Runs `{module, function, args}` calls spread over the contexts of the default pool."
   def parallel(calls) do
     calls = for call <- list(calls), do: parallel_call(call)
     to_erlang(Py.parallel(calls, dialect: :erlang))
@@ -100,6 +122,7 @@ defmodule Py.Erlang.Calls do
 
   ## Objects
 
+  @doc "Calls a method of an object, on the context that has it."
   def call_method(%Py.Object{} = object, method, args) do
     run({:call, object, name(method), list(args), nil}, options())
   end
@@ -112,22 +135,27 @@ defmodule Py.Erlang.Calls do
     call_method(object, method, args)
   end
 
+  @doc "Returns the value of an attribute of an object. Dots are followed."
   def getattr(%Py.Object{} = object, name) do
     to_erlang(Py.Object.getattr(object, text(name), dialect: :erlang))
   end
 
   def getattr(other, _name), do: badarg("a reference to a Python object", other)
 
+  @doc "Converts an object to a term."
   def to_term(%Py.Object{} = object), do: Py.Object.to_term(object, dialect: :erlang)
   def to_term(other), do: badarg("a reference to a Python object", other)
 
+  @doc "Returns `true` for a reference to a Python object."
   def is_ref(term), do: is_struct(term, Py.Object)
 
   ## Tracebacks
 
+  @doc "Keeps the traceback of the last failure for the calling process, or no longer."
   def keep_tracebacks(keep) when is_boolean(keep), do: Traceback.keep(keep)
 
   def keep_tracebacks(other), do: badarg("true or false", other)
 
+  @doc "Returns the traceback that was kept last, or `:undefined`."
   def last_traceback, do: Traceback.last() || :undefined
 end

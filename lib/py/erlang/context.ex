@@ -1,6 +1,6 @@
 defmodule Py.Erlang.Context do
   @moduledoc false
-  # Contexts, by their pid or their name.
+  # The functions of `py_context`: contexts, found by their pid or their name.
 
   import Py.Erlang.Arguments
   import Py.Erlang.Dialect
@@ -9,6 +9,13 @@ defmodule Py.Erlang.Context do
 
   @settings [:mode, :name, :preload, :memory_limit, :paths, :max_queue, :start_timeout]
 
+  @doc """
+  Starts a context linked to the calling process. `settings` is the map of options of the Erlang
+  API.
+
+  `:memory_limit`, an option of the C package, is refused with
+  `{:error, {:not_supported, :memory_limit}}`.
+  """
   def start_link(mode, settings) when mode in [:worker, :owngil] do
     case settings(settings, @settings) do
       %{memory_limit: _bytes} -> {:error, {:not_supported, :memory_limit}}
@@ -18,6 +25,7 @@ defmodule Py.Erlang.Context do
 
   def start_link(mode, _settings), do: {:error, {:invalid_mode, mode}}
 
+  @doc "Returns a child specification that starts a context by `py_context:new/1`."
   def child_spec(settings) do
     settings = settings(settings, @settings)
     id = Map.get(settings, :name, :py_context)
@@ -39,11 +47,16 @@ defmodule Py.Erlang.Context do
   defp setting(:name, {:via, module, _name} = name) when is_atom(module), do: name
   defp setting(key, value), do: badarg(Atom.to_string(key), value)
 
+  @doc "Stops a context. Returns `:ok` also when there is no such context."
   def stop(context) do
     with {:ok, _native} <- Router.lookup(context(context)), do: Context.stop(context)
     :ok
   end
 
+  @doc """
+  Calls a function on a context. With an environment as the last argument, the function sees its
+  names as `__main__`.
+  """
   def call(context, module, function, args, kwargs, timeout) do
     on_context(context, operation(module, function, args, kwargs), options(timeout))
   end
@@ -52,6 +65,7 @@ defmodule Py.Erlang.Context do
     in_env(context, operation(module, function, args, kwargs), options(timeout), env)
   end
 
+  @doc "Evaluates an expression on a context, or in an environment of it."
   def eval(context, code, locals, timeout) do
     on_context(context, {:eval, code(code), map(locals)}, options(timeout))
   end
@@ -60,6 +74,7 @@ defmodule Py.Erlang.Context do
     in_env(context, {:eval, code(code), map(locals)}, options(timeout), env)
   end
 
+  @doc "Runs statements on a context, or in an environment of it."
   def exec(context, code) do
     done(on_context(context, {:exec, code(code), nil}, options(:infinity)))
   end
@@ -88,6 +103,9 @@ defmodule Py.Erlang.Context do
   defp native(reference) when is_reference(reference), do: {:ok, reference}
   defp native(context), do: to_erlang(Router.lookup(context(context)))
 
+  @doc """
+  Interrupts what runs on a context. Returns `:not_running` when nothing runs, or there is none.
+  """
   def interrupt(context) do
     case Context.interrupt(context(context)) do
       :ok -> :ok
@@ -95,11 +113,15 @@ defmodule Py.Erlang.Context do
     end
   end
 
+  @doc "Returns one value of `Py.Context.info/1`."
   def info(context, key) do
     with {:ok, info} <- to_erlang(Context.info(context(context))),
          do: {:ok, Map.fetch!(info, key)}
   end
 
+  @doc """
+  Returns the native reference of a context. Raises the reason when there is no such context.
+  """
   def nif_ref(context) do
     case native(context(context)) do
       {:ok, native} -> native
@@ -107,9 +129,13 @@ defmodule Py.Erlang.Context do
     end
   end
 
+  @doc "Makes an environment on a context."
   def new_env(context), do: to_erlang(Context.new_env(context(context)))
 
-  # The names of the calling process on a context, which py:exec(Ctx, Code) uses, as an environment.
+  @doc """
+  Returns the names of the calling process on a context, which `py:exec(Ctx, Code)` uses, as an
+  environment.
+  """
   def local_env(context) do
     options = %{options() | context: context(context), namespace: :process, return: :object}
 

@@ -1,16 +1,24 @@
 defmodule Py.Erlang.Setup do
   @moduledoc false
-  # What contexts start with: code, imports, directories; reloading, and the log records of Python.
+  # The functions of `py_preload` and `py_import`, and of `py` for reloading and logging: what
+  # contexts start with.
 
   import Py.Erlang.Arguments
 
+  @doc "Sets the code that contexts run first. Raises `badarg` unless it is UTF-8 text."
   def set_preload(code), do: code |> preload() |> Py.Setup.put_preload()
+  @doc "Returns that code as a binary, or `:undefined`."
   def get_preload, do: Py.Setup.preload() |> preloaded()
 
   # A configured one may be a string of sys.config.
   defp preloaded(nil), do: :undefined
   defp preloaded(code), do: text(code)
 
+  @doc """
+  Imports a module into every context and keeps it for later ones.
+
+  As in the C package, a missing module is `:ok` here, and an error of the calls that use it.
+  """
   def ensure_imported(module, name) do
     case text(module) do
       "__main__" ->
@@ -22,7 +30,6 @@ defmodule Py.Erlang.Setup do
             Py.Setup.add_import(module, import_name(name), dialect: :erlang)
           end)
 
-        # As in the C package, a missing module is an error of the calls that use it.
         if match?({:error, {:ModuleNotFoundError, _text}}, result), do: :ok, else: result
     end
   end
@@ -30,16 +37,19 @@ defmodule Py.Erlang.Setup do
   defp import_name(:all), do: :all
   defp import_name(name), do: text(name)
 
+  @doc "Returns `true` if a module, or a function of it, was added."
   def is_imported(module) do
     module = text(module)
     Enum.any?(Py.Setup.imports(), fn {imported, _name} -> imported == module end)
   end
 
+  @doc "Returns `true` if a function, or its whole module, was added."
   def is_imported(module, name) do
     {module, name} = {text(module), text(name)}
     Enum.any?(Py.Setup.imports(), &(&1 in [{module, :all}, {module, name}]))
   end
 
+  @doc "Returns the modules that were added, each with the functions that were named."
   def import_list do
     list =
       Enum.reduce(Py.Setup.imports(), %{}, fn
@@ -50,13 +60,16 @@ defmodule Py.Erlang.Setup do
     {:ok, list}
   end
 
+  @doc "Puts directories in front of `sys.path` of every context."
   def add_paths(paths) do
     paths = Enum.map(list(paths), &text/1)
     Py.Setup.add_paths(paths, dialect: :erlang)
   end
 
+  @doc "Returns `true` if a directory was added. A relative path is expanded first."
   def is_path_added(path), do: Path.expand(text(path)) in Py.Setup.paths()
 
+  @doc "Reloads a module in every interpreter that has loaded it."
   def reload(module) do
     case Py.Setup.reload(text(module), dialect: :erlang) do
       :ok -> :ok
@@ -64,6 +77,10 @@ defmodule Py.Erlang.Setup do
     end
   end
 
+  @doc """
+  Sends the records of Python's `logging` to OTP's logger. Raises `badarg` for an unknown level or
+  option.
+  """
   def configure_logging(settings) do
     options =
       for {key, value} <- settings(settings, [:level, :format]), do: {key, logging(key, value)}

@@ -1,12 +1,19 @@
 defmodule Py.Erlang.SpawnCall do
   @moduledoc false
-  # Work whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the Erlang API. It goes on when
-  # the process that asked for it ends.
+  # Calls whose result comes as the message `{:py_response, ref, result}`: `py:spawn_call` of the
+  # Erlang API.
+  #
+  # A process for each call receives the reply and forwards it, because the call goes on when the
+  # process that made it ends. `Py.Task` needs no such process: its call ends with its owner.
 
   alias Py.{Operation, Request}
   alias Py.Request.Failure
 
-  @doc "Submits an operation for the calling process."
+  @doc """
+  Submits an operation for the calling process. Returns the reference of its message.
+
+  A request that is refused at once sends its message, too.
+  """
   @spec start(Operation.t(), Py.Options.t()) :: reference()
   def start(operation, options) do
     ref = make_ref()
@@ -36,7 +43,7 @@ defmodule Py.Erlang.SpawnCall do
     end
   end
 
-  @doc "Waits for the result of `start/2`."
+  @doc "Waits for the result of `start/2`. After `{:error, :timeout}` the message may still come."
   @spec await(reference(), timeout()) :: Operation.result() | {:error, :timeout}
   def await(ref, timeout) do
     receive do
