@@ -197,11 +197,13 @@ Options of the second form:
   * `return` - `term` (default), or `ref` for a reference to the result, `t:ref/0`
 
 ```erlang
-1> py:call(time, sleep, [5], #{}, 10).
+1> py:exec("def forever():\n    while True: pass").
+ok
+2> py:call('__main__', forever, [], #{}, 10).
 {error,timeout}
-2> {ok, Ref} = py:call(py:context(1), collections, 'Counter', [<<"hello">>], #{return => ref}).
+3> {ok, Ref} = py:call(py:context(1), collections, 'Counter', [<<"hello">>], #{return => ref}).
 {ok,_}
-3> py:call_method(Ref, most_common, [1]).
+4> py:call_method(Ref, most_common, [1]).
 {ok,[{<<"l">>,2}]}
 ```
 """).

@@ -113,12 +113,15 @@ defmodule DocsTest.Modules do
   doctest Py.Bytes
   doctest Py.Callback
   doctest Py.Context
+  doctest Py.Deadline
   doctest Py.ConversionError
   doctest Py.Encoder
   doctest Py.Env
   doctest Py.Error
   doctest Py.Float
   doctest Py.Object
+  doctest Py.Operation
   doctest Py.Router
   doctest Py.Task
+  doctest Py.Text
 end

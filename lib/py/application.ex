@@ -1,5 +1,10 @@
 defmodule Py.Application do
   @moduledoc false
+  # Starts Python and the supervision tree, and stops both.
+  #
+  # Python is started before the tree, and once for each VM: it stays in memory when the
+  # application stops, and a second start uses it again. Each child relies on those before it
+  # only. With `:rest_for_one`, a child that ends takes the later ones with it.
 
   use Application
 
@@ -50,23 +55,25 @@ defmodule Py.Application do
       "#{Py.Router.num_contexts()} contexts of mode #{Config.get(:context_mode)} in the default pool"
   end
 
-  @doc false
+  @doc "Starts the default pool, unless `num_contexts` is 0. The start function of a child."
+  @spec start_default_pool() :: :ignore
   def start_default_pool do
     if Config.get(:num_contexts) > 0, do: start_default_pool(Py.Router.start()), else: :ignore
   end
 
   defp start_default_pool({:ok, _contexts}), do: :ignore
 
-  # The supervisor of the pools was killed, and the router has not heard of it yet.
+  # The supervisor of the pools was killed, and the router has not been notified yet.
   defp start_default_pool({:error, {:already_started, pool}}) do
     Py.Router.stop_pool(pool)
     start_default_pool(Py.Router.start())
   end
 
-  # Raised, it is shown as a message, and not as a struct.
+  # An exception is shown as its message, an error tuple would be shown as a struct.
   defp start_default_pool({:error, error}), do: raise(error)
 
-  # All contexts at once, so that stopping them one after the other waits for none of them alone.
+  # Tells all contexts to stop at once. The supervisors stop them one after the other, and would
+  # otherwise wait for each in turn.
   @impl true
   def prep_stop(state) do
     Lifecycle.stopping(true)
@@ -75,7 +82,7 @@ defmodule Py.Application do
         {:ok, native} <- [Py.Context.Table.fetch(pid)],
         do: Native.context_stop(native)
 
-    # Threads that Python code has started, which a context may be about to join.
+    # Releases threads that Python code has started: a context may be about to join them.
     Native.callback_drop_pending()
     state
   end
@@ -96,7 +103,7 @@ defmodule Py.Application do
 
   # The interpreter outlives the application: stopping and starting again reuses it.
   defp start_python do
-    # The BEAM ignores SIGCHLD, and then subprocess.Popen cannot learn return codes.
+    # The BEAM ignores SIGCHLD, which would keep subprocess.Popen from reading return codes.
     :os.set_signal(:sigchld, :default)
 
     with {:ok, python} <- Interpreter.find(),

@@ -15,8 +15,8 @@ defmodule Py.Callback do
     * `erlang.double(4)` - an attribute of the module while the function is registered
     * `from erlang import double` - raises `ImportError` unless the function is registered
 
-  A name that the module `erlang` has itself, such as `call` or `send`, is reached by the first way
-  only. Arguments are positional.
+  A name that the module `erlang` has itself, such as `call` or `send`, is reached by the first
+  way only. Arguments are positional.
 
   A function that is passed as an argument needs no registration, and is called like any other:
 
@@ -28,23 +28,23 @@ defmodule Py.Callback do
   ## The process that runs a function
 
   The process that waits for the Python code runs the function. So the process dictionary, Logger
-  metadata, group leader, Ecto sandbox and transaction are those of the caller. The function may call
-  Python again, on the same context too, to a depth of 256.
+  metadata, group leader, Ecto sandbox and transaction are those of the caller. The function may
+  call Python again, on the same context too, to a depth of 256.
 
   Where no process waits, a supervised process runs the function. This is so for `Py.cast/4`,
-  `Py.async/4`, and threads that Python code started. The `$callers` of that process name the process
-  that made the call.
+  `Py.async/4`, and threads that Python code started. The `$callers` of that process name the
+  process that made the call.
 
-  A thread that Python code started belongs to no call. A function that such a thread calls must not
-  call the context whose code waits for the thread (`thread.join()`): both would wait until the
-  timeout.
+  A thread that Python code started belongs to no call. A function that such a thread calls must
+  not call the context whose code waits for the thread (`thread.join()`): both would wait until
+  the timeout.
 
   ## Errors
 
   A function that raises, throws or exits, or whose value has no counterpart, raises
   `erlang.CallbackError` in Python. So does a name that is not registered. The exception is a
-  `RuntimeError` with `kind` (`"error"`, `"throw"` or `"exit"`), `reason`, and `stacktrace`, the text
-  of the Elixir stack trace. If Python code does not catch it, the call returns
+  `RuntimeError` with `kind` (`"error"`, `"throw"` or `"exit"`), `reason`, and `stacktrace`, the
+  text of the Elixir stack trace. If Python code does not catch it, the call returns
   `{:error, %Py.Error{type: "CallbackError"}}`:
 
       iex> {:error, error} = Py.call(:erlang, :call, [fn -> raise "no stock" end])
@@ -63,23 +63,24 @@ defmodule Py.Callback do
   How a function takes its arguments:
 
     * `:spread` - one parameter for each argument, with values as in `Py`
-    * `:list` - one list of all arguments, with values as in `m:py`. `py:register_function/2` uses it
+    * `:list` - one list of all arguments, with values as in `m:py`. `py:register_function/2` uses
+      it
   """
   @type style :: :spread | :list
 
   @doc """
   Registers `fun` under `name`, in place of a function registered before.
 
-  `fun` is a function of as many arguments as Python passes, or `{module, function}`. `style` says how
-  it takes its arguments. `Py.register_function/2` is this function with the default style.
+  `fun` is a function of as many arguments as Python passes, or `{module, function}`. `style` says
+  how it takes its arguments. `Py.register_function/2` is this function with the default style.
 
   A registration belongs to no process: it stays until `unregister/1`, or until the application
   stops.
 
   ## Errors
 
-  Raises `ArgumentError` when `name` is not a name or `fun` is not a function, and `Py.ContextError`
-  when the application is not running.
+  Raises `ArgumentError` when `name` is not a name or `fun` is not a function, and
+  `Py.ContextError` when the application is not running.
 
   ## Examples
 
@@ -156,8 +157,8 @@ defmodule Py.Callback do
   @doc """
   Runs the function registered under `name` in the calling process, without Python.
 
-  Useful in tests, and to call a function by the name that Python code uses. `args` are passed as they
-  are: nothing is converted or counted.
+  Useful in tests, and to call a function by the name that Python code uses. `args` are passed as
+  they are: nothing is converted or counted.
 
   ## Errors
 
@@ -349,11 +350,12 @@ defmodule Py.Callback do
     {:error, "error", text, ""}
   end
 
-  # A chain of failing callbacks passes its text up through every level. Without a bound it would grow
-  # at each.
+  # A chain of failing callbacks passes its text up through every level. Without a bound it would
+  # grow at each.
   @max_text 2_000
 
-  # A deeper failure is passed on unchanged, without its traceback, which would repeat it at every level.
+  # A deeper failure is passed on unchanged, without its traceback, which would repeat it at every
+  # level.
   defp text(:error, %Py.Error{type: "CallbackError", message: message}, _stacktrace), do: message
 
   defp text(:error, %Py.Error{type: type, message: message}, _stacktrace) do

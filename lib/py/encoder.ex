@@ -5,8 +5,8 @@ defprotocol Py.Encoder do
   A struct of these needs no implementation: `MapSet`, `Range`, `Date`, `Time`, `NaiveDateTime`,
   `DateTime`, `Duration`, `Decimal`, `Py.Object`, `Py.Atom`, `Py.Bytes` and `Py.Float`. Any other
   struct does. Without one the call returns `Py.ConversionError`, which names the struct and the
-  path to it. Nothing is sent silently: a struct may have fields, such as a password, that must not
-  reach other code.
+  path to it. Nothing is sent silently: a struct may have fields, such as a password, that must
+  not reach other code.
 
   ## Deriving
 
@@ -38,8 +38,8 @@ defprotocol Py.Encoder do
 
   ## The way back
 
-  The protocol works in one direction. Python returns a `dict`, and Elixir receives a map: make the
-  struct of it with `struct/2`.
+  The protocol works in one direction. Python returns a `dict`, and Elixir receives a map: make
+  the struct of it with `struct/2`.
 
   The Erlang API converts structs as maps, without this protocol.
   """
@@ -51,8 +51,8 @@ defprotocol Py.Encoder do
   Returns the term that Python receives in place of `struct`.
 
   It may be any value of the table in `Py`, and may contain structs, which are encoded in turn. It
-  runs in the process that makes the call, before the Python code starts. For a value that a callback
-  returns, it runs in the process of the callback.
+  runs in the process that makes the call, before the Python code starts. For a value that a
+  callback returns, it runs in the process of the callback.
 
   ## Errors
 

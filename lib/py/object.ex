@@ -64,8 +64,8 @@ defmodule Py.Object do
   The functions that run Python code return `{:error, exception}`:
 
     * `Py.Error` - Python raised, `AttributeError` for example. Its `:type` is the class
-    * `Py.ContextError` - the handle belongs to another interpreter, or its context has ended. Make
-      the object again
+    * `Py.ContextError` - the handle belongs to another interpreter, or its context has ended.
+      Make the object again
     * `Py.TimeoutError`, `Py.InterruptedError`, `Py.OverloadedError` - as for any call
     * `Py.ConversionError` - an argument has no counterpart in Python, or the result is too large
 
@@ -134,8 +134,8 @@ defmodule Py.Object do
   @doc """
   Sets the attribute `name` to `value` and returns `:ok`.
 
-  `name` is one attribute name; dots are not followed. `value` is converted like an argument, and a
-  handle sets the very object.
+  `name` is one attribute name; dots are not followed. `value` is converted like an argument, and
+  a handle sets the very object.
 
   ## Options
 
@@ -213,7 +213,8 @@ defmodule Py.Object do
   @doc """
   Converts the object to a term.
 
-  The result is a handle again when the object has no counterpart: see the table of values in `Py`.
+  The result is a handle again when the object has no counterpart: see the table of values in
+  `Py`.
 
   ## Options
 
@@ -221,9 +222,9 @@ defmodule Py.Object do
 
   ## Errors
 
-  `Py.ConversionError` when a part of the object has no exact counterpart, or when the term would be
-  larger than `max_value_size` of the configuration. Further errors are listed at the top of this
-  page.
+  `Py.ConversionError` when a part of the object has no exact counterpart, or when the term would
+  be larger than `max_value_size` of the configuration. Further errors are listed at the top of
+  this page.
 
   ## Examples
 

@@ -1,8 +1,11 @@
 defmodule Py.Server do
   @moduledoc false
-  # A GenServer of this application: as `use GenServer`, with a last clause for each kind of message that nobody here
-  # sends. Such a message is logged at debug level and changes nothing. Without that clause, one message to a registered
-  # name would restart every context of the node.
+  # A `GenServer` of this application: `use Py.Server` in place of `use GenServer`.
+  #
+  # It adds a last clause for unknown messages to `handle_call/3`, `handle_cast/2` and
+  # `handle_info/2`. An unknown message is logged at debug level, and an unknown call gets
+  # `{:error, :unknown_request}`. Without those clauses, one message to a registered name would
+  # end the server, and with it restart every context of the node.
 
   defmacro __using__(options) do
     quote do
@@ -35,7 +38,7 @@ defmodule Py.Server do
     end
   end
 
-  @doc "Logs a message that the calling process, of `module`, does not know, cut to a few lines."
+  @doc "Logs an unknown message of the calling process, which runs `module`, cut to a few lines."
   @spec ignore(module(), term()) :: :ok
   def ignore(module, message) do
     Py.Log.log(:debug, fn ->

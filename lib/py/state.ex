@@ -47,9 +47,9 @@ defmodule Py.State do
 
   ## Bound
 
-  `config :erlang_python, max_state_entries: n` bounds the number of entries; the default, `nil`, is
-  no bound. At the bound a new key is refused, and existing entries can still be changed. There is
-  no expiry and no eviction.
+  `config :erlang_python, max_state_entries: n` bounds the number of entries; the default, `nil`,
+  is no bound. At the bound a new key is refused, and existing entries can still be changed. There
+  is no expiry and no eviction.
   """
   @moduledoc since: "0.1.0"
 
@@ -104,13 +104,13 @@ defmodule Py.State do
   @doc """
   Stores `value` under `key`, in place of an earlier value.
 
-  The term is copied. Reading and writing back is not atomic: another process may write in between.
-  Use `incr/2` for numbers.
+  The term is copied. Reading and writing back is not atomic: another process may write in
+  between. Use `incr/2` for numbers.
 
   ## Errors
 
-  `{:error, :full}` when `key` is new and there are `max_state_entries` entries already. Delete keys,
-  or raise the bound.
+  `{:error, :full}` when `key` is new and there are `max_state_entries` entries already. Delete
+  keys, or raise the bound.
 
   ## Examples
 
@@ -162,7 +162,8 @@ defmodule Py.State do
   def keys, do: Native.state_keys()
 
   @doc false
-  # Each key with the approximate size in bytes of its entry, in no particular order. Copies no values.
+  # Each key with the approximate size in bytes of its entry, in no particular order. Copies no
+  # values.
   @spec sizes() :: [{String.t(), non_neg_integer()}]
   def sizes, do: Native.state_sizes()
 

@@ -1,9 +1,10 @@
 defmodule Py.Task do
   @moduledoc """
-  Python work that runs while its owner does something else. Made by `Py.async/4`.
+  A call that runs while its owner does something else. Made by `Py.async/4`.
 
-  `Py.await/2` and `Py.yield/2` wait for its result. A process that must not wait, a `GenServer` for example, receives it: one
-  message comes, `{ref, reply}`, whose `ref` is that of the task and whose `reply` is for `result/2`:
+  `Py.await/2` and `Py.yield/2` wait for the result, and `Py.cancel/1` gives it up. A process that
+  must not wait, such as a `GenServer`, receives one message, `{ref, reply}`. Its `ref` is that of
+  the task, and `result/2` returns the result in it:
 
       def handle_call({:price, item}, from, tasks) do
         task = Py.async(:prices, :price, [item])
@@ -16,15 +17,20 @@ defmodule Py.Task do
         {:noreply, tasks}
       end
 
-  The message comes when the work has ended, failed, or its `:timeout` is over; none comes after `Py.cancel/1`.
+  The message comes when the code has ended or failed, or its `:timeout` is over. None comes after
+  `Py.cancel/1`.
+
+  A task belongs to the process that started it. Other processes may not await it, and when the
+  owner dies the Python code is interrupted.
   """
+  @moduledoc since: "0.1.0"
 
   @enforce_keys [:ref, :request, :owner, :options, :deadline, :brief]
   defstruct [:ref, :request, :owner, :options, :deadline, :brief]
 
   @typedoc """
-  A task. Only `:ref`, the reference of its message, and `:owner`, the process that started it, are
-  for users.
+  A task. Only `:ref`, the reference of its message, and `:owner`, the process that started it,
+  are for users.
   """
   @type t :: %__MODULE__{
           ref: reference(),
@@ -39,6 +45,7 @@ defmodule Py.Task do
   alias Py.Request.Failure
 
   @doc false
+  # Submits an operation for the calling process, which is the owner of the task.
   def start(operation, options) do
     call = Telemetry.Call.start(operation)
     deadline = Deadline.new(options.timeout)
@@ -68,7 +75,7 @@ defmodule Py.Task do
   defp submit(operation, options, call),
     do: Request.submit(operation, %{options | timed: true}, self(), {:task, call})
 
-  # Refused at once: the task exists all the same and fails when it is awaited, as any other.
+  # A request that is refused at once is a task as well, and fails when it is awaited.
   defp refused(reason) do
     ref = make_ref()
     send(self(), {ref, {:refused, reason}})
@@ -76,8 +83,18 @@ defmodule Py.Task do
   end
 
   @doc """
-  The result that a received message has for a task, as `Py.await/2` returns it: `{:ok, value}` or `{:error, exception}`; `nil`
-  for a message that is not of this task. Called once, by the process that called `Py.async/4`; the task has ended then.
+  Returns the result in a received message, as `Py.await/2` does: `{:ok, value}` or
+  `{:error, exception}`.
+
+  `nil` when the message is not of this task. Call it once for each task, in the process that
+  called `Py.async/4`. The task has ended then.
+
+  ## Errors
+
+  Those of `Py.call/4`, as `{:error, exception}`. Raises `ArgumentError` in a process other than
+  the owner.
+
+  ## Examples
 
       iex> task = Py.async(:math, :sqrt, [-1])
       iex> receive do
@@ -87,6 +104,7 @@ defmodule Py.Task do
       iex> Py.Task.result(task, :other)
       nil
   """
+  @doc since: "0.1.0"
   @spec result(t(), term()) :: Py.result() | nil
   def result(%__MODULE__{ref: ref} = task, {ref, reply}) do
     own!(task)
@@ -119,7 +137,8 @@ defmodule Py.Task do
     case task.request && Request.cancel(task.request, :user) do
       # The reply is on its way.
       :lost -> flush(task, 5_000)
-      # It is there, unless it was taken before; so is what stands for a refused request.
+      # The reply is in the mailbox, unless it was taken before. So is the message of a refused
+      # request.
       done when done in [:done, nil] -> flush(task, 0)
       _cancelled -> ended(task, {:error, :cancelled})
     end
@@ -167,7 +186,8 @@ defmodule Py.Task do
   defp result_of(task, reply),
     do: Failure.result(reply, task.options, {:request, task.request}, task.brief)
 
-  # By this process, so that no reply comes. See `Py.Telemetry.Tasks`.
+  # Emits the event of a task that this process has ended, so that no reply comes. See
+  # `Py.Telemetry.Tasks`.
   defp ended(task, result) do
     Telemetry.Call.stop(Telemetry.Tasks.take(task.ref), task.request, result)
     result

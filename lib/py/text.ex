@@ -1,15 +1,20 @@
 defmodule Py.Text do
   @moduledoc false
-  # Texts of unknown length, cut to one that can be shown.
+  # Cuts texts of unknown length, such as messages of exceptions, to a length that can be shown.
 
   @ellipsis "…"
 
-  # A character of more bytes is none that anybody reads.
+  # The bytes that `head/2` keeps for each character. Longer graphemes make the head shorter than
+  # `max` characters.
   @character_bytes 16
 
   @doc """
-  At most `max` characters of a text, with an ellipsis behind them if there are more. `more?` says that `text` is itself only the
-  beginning.
+  Returns at most `max` characters of a text, followed by an ellipsis if there are more.
+
+  `more?` is `true` when `text` is itself only the beginning of a text, as `head/2` returns it.
+
+      iex> {Py.Text.cut("abc", 3), Py.Text.cut("abcd", 3)}
+      {"abc", "abc…"}
   """
   @spec cut(String.t(), pos_integer(), boolean()) :: String.t()
   def cut(text, max, more? \\ false) do
@@ -20,8 +25,11 @@ defmodule Py.Text do
   end
 
   @doc """
-  The beginning of a binary that has `max` characters, and whether there is more of it. To count the characters of a long text
-  takes long: this counts bytes. The last character may be incomplete.
+  Returns the beginning of a binary, long enough for `max` characters, and whether there is more
+  of it.
+
+  It counts bytes, because counting the characters of a long text takes long. The last character
+  may be incomplete.
   """
   @spec head(binary(), pos_integer()) :: {binary(), boolean()}
   def head(binary, max) do

@@ -2,8 +2,8 @@ defmodule Py.Tracing do
   @moduledoc """
   Collects the spans that Python code makes.
 
-  A span is a piece of work with a name, a start, an end and attributes. Spans nest, and each knows
-  the span that it began in.
+  A span is a piece of work with a name, a start, an end and attributes. Spans nest, and each
+  knows the span that it began in.
 
       iex> Py.Tracing.enable()
       :ok
@@ -26,14 +26,14 @@ defmodule Py.Tracing do
 
   ## In Python
 
-    * `erlang.Span(name, **attributes)` - a context manager. An exception that leaves it ends the span
-      with the status `:error`
+    * `erlang.Span(name, **attributes)` - a context manager. An exception that leaves it ends the
+      span with the status `:error`
     * `span.event(name, **attributes)` - records a moment within the span
-    * `@erlang.trace()`, `@erlang.trace("name")` - makes each call of a function a span. The function
-      may be `async`
+    * `@erlang.trace()`, `@erlang.trace("name")` - makes each call of a function a span. The
+      function may be `async`
 
-  Attributes are numbers, strings, booleans and `None`; of any other value its `str()`. A span may stay
-  in code that is never traced: while collecting is off it costs some microseconds.
+  Attributes are numbers, strings, booleans and `None`; of any other value its `str()`. A span may
+  stay in code that is never traced: while collecting is off it costs some microseconds.
 
   ## Bounds
 
@@ -58,7 +58,8 @@ defmodule Py.Tracing do
   @typedoc """
   A span that has ended.
 
-    * `:name` - the name given in Python, or the qualified name of a function decorated with `trace`
+    * `:name` - the name given in Python, or the qualified name of a function decorated with
+      `trace`
     * `:span_id` - a random number of 63 bits
     * `:parent_id` - the `:span_id` of the span around it, or `nil`
     * `:start_time`, `:end_time` - microseconds since 1970, from Python's clock
@@ -124,8 +125,8 @@ defmodule Py.Tracing do
   @spec clear() :: :ok
   def clear, do: GenServer.call(server(), :clear)
 
-  # Python looks up the registered name, which this process has only while it collects. Elixir needs the
-  # process always, so a persistent term has its pid.
+  # Python looks up the registered name, which this process has only while it collects. Elixir
+  # needs the process always, so a persistent term has its pid.
   defp server do
     Py.Lifecycle.running!()
     :persistent_term.get(__MODULE__)

@@ -2,8 +2,8 @@ defmodule Py.Atom do
   @moduledoc """
   An atom that Python receives as `erlang.Atom`. Made by `Py.atom/1`.
 
-  Other atoms become plain `str` and come back as strings. An `erlang.Atom` is a `str` as well, and
-  comes back as the atom.
+  Other atoms become plain `str` and come back as strings. An `erlang.Atom` is a `str` as well,
+  and comes back as the atom.
 
   ## Examples
 

@@ -1,10 +1,16 @@
 defmodule Py.Context.Boot do
   @moduledoc false
-  # The Python code that a context runs when it starts: the set-up of logging, the imports, then the preloaded code.
+  # The Python code that a context runs when it starts: the set-up of logging, the imports, then
+  # the preloaded code.
 
   alias Py.Config
 
-  @doc "The code to run, where `preload` is the part that the options of the context give; `nil` when there is none."
+  @doc """
+  Returns the code to run, or `nil` when there is none.
+
+  `preload` is the preloaded code: that of the options of the context, or else of the
+  configuration.
+  """
   @spec code(String.t() | nil) :: String.t() | nil
   def code(preload) do
     case logging(Config.get(:logging)) <> imports(Config.get(:imports)) <> (preload || "") do
@@ -13,7 +19,7 @@ defmodule Py.Context.Boot do
     end
   end
 
-  @doc "The statement of an entry of `Py.Setup.imports/0`."
+  @doc "Returns the import statement of an entry of `Py.Setup.imports/0`."
   @spec import_statement({String.t(), :all | String.t()}) :: String.t()
   def import_statement({module, _name}), do: "import #{module}"
 
@@ -26,7 +32,7 @@ defmodule Py.Context.Boot do
     "__import__('erlang._logging', fromlist=['configure']).configure(#{arguments})\n"
   end
 
-  # A Python string literal, whatever characters the text has.
+  # A Python string literal. Each character is an escape, so no text can end the literal.
   defp literal(text) do
     digits =
       for <<char::utf8 <- text>>,

@@ -1,26 +1,37 @@
 defmodule Py.Context.Directory do
   @moduledoc false
-  # Keeps `Py.Context.Table`: contexts report that they start, and one that has ended is deleted.
+  # Owns the tables of `Py.Context.Table`, and keeps them up to date.
+  #
+  # Contexts report that they start. The directory monitors them, and deletes a context that has
+  # ended, also one that was killed.
 
   use Py.Server
 
   alias Py.Context.Table
   alias Py.Telemetry.Events
 
-  # So many labels of ended contexts are kept: failures come after the end.
+  # The number of labels of ended contexts that are kept: failures are reported after the end.
   @ended 100
 
   def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
-  @doc "Makes a context of the calling process known, while it starts and takes no calls yet."
+  @doc """
+  Adds the context of the calling process, which does not take calls yet.
+
+  The dashboard shows a context that is starting, and the stop of the application reaches it.
+  """
   @spec starting(Py.Native.context(), Table.info()) :: :ok
   def starting(native, info), do: GenServer.call(__MODULE__, {:starting, self(), native, info})
 
-  @doc "The context of the calling process has started."
+  @doc "Lets the context of the calling process take calls. Called when it has started."
   @spec register() :: :ok
   def register, do: GenServer.call(__MODULE__, {:register, self()})
 
-  @doc "Forgets the calling process, at once; one that is killed is forgotten soon."
+  @doc """
+  Removes the calling process at once, before it ends, so that no further call finds it.
+
+  One that is killed is removed when its monitor reports it.
+  """
   @spec unregister() :: :ok
   def unregister, do: Table.delete(self())
 
@@ -45,7 +56,7 @@ defmodule Py.Context.Directory do
   def handle_info({:DOWN, _monitor, :process, pid, reason}, state)
       when is_map_key(state.ids, pid) do
     info = Table.take(pid)
-    # A context that is killed cannot report it.
+    # A context that is killed cannot emit the event itself.
     if reason == :killed and info != nil, do: Events.context(:crash, info, %{reason: :killed})
     {id, ids} = Map.pop!(state.ids, pid)
     {:noreply, %{state | ids: ids, ended: forget([id | state.ended])}}

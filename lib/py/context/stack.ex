@@ -1,10 +1,15 @@
 defmodule Py.Context.Stack do
   @moduledoc false
-  # Which Python code a context runs, for `Py.Context.stack/1` and whoever shows it.
+  # Reads the Python frames that a context runs, for `Py.Context.stack/1` and for what shows them:
+  # log lines, events, the dashboard.
 
   alias Py.Native
 
-  @doc "The frames, outermost first."
+  @doc """
+  Reads the frames, outermost first. `[]` while the context is idle.
+
+  `:unsupported` where the structures of this version of CPython are not known.
+  """
   @spec read(Native.context()) :: {:ok, [Py.Context.frame()]} | :stopped | :unsupported
   def read(native) do
     with frames when is_list(frames) <- Native.context_stack(native) do
@@ -13,7 +18,7 @@ defmodule Py.Context.Stack do
     end
   end
 
-  @doc "The frames, as part of something that is shown without them as well."
+  @doc "Reads the frames, or returns `[]` where that is not possible."
   @spec read_or_none(Native.context()) :: [Py.Context.frame()]
   def read_or_none(native) do
     case read(native) do
@@ -22,7 +27,7 @@ defmodule Py.Context.Stack do
     end
   end
 
-  @doc "A frame as a line of text."
+  @doc "Returns a frame as a line of text, such as `app.py:12: Model.fit`."
   @spec format(Py.Context.frame()) :: String.t()
   def format(frame), do: "#{frame.file}:#{frame.line || "?"}: #{frame.function}"
 end

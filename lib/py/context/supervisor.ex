@@ -1,10 +1,15 @@
 defmodule Py.Context.Supervisor do
   @moduledoc false
-  # The contexts of one pool. One that ends, for whatever reason, comes back at the same index. With a strategy, the pool is its
-  # own: it registers it with `Py.Pool.Table`, which forgets the pool when this process ends.
+  # Supervises the contexts of one pool. A context that ends, for whatever reason, is started
+  # again at the same index.
+  #
+  # With a strategy it also registers the pool with `Py.Pool.Table`, which removes the pool when
+  # this process ends.
 
   use Supervisor
 
+  @doc "The child specification of a pool: its name, size, strategy and the options of its contexts."
+  @spec child_spec({atom(), pos_integer(), term(), keyword()}) :: Supervisor.child_spec()
   def child_spec({pool, _size, _strategy, _options} = argument) do
     %{
       id: {__MODULE__, pool},
@@ -14,6 +19,8 @@ defmodule Py.Context.Supervisor do
     }
   end
 
+  @doc "Starts the contexts of a pool. `:ignore` when another pool has the name."
+  @spec start_link({atom(), pos_integer(), term(), keyword()}) :: Supervisor.on_start()
   def start_link(argument), do: Supervisor.start_link(__MODULE__, argument)
 
   @impl true
@@ -22,10 +29,11 @@ defmodule Py.Context.Supervisor do
       :ok ->
         children = Enum.map(1..size, &child(pool, &1, options))
 
-        # Contexts are killed for reasons outside of this library; only a pool that cannot start at all gives up.
+        # Contexts are killed for reasons outside of this library. Only a pool that cannot start
+        # at all reaches this limit.
         Supervisor.init(children, strategy: :one_for_one, max_restarts: 1_000, max_seconds: 5)
 
-      # Also where this is started again: the name has gone to another one.
+      # Another pool has taken the name while this one was restarted.
       {:error, {:already_started, ^pool}} ->
         :ignore
     end

@@ -1,9 +1,19 @@
 defmodule Py.Context.Table do
   @moduledoc false
-  # The contexts of this node: which native context a pid owns, and what a context is called. Every process reads the tables
-  # without asking another one. `Py.Context.Directory` owns them.
+  # The contexts of this node: the native context that a pid owns, and the label of a context.
+  #
+  # Every process reads the tables without asking another one. `Py.Context.Directory` owns and
+  # writes them.
 
-  @typedoc "Who a context is; `index` is its place in its pool; `started`, when its start began, in native units."
+  @typedoc """
+  What is known of a context:
+
+    * `:id` - its number, unique in the VM
+    * `:mode` - `:worker` or `:owngil`
+    * `:pool`, `:index` - its pool and its place there, from 1; `nil` without a pool
+    * `:name` - the name that its process is registered with, or `nil`
+    * `:started` - when its start began, of `System.monotonic_time/0`
+  """
   @type info :: %{
           id: pos_integer(),
           mode: :worker | :owngil,
@@ -15,7 +25,12 @@ defmodule Py.Context.Table do
 
   @names Module.concat(__MODULE__, Names)
 
-  @doc "The native context that a pid owns."
+  @doc """
+  Returns the native context that a pid owns.
+
+  `:error` when the pid owns none, when its context is still starting, and while the application
+  is stopped.
+  """
   @spec fetch(pid()) :: {:ok, Py.Native.context()} | :error
   def fetch(pid) do
     {:ok, :ets.lookup_element(__MODULE__, pid, 2)}
@@ -24,15 +39,17 @@ defmodule Py.Context.Table do
     ArgumentError -> :error
   end
 
-  @doc "The native context that a pid owns, or the error that users see."
+  @doc "Returns the native context that a pid owns, or the error that users see."
   @spec lookup(pid()) :: {:ok, Py.Native.context()} | {:error, Py.ContextError.t()}
   def lookup(pid) do
     with :error <- fetch(pid), do: {:error, %Py.ContextError{reason: :not_found, context: pid}}
   end
 
   @doc """
-  The name of the context with that id, or its pool and its place there; `nil` when it has neither, and some time after its
-  end.
+  Returns the label of a context by its id: its name, or its pool and its index there.
+
+  `nil` when it has neither. The labels of the 100 contexts that ended last are kept, because
+  failures may be reported after the end.
   """
   @spec label(pos_integer() | nil) :: String.t() | nil
   def label(nil), do: nil
@@ -44,11 +61,11 @@ defmodule Py.Context.Table do
     ArgumentError -> nil
   end
 
-  @doc "The pids of the contexts that have started."
+  @doc "Returns the pids of the contexts that have started, in no particular order."
   @spec pids() :: [pid()]
   def pids, do: for({pid, _native, _info} <- entries(), is_pid(pid), do: pid)
 
-  @doc "All contexts, starting ones included."
+  @doc "Returns all contexts, also those that are starting, in no particular order."
   @spec all() :: [{pid(), Py.Native.context(), info()}]
   def all do
     for {key, native, info} <- entries() do
@@ -65,7 +82,7 @@ defmodule Py.Context.Table do
 
   ## For the directory
 
-  @doc "Creates the tables, which end with the calling process."
+  @doc "Creates the tables. They end with the calling process."
   @spec create() :: :ok
   def create do
     :ets.new(@names, [:named_table, :protected, read_concurrency: true])
@@ -73,7 +90,7 @@ defmodule Py.Context.Table do
     :ok
   end
 
-  @doc "Inserts a context that takes no calls yet."
+  @doc "Inserts a context that does not take calls yet."
   @spec put_starting(pid(), Py.Native.context(), info()) :: true
   def put_starting(pid, native, info) do
     :ets.insert(__MODULE__, {{:starting, pid}, native, info})
@@ -85,7 +102,7 @@ defmodule Py.Context.Table do
   defp label_of(%{pool: nil}), do: nil
   defp label_of(%{pool: pool, index: index}), do: "#{pool} #{index}"
 
-  @doc "Lets a context that has started take calls."
+  @doc "Lets a context that has started take calls. Does nothing when it has ended meanwhile."
   @spec put_started(pid()) :: :ok
   def put_started(pid) do
     with [{key, native, info}] <- :ets.lookup(__MODULE__, {:starting, pid}) do
@@ -96,7 +113,7 @@ defmodule Py.Context.Table do
     :ok
   end
 
-  @doc "Deletes a context, and returns what it was if it had started. Its label stays."
+  @doc "Deletes a context. Returns its information if it had started. Its label stays."
   @spec take(pid()) :: info() | nil
   def take(pid) do
     :ets.delete(__MODULE__, {:starting, pid})
@@ -107,7 +124,7 @@ defmodule Py.Context.Table do
     end
   end
 
-  @doc "Deletes a context that has started. Does nothing while the application is not running."
+  @doc "Deletes a context that has started. Does nothing while the application is stopped."
   @spec delete(pid()) :: :ok
   def delete(pid) do
     :ets.delete(__MODULE__, pid)

@@ -1,7 +1,9 @@
 defmodule Py.Encoder.Prepare do
   @moduledoc false
-  # Replaces structs that only Py.Encoder knows. Runs when the native converter met such a struct, so calls without any
-  # never pay for this walk.
+  # Replaces structs that only `Py.Encoder` knows by what it makes of them.
+  #
+  # It walks a whole value, so it runs only when the native converter has met such a struct, and
+  # for work that nobody waits for. Calls without structs do not pay for it.
 
   @native [
     MapSet,
@@ -18,9 +20,14 @@ defmodule Py.Encoder.Prepare do
     Py.Float
   ]
 
+  # That of the native converter, which reports values that are nested deeper.
   @max_depth 512
 
-  @doc "Walks the arguments of an operation."
+  @doc """
+  Encodes the arguments or local names of an operation.
+
+  The error has the path to the value that could not be encoded, such as `"args[0].user"`.
+  """
   @spec operation(tuple()) :: {:ok, tuple()} | {:error, Py.ConversionError.t()}
   def operation({:call, target, function, args, kwargs}) do
     with {:ok, args} <- walk(args, "args"), {:ok, kwargs} <- walk(kwargs, "kwargs") do
@@ -34,7 +41,7 @@ defmodule Py.Encoder.Prepare do
 
   def operation(other), do: {:ok, other}
 
-  @doc "Walks the value that a callback returns."
+  @doc "Encodes the value that a callback returns. The path of an error begins at the value."
   @spec value(term()) :: {:ok, term()} | {:error, Py.ConversionError.t()}
   def value(term), do: walk(term, "")
 

@@ -135,7 +135,8 @@ defmodule Py.Erlang.Arguments do
     do: :erlang.error(:badarg, :none, error_info: %{module: __MODULE__, cause: text})
 
   @doc """
-  Returns the text of `badarg/1` for `erl_error`, which the shell and crash reports use. It is named in `error_info`.
+  Returns the text of `badarg/1` for `erl_error`, which the shell and crash reports use. It is
+  named in `error_info`.
   """
   def format_error(:badarg, [{_module, _function, _arity, info} | _]) do
     %{general: Keyword.get(info, :error_info, %{})[:cause] || "bad argument"}

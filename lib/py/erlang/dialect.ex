@@ -18,7 +18,8 @@ defmodule Py.Erlang.Dialect do
   def default_timeout, do: @timeout
 
   @doc """
-  The timeout of functions whose first argument is a context or a pool. Calls on a context have no limit.
+  The timeout of functions whose first argument is a context or a pool. Calls on a context have no
+  limit.
   """
   @spec default_timeout(term()) :: timeout()
   def default_timeout(context) when is_pid(context), do: :infinity

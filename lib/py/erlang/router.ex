@@ -57,7 +57,8 @@ defmodule Py.Erlang.Router do
   def start(settings) do
     settings = settings(settings, [:contexts, :mode])
 
-    # With no mode given, a pool that runs is fine as it is, and a new one has the configured mode.
+    # With no mode given, a pool that runs is fine as it is, and a new one has the configured
+    # mode.
     mode = Map.get_lazy(settings, :mode, fn -> Router.mode() || Py.Config.get(:context_mode) end)
 
     case settings do

@@ -1,15 +1,21 @@
 defmodule Py.Native.Build do
   @moduledoc false
   # Builds the native libraries from source, while `Py.Native` is compiled.
+  #
+  # Compiled libraries go to `priv/native`, from where `Py.Native` and `Py.Native.Loader` load
+  # them.
 
   @native Path.expand("../../../native", __DIR__)
   @priv Path.expand("../../../priv/native", __DIR__)
   @libraries ~w(erlang_python_loader erlang_python_nif)
 
   @doc """
-  Builds both libraries with cargo and puts them into `priv/native`.
+  Builds both libraries with cargo and installs them into `priv/native`.
 
-  `ERLANG_PYTHON_PERF=1` builds the fastest libraries for this machine's processor.
+  With `ERLANG_PYTHON_PERF=1` it builds for the processor of this machine, with the profile
+  `perf`. Such libraries may not run on another machine. `CARGO_TARGET_DIR` is respected.
+
+  Raises `RuntimeError` when cargo is missing or fails.
   """
   @spec build!() :: :ok
   def build! do
@@ -21,7 +27,10 @@ defmodule Py.Native.Build do
     link_priv()
   end
 
-  @doc "The files the native libraries are made from."
+  @doc """
+  Returns the files that the native libraries are made from. A change of one compiles `Py.Native`
+  again.
+  """
   @spec sources() :: [Path.t()]
   def sources do
     patterns = ["*/src/**/*.rs", "*/Cargo.toml", "Cargo.{toml,lock}", ".cargo/config.toml"]
@@ -68,7 +77,7 @@ defmodule Py.Native.Build do
 
   defp macos?, do: :os.type() == {:unix, :darwin}
 
-  # By renaming: a running VM keeps the file it has mapped.
+  # The file is replaced by renaming, so that a running VM keeps the file that it has mapped.
   defp install!(library, profile) do
     extension = if macos?(), do: "dylib", else: "so"
     built = Path.join([target(), profile, "lib#{library}.#{extension}"])
