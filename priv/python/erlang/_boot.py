@@ -1,10 +1,10 @@
-"""Run once in each interpreter before anything else of this package."""
+"""Prepares an interpreter. Runs once in each, before anything else of this package."""
 
 import sys
 
 
 def namespace():
-    """A fresh namespace to run code in, like that of a program's main module."""
+    """Return a new namespace to run code in, like that of a program's main module."""
     import builtins
 
     import erlang
@@ -13,16 +13,16 @@ def namespace():
 
 
 def add_paths(paths):
-    """Put `paths` in front of `sys.path`, in their order, without doubling any."""
+    """Put `paths` in front of `sys.path`, in their order. A path that is there already keeps its place."""
     for path in reversed(paths):
         if path not in sys.path:
             sys.path.insert(0, path)
 
 
 class _SpawnByDefault:
-    """Makes `spawn` the default start method of multiprocessing, when that is imported.
+    """An import hook that makes `spawn` the default start method of multiprocessing.
 
-    A forked copy of the BEAM has one thread and all the locks of the others: it hangs sooner or later.
+    A forked copy of the BEAM has one thread, and the locks that other threads held at the fork: it hangs sooner or later.
     """
 
     def find_spec(self, name, path=None, target=None):
@@ -43,13 +43,13 @@ class _SpawnByDefault:
 
 
 def prepare_output():
-    """Have lines appear when they are printed, also where standard output is no terminal."""
+    """Flush standard output after each line, also where it is not a terminal."""
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
 
 
 def prepare_imports():
-    """Install the hook above, the guards of forks, standard input, and `__main__`, once per interpreter."""
+    """Install the import hook, the guards of forks, standard input, and `__main__`, once for each interpreter."""
     if "multiprocessing" not in sys.modules and not any(isinstance(f, _SpawnByDefault) for f in sys.meta_path):
         sys.meta_path.insert(0, _SpawnByDefault())
     from erlang import _fork, _input, _main
@@ -60,7 +60,7 @@ def prepare_imports():
 
 
 def guard_extensions(load_in_main):
-    """CPython 3.12: have the main interpreter load C extensions before this one tries, see `runtime/extensions.rs`."""
+    """CPython 3.12: have the main interpreter load a C extension before this one does. See `runtime/extensions.rs`."""
     from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 
     def guarded(create_module):
@@ -78,42 +78,42 @@ def guard_extensions(load_in_main):
 
     ExtensionFileLoader.create_module = guarded(ExtensionFileLoader.create_module)
     BuiltinImporter.create_module = staticmethod(guarded(BuiltinImporter.create_module))
-    # It fails with an AttributeError without `_datetime`; without it, `zoneinfo` uses its Python code.
+    # `_zoneinfo` fails with an AttributeError where `_datetime` is missing. Without it, `zoneinfo` uses its Python code.
     sys.modules.setdefault("_zoneinfo", None)
 
 
 def load_extension(name, origin):
     """Load the library of a C extension into this interpreter without importing it.
 
-    An import could be too much: that of `_asyncio` before `asyncio` leaves `asyncio` without the tasks of C (CPython 3.12).
+    An import can break others: that of `_asyncio` before `asyncio` leaves `asyncio` without the tasks of C (CPython 3.12).
     """
     from importlib import _bootstrap, import_module
     from importlib.machinery import BuiltinImporter, ExtensionFileLoader, ModuleSpec
 
     if "." in name:
-        # Its initialization may import its package, which would come back here in the midst of it.
+        # The initialization of the extension may import its package, which would lead here again.
         try:
             import_module(name.rpartition(".")[0])
         except ImportError:
             pass
-    # As for an import: nobody else imports it meanwhile.
+    # The lock of an import: no other thread imports the module meanwhile.
     with _bootstrap._ModuleLockManager(name):
         if name not in sys.modules:
             loader = BuiltinImporter if origin == "built-in" else ExtensionFileLoader(name, origin)
             loader.create_module(ModuleSpec(name, loader, origin=origin))
-            # There now if the extension is of the old kind.
+            # An extension with single-phase initialization has added itself.
             sys.modules.pop(name, None)
 
 
 def end_threads(seconds):
-    """Have the threads of this interpreter end as at the end of a program, but wait no longer than `seconds`."""
+    """End the threads of this interpreter as at the end of a program, waiting at most `seconds` for them."""
     threading = sys.modules.get("threading")
     if threading is None:
         return
     import time
 
     deadline = time.monotonic() + seconds
-    # Thread pools register here what tells their threads to end. It waits for them, hence on a thread of its own.
+    # Thread pools register functions here that end their threads and wait for them, so these run on a thread of their own.
     calls = getattr(threading, "_threading_atexits", [])
 
     def run():

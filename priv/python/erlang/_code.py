@@ -12,8 +12,8 @@ _count = 0
 def compile_source(source, mode):
     """Compile `source` for `eval`, `exec` or `last`.
 
-    Returns `(body, value)` code objects; either may be None. `last` splits off a final expression, whose value is
-    then the result.
+    Returns the code objects `(body, value)`, either of which may be None. `last` splits off a final expression, whose value is
+    the result.
     """
     name = _remember(source, "eval" if mode == "eval" else "exec")
     if mode == "eval":

@@ -7,14 +7,14 @@ from types import TracebackType
 
 _MAX_CHAIN = 16
 
-# Frames of this package say nothing about the program.
+# Frames of this package are left out of tracebacks.
 _OWN = os.path.dirname(__file__) + os.sep
 
 # Files that are not the program's own: the standard library and installed packages.
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 
-# What to do about errors of ours, and about those that sub-interpreters have of their own, by a part of their text.
+# Advice on errors of this package and of sub-interpreters, by a part of their text.
 _ADVICE = {
     f"from 'erlang' ({_OWN}__init__.py)": "no function is registered under that name; Py.register_function/2 does that, in "
     "Erlang py:register_function/2",
@@ -27,8 +27,8 @@ _ADVICE = {
 def describe(exc, depth=0):
     """Return `(type, module, message, traceback, frames, notes, cause, bases, exceptions, location)`.
 
-    `cause` is the description of what caused it, or None; `exceptions` those of the members of a group; `location` as
-    `_location` returns it, for the exception itself. Never raises for a misbehaving exception class.
+    `cause` is the description of the exception that caused it, or None. `exceptions` has the descriptions of the members of a
+    group. `location` is that of `_location`, for the exception itself. A misbehaving exception class does not make it raise.
     """
     if depth == 0:
         with _Abridged(exc):
@@ -57,13 +57,13 @@ def _describe(exc, depth):
 
 
 def describe_briefly(exc):
-    """Return `(type, message, location)`; for `location` see `_location`."""
+    """Return `(type, message, location)`, with the location of `_location`. For the Erlang dialect."""
     with _Abridged(exc):
         return _text(type(exc).__name__), message(exc), _location(exc)
 
 
 def describe_start(exc):
-    """Return what went wrong in the code that contexts run first, as text."""
+    """Return an exception of the code that contexts run first, as text."""
     with _Abridged(exc):
         return _describe_start(exc)
 
@@ -75,23 +75,23 @@ def _describe_start(exc):
 
 
 def format_traceback(exc):
-    """Return the traceback as Python prints it, of the program's frames."""
+    """Return the traceback as Python prints it, without frames of this package."""
     with _Abridged(exc):
         _prepare(exc)
         return _formatted(exc)
 
 
-# The text of larger arguments would take long to make, in C code that holds the GIL and that no interrupt ends: items of
-# containers, each counted as often as it would be shown.
+# The bound of items in the arguments of an exception, each counted as often as it would be shown. The text of larger
+# arguments would take long to make, in C code that holds the GIL and cannot be interrupted.
 _MAX_ITEMS = 10_000
 
 
 class _Abridged:
-    """While this is entered, large arguments of an exception, and of what led to it, are replaced by a short form."""
+    """A context manager that replaces large arguments of an exception, and of those that led to it, by a short form."""
 
     def __init__(self, exc):
         self._replaced = []
-        # As most are.
+        # The usual case.
         plain = exc.__context__ is None and exc.__cause__ is None and all(type(arg) in _SMALL for arg in _args(exc))
         self._links = () if plain and not isinstance(exc, BaseExceptionGroup) else _related(exc)
 
@@ -112,7 +112,7 @@ class _Abridged:
             _set_args(link, args)
 
 
-# Classes may have an attribute of this name that is anything.
+# A class may have an attribute of its own with this name.
 _args = BaseException.args.__get__
 _set_args = BaseException.args.__set__
 
@@ -121,7 +121,7 @@ _SMALL = (str, bytes, int, float, bool, type(None))
 
 
 class _Brief:
-    """What a large argument is shown as."""
+    """The short form of a large argument."""
 
     def __init__(self, value):
         form = reprlib.Repr()
@@ -133,7 +133,7 @@ class _Brief:
 
 
 def _items(value, left):
-    """`left`, less the items of nested containers in `value`; not above 0 where those are more."""
+    """Return `left` minus the number of items of nested containers in `value`; 0 or less where there are more."""
     stack = [value]
     while stack and left > 0:
         item = stack.pop()
@@ -150,7 +150,7 @@ def _items(value, left):
 
 
 def _related(exc):
-    """The chain of an exception, and of the members of groups in it, each once."""
+    """Return the chain of an exception, and of the members of groups in it, each once."""
     found, stack = [], [exc]
     while stack and len(found) < _MAX_CHAIN * _MAX_CHAIN:
         for link in _chain(stack.pop()):
@@ -162,7 +162,7 @@ def _related(exc):
 
 
 def _prepare(exc):
-    """Give advice where there is some, and take the frames of this package out."""
+    """Add advice where there is some, and remove the frames of this package."""
     chain = _chain(exc)
     _advise(exc, chain)
     for link in chain:
@@ -170,13 +170,13 @@ def _prepare(exc):
 
 
 def forget_frames(exc):
-    """Drop the tracebacks of a chain: they keep every local variable of every frame alive."""
+    """Drop the tracebacks of a chain, which keep every local variable of every frame alive."""
     for link in _chain(exc):
         link.__traceback__ = None
 
 
 def _chain(exc):
-    """The exception and what led to it."""
+    """Return the exception and those that led to it."""
     chain = []
     while exc is not None and len(chain) < _MAX_CHAIN:
         chain.append(exc)
@@ -185,7 +185,7 @@ def _chain(exc):
 
 
 def _foreign(tb):
-    """The traceback without frames of this package."""
+    """Return the traceback without frames of this package."""
     kept, count, link = [], 0, tb
     while link is not None:
         count += 1
@@ -201,7 +201,7 @@ def _foreign(tb):
 
 
 def _location(exc):
-    """`(file, line)` of the innermost line of the program; of a library where there is none; else None."""
+    """Return `(file, line)` of the innermost line of the program, else of a library; None where there is none."""
     found, innermost, link = None, None, exc.__traceback__
     while link is not None:
         file = link.tb_frame.f_code.co_filename
@@ -224,12 +224,12 @@ def _of_library(file):
 
 
 def message(exc):
-    """`str(exc)`, or a stand-in when that raises."""
+    """Return `str(exc)`, or a stand-in when that raises."""
     return _text(exc)
 
 
 def _text(value):
-    """`str(value)` with lone surrogates, which UTF-8 cannot hold, escaped; a stand-in when `__str__` raises."""
+    """Return `str(value)` with lone surrogates escaped, which UTF-8 cannot hold; a stand-in when `__str__` raises."""
     try:
         return str(value).encode(errors="backslashreplace").decode()
     except BaseException as error:  # noqa: BLE001 - __str__ is anybody's code

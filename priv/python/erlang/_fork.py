@@ -6,12 +6,12 @@ import sys
 
 from erlang import _main, _native
 
-# Of _posixsubprocess.fork_exec.
+# The index of the argument `preexec_fn` of _posixsubprocess.fork_exec.
 _PREEXEC_FN = 21
 
 
 def install():
-    """Guard the functions that fork, once per interpreter. Programs that `subprocess` starts are not concerned."""
+    """Guard the functions that fork, once for each interpreter. `subprocess` without `preexec_fn` is not affected."""
     import posix
 
     for name in ("fork", "forkpty"):
@@ -23,7 +23,7 @@ def install():
     _guard_preexec_fn()
 
 
-# This process is a forked child: it may fork as it likes.
+# True in a forked child, which may fork without a guard.
 _forked = False
 
 
@@ -54,7 +54,7 @@ def _guard(fork):
 
 
 def _guard_preexec_fn():
-    """`subprocess` with `preexec_fn` runs Python code in a forked child."""
+    """Guard `subprocess` with `preexec_fn`, which runs Python code in a forked child."""
     try:
         import _posixsubprocess
     except ImportError:

@@ -1,7 +1,7 @@
 """Standard input, `exit` and `breakpoint` of code that runs inside the BEAM.
 
-The terminal belongs to the Erlang shell: whoever else reads from it takes every second line. Reading raises an error that says
-what to do instead.
+The terminal belongs to the Erlang shell: another reader would take every second line from it. Reading raises an error that
+says what to do instead.
 """
 
 import io
@@ -18,7 +18,7 @@ _DEBUG = (
 
 
 class _NoInput(io.TextIOBase):
-    """A `sys.stdin` that cannot be read, and that nobody can close for the VM."""
+    """A `sys.stdin` that cannot be read. Closing it does not close the standard input of the VM."""
 
     name = "<stdin>"
     encoding = "utf-8"
@@ -43,7 +43,7 @@ class _NoInput(io.TextIOBase):
 
 
 class _Exit:
-    """`exit` and `quit`: SystemExit, and no more. That of `site` closes standard input."""
+    """`exit` and `quit`, which raise SystemExit. Those of `site` close standard input as well."""
 
     def __init__(self, name):
         self._name = name
@@ -60,7 +60,7 @@ def _breakpoint(*_args, **_kwargs):
 
 
 def install():
-    """Put these in place, once per interpreter. What the environment variable PYTHONBREAKPOINT names is kept."""
+    """Install these, once for each interpreter. A hook that the environment variable PYTHONBREAKPOINT names is kept."""
     import builtins
     import os
 

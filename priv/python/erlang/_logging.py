@@ -17,7 +17,7 @@ _LEVELS = (
 
 
 class BeamHandler(logging.Handler):
-    """Sends records to the process that logs them; while there is none they are dropped."""
+    """Sends records to the process that logs them. While there is no such process, records are dropped."""
 
     def emit(self, record):
         try:
@@ -25,7 +25,7 @@ class BeamHandler(logging.Handler):
             if receiver is not None:
                 _native.send(receiver, self._message(record))
         except RuntimeError:
-            # The interpreter is about to end, or this is a forked child: as where logging is not set up.
+            # The interpreter is about to end, or this is a forked child: print, as without a set-up of logging.
             print(_text(self.format(record)), file=sys.stderr)
         except Exception:  # noqa: BLE001 - a failing log call must not fail the program
             self.handleError(record)
@@ -41,7 +41,7 @@ def _text(value):
 
 
 def configure(level, format=None):
-    """Send what the root logger gets, from `level` on, to the BEAM: once, however often this is called."""
+    """Send the records of the root logger, from `level` on, to the BEAM. Another call changes level and format."""
     root = logging.getLogger()
     handler = next((handler for handler in root.handlers if isinstance(handler, BeamHandler)), None)
     if handler is None:
@@ -53,7 +53,7 @@ def configure(level, format=None):
 
 
 def _hook():
-    """Log what Python otherwise writes to standard error: warnings, and exceptions that nobody can catch."""
+    """Log what Python otherwise writes to standard error: warnings, and exceptions that no code can catch."""
     logging.captureWarnings(True)
     threading.excepthook = _log_thread
     sys.unraisablehook = _log_unraisable
@@ -67,10 +67,10 @@ def _log_thread(args):
 
 
 def _log_unraisable(args, _logger=logging.getLogger, _otherwise=sys.__unraisablehook__):
-    # While an interpreter ends, the names of its modules are gone.
+    # While an interpreter ends, the globals of its modules are gone, hence the default arguments.
     try:
         error = (args.exc_type, args.exc_value, args.exc_traceback)
         text = args.err_msg or "Exception ignored in"
         _logger("sys.unraisablehook").error("%s: %r", text, args.object, exc_info=error)
-    except BaseException:  # noqa: BLE001 - it is to be seen in any case
+    except BaseException:  # noqa: BLE001 - the exception must be visible in any case
         _otherwise(args)

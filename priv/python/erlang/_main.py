@@ -1,9 +1,9 @@
-"""The module `__main__`, as code sees it that a context runs.
+"""The module `__main__` of code that a context runs.
 
-Every namespace says that its name is `__main__`, and `pickle`, `typing`, `unittest` and others look names up in
-`sys.modules["__main__"]`. So that module answers for the namespace of whoever asks: that of the innermost frame of a
-`__main__`, else that of the request which runs on this thread. Forked children, and the threads of multiprocessing, have
-that of the code which has started them.
+The `__name__` of every namespace is `__main__`, and `pickle`, `typing`, `unittest` and others look names up in
+`sys.modules["__main__"]`. So that module has the names of the code that asks: those of the innermost frame with this name,
+else those of the request that runs on this thread. A forked child, and a thread of multiprocessing, has the names of the
+code that started it.
 """
 
 import functools
@@ -19,7 +19,7 @@ _of_fork = None
 
 
 def _namespace():
-    """The namespace of the code that asks, or None."""
+    """Return the namespace of the code that asks, or None."""
     frame = sys._getframe()
     while frame is not None:
         names = frame.f_globals
@@ -38,7 +38,7 @@ def _namespace():
 
 
 def keep_in_fork():
-    """Call before a fork: what to call in the child."""
+    """Remember the namespace before a fork. Return the function to call in the child."""
     names = _namespace()
 
     def keep():
@@ -49,7 +49,7 @@ def keep_in_fork():
 
 
 class _Main(ModuleType):
-    """Its own names are the interpreter's `__main__`, which no namespace shares; those of the asking code go first."""
+    """A module whose names are those of the asking code, and after them those of the interpreter's own `__main__`."""
 
     def __getattribute__(self, name):
         names = _namespace()
@@ -81,7 +81,7 @@ class _Main(ModuleType):
 
 
 def install():
-    """Put the module into `sys.modules`, once per interpreter. The old one stays alive as its base."""
+    """Put the module into `sys.modules`, once for each interpreter. It takes over the names of the old one."""
     main = sys.modules.get("__main__")
     if type(main) is not _Main:
         module = _Main("__main__")
@@ -92,9 +92,9 @@ def install():
 
 
 def _have_threads_inherit():
-    """Have the threads that pickle for multiprocessing know in which namespace they were started.
+    """Give the threads that pickle for multiprocessing the namespace in which they were started.
 
-    Others do not: one that serves everybody would keep alive the namespace of whoever came first.
+    Other threads get none: a thread that serves many callers would keep the namespace of the first one alive.
     """
     start = threading.Thread.start
     if hasattr(start, "__wrapped__"):

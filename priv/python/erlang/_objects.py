@@ -1,14 +1,15 @@
-"""What `Py.Object` asks of objects."""
+"""The functions that `Py.Object` calls, by name."""
 
 from operator import attrgetter
 
 
 def getattr(obj, name):  # noqa: A001 - named after what it does
-    """The attribute `name` of `obj`; dots reach into attributes of attributes."""
+    """Return the attribute `name` of `obj`. Dots reach into attributes of attributes."""
     return attrgetter(name)(obj)
 
 
 def identity(obj):
+    """Return `obj`, so that the converter makes a term of it."""
     return obj
 
 
@@ -16,7 +17,7 @@ _BRIEF = 80
 
 
 def brief(object):
-    """Return a short `repr()` on one line; None where it fails."""
+    """Return a `repr()` on one line, of at most 80 characters; None where `repr()` fails."""
     from reprlib import Repr
 
     form = Repr()

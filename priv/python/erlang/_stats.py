@@ -1,10 +1,13 @@
-"""What the interpreter knows about its memory, for the native half of the package."""
+"""The statistics of the garbage collector, for the native half of the package."""
 
 import gc
 
 
 def sample():
-    """Return `(counts, numbers)`: `gc.get_count()`, and three numbers for each generation, as `gc.get_stats` names them."""
+    """Return `(counts, numbers)`.
+
+    `counts` is `gc.get_count()`. `numbers` has `collections`, `collected` and `uncollectable` of each generation in turn.
+    """
     numbers = []
     for generation in gc.get_stats():
         numbers += (generation["collections"], generation["collected"], generation["uncollectable"])

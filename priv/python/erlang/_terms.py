@@ -4,7 +4,10 @@ from erlang import _native
 
 
 class Atom(str):
-    """A `str` that goes back to the BEAM as an atom. Equal to, and hashed like, the plain text."""
+    """A `str` that goes back to the BEAM as an atom.
+
+    It is equal to the plain text, and has the same hash.
+    """
 
     __slots__ = ()
 
@@ -18,9 +21,9 @@ def atom(name):
 
 
 class _Term:
-    """An opaque term, compared and hashed by identity in the BEAM's sense (same term, equal object)."""
+    """An opaque term. Objects of the same term are equal."""
 
-    # The term in Erlang's external format: safe to keep for ever, in any interpreter, and to pickle.
+    # The term in Erlang's external format, which can be kept forever, in any interpreter, and pickled.
     __slots__ = ("_external",)
 
     def __init__(self, external):
@@ -57,7 +60,7 @@ class Pid(_Term):
 
 
 class Ref(_Term):
-    """A reference."""
+    """A reference, such as `make_ref/0` makes."""
 
     __slots__ = ()
 
@@ -69,7 +72,10 @@ class Port(_Term):
 
 
 class Function(_Term):
-    """An Elixir or Erlang function. Call it like any other: `function(1, 2)`; see `erlang.call`."""
+    """A function of Elixir or Erlang, called like any other: `function(1, 2)`.
+
+    Errors are those of `erlang.call`.
+    """
 
     __slots__ = ()
 
@@ -78,9 +84,9 @@ class Function(_Term):
 
 
 class CallbackError(RuntimeError):
-    """A function of the BEAM failed, or there is none of that name.
+    """A function of the BEAM failed, or no function is registered under the name.
 
-    `kind` is "error", "exit" or "throw", `reason` its text, `stacktrace` that of Elixir (or empty).
+    `kind` is "error", "exit" or "throw", `reason` its text, and `stacktrace` the stack trace of Elixir, which may be empty.
     """
 
     def __init__(self, kind, reason, stacktrace=""):
@@ -96,11 +102,11 @@ class CallbackError(RuntimeError):
 
 
 class ProcessError(Exception):
-    """A message was sent to a process that does not exist (any more)."""
+    """A message was sent to a process that does not exist."""
 
 
 class SuspensionRequired(BaseException):
-    """There for programs of the C package, which name it; never raised here."""
+    """A name that programs for the C package catch. It is never raised here."""
 
 
 # Where users find them.

@@ -1,4 +1,4 @@
-"""Spans of work, for `Py.Tracing`. Where nobody collects them they cost one look."""
+"""Spans of work, for `Py.Tracing`. While spans are not collected, each costs a look-up of the collecting process."""
 
 import functools
 import inspect
@@ -16,8 +16,9 @@ _current = ContextVar("erlang_span", default=None)
 class Span:
     """A piece of work with a name and attributes: `with erlang.Span("parse", size=3) as span: ...`.
 
-    Spans that begin inside of it, also in tasks of asyncio, have it as their parent. An exception that leaves it makes its
-    status `error`. Attributes are numbers, text, booleans and None; of other values it is the `str()`.
+    A span that begins inside of it, also in a task of asyncio, has it as its parent. An exception that leaves it makes its
+    status `error`, and is not swallowed. Attributes are numbers, text, booleans and None; any other value is sent as its
+    `str()`.
     """
 
     def __init__(self, name, **attrs):
@@ -40,16 +41,16 @@ class Span:
         try:
             _current.reset(self._tokens.pop())
         except ValueError:
-            # It ends elsewhere than it began, as in an async generator that another task closes.
+            # The span ends in another context than it began in, as in an async generator that another task closes.
             pass
         return False
 
     def event(self, name, **attrs):
-        """Note that something has happened within the span."""
+        """Record a moment within the span."""
         _send("span_event", self.span_id, str(name), attrs, self._now())
 
     def _now(self):
-        """Microseconds since 1970, which never go back within a span."""
+        """Return the microseconds since 1970. They never go back within a span."""
         if self._started is None:
             return time.time_ns() // 1000
         wall, ticks = self._started
@@ -57,7 +58,10 @@ class Span:
 
 
 def trace(name=None):
-    """Make each call of a function a span: `@erlang.trace()` or `@erlang.trace("name")`; async functions too."""
+    """Make each call of a function a span: `@erlang.trace`, `@erlang.trace()` or `@erlang.trace("name")`.
+
+    The default name is the module and the qualified name of the function, which may be async.
+    """
 
     def decorator(function):
         title = name if isinstance(name, str) else f"{function.__module__}.{function.__qualname__}"

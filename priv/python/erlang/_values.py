@@ -1,6 +1,6 @@
-"""The rare conversions: what the native converter does not do itself.
+"""The rare conversions, which the native converter leaves to Python.
 
-`classify` says once per type how its values cross; the numbers are `Kind` in native/…/convert/kind.rs.
+`classify` is asked once for each class how its instances cross. The numbers are those of `Kind` in convert/kind.rs.
 """
 
 import dataclasses
@@ -59,12 +59,12 @@ def classify(cls):
 
 
 def simplify(kind, value):
-    """Return `value` as something the native converter knows: a basic value, or the parts of a struct."""
+    """Return a value that the native converter knows in place of `value`: a basic value, or the parts of a struct."""
     return _SIMPLIFY[kind](value)
 
 
 def _zone(value):
-    """`(zone name, abbreviation, UTC offset, DST offset)`, offsets in seconds, or None for a naive value."""
+    """Return `(zone name, abbreviation, UTC offset, DST offset)`, offsets in seconds, or None for a naive value."""
     offset = value.utcoffset()
     if offset is None:
         return None
@@ -109,7 +109,7 @@ def _time(value):
 
 
 def _duration(value):
-    """`(days, seconds, microseconds)`, all of the sign of `value`."""
+    """Return `(days, seconds, microseconds)`, all with the sign of `value`."""
     if getattr(value, "nanoseconds", 0):
         raise ValueError("a timedelta with nanoseconds has no exact counterpart; round it in Python, with .floor('us')")
     size = abs(value)
@@ -118,7 +118,7 @@ def _duration(value):
 
 
 def _range(value):
-    """`(first, last, step)`: `last` is included."""
+    """Return `(first, last, step)`, with `last` included, as Elixir has it."""
     return value.start, value.stop - (1 if value.step > 0 else -1), value.step
 
 
@@ -141,7 +141,7 @@ def _has_times_in_fields(dtype):
 
 
 def _records(value):
-    """Structured data of numpy, field by field: its `tolist` would make numbers of some times."""
+    """Return structured data of numpy as tuples, field by field: its `tolist` would make numbers of some times."""
     if value.ndim > 0:
         return [_records(item) for item in value]
     parts = [value[name] for name in value.dtype.names]
@@ -149,7 +149,7 @@ def _records(value):
 
 
 def _microseconds(value, dtype):
-    """The numpy times of `value` so that `tolist` makes no numbers of them."""
+    """Return the numpy times of `value` with a unit of which `tolist` makes no numbers."""
     if dtype.str.endswith(("ns]", "ps]", "fs]", "as]")):
         coarse = value.astype(f"{dtype.kind}8[us]")
         if not (coarse.astype(dtype).astype("i8") == value.astype("i8")).all():
@@ -165,7 +165,7 @@ def _microseconds(value, dtype):
 
 
 def _decimal(value):
-    """`(sign, coefficient, exponent)` as Elixir's Decimal has them."""
+    """Return `(sign, coefficient, exponent)` as Elixir's Decimal has them."""
     sign, digits, exponent = value.as_tuple()
     sign = -1 if sign else 1
     if exponent == "F":
@@ -226,7 +226,10 @@ class Zone(dt.tzinfo):
 def make_datetime(
     year, month, day, hour, minute, second, microsecond, zone=None, abbreviation=None, utc_offset=0, std_offset=0
 ):
-    """A datetime; `zone` is None for a naive one."""
+    """Return a datetime, a naive one if `zone` is None.
+
+    The zone is that of `zoneinfo` where it has the same offset at that time, else a fixed offset or a `Zone`.
+    """
     naive = dt.datetime(year, month, day, hour, minute, second, microsecond)
     if zone is None:
         return naive
@@ -252,6 +255,7 @@ def _zone_info(name):
 
 
 def make_duration(days, seconds, microseconds):
+    """Return the timedelta of an Elixir Duration. Raises OverflowError beyond what a timedelta can hold."""
     try:
         return dt.timedelta(days=days, seconds=seconds, microseconds=microseconds)
     except OverflowError:
@@ -259,6 +263,7 @@ def make_duration(days, seconds, microseconds):
 
 
 def make_decimal(sign, coefficient, exponent):
+    """Return the Decimal of an Elixir Decimal, exactly."""
     if coefficient in ("inf", "NaN"):
         return decimal.Decimal(f"{'-' if sign < 0 else ''}{coefficient}")
     # By way of Decimal: int -> str is limited to a few thousand digits.
@@ -267,6 +272,7 @@ def make_decimal(sign, coefficient, exponent):
 
 
 def make_range(first, last, step):
+    """Return the range of an Elixir Range, whose `last` is included."""
     return range(first, last + (1 if step > 0 else -1), step)
 
 
