@@ -488,17 +488,18 @@ python_of() {
 }
 
 make_venvs() {
-  local version folder
+  local version folder package
   for version in $(pythons); do
     folder=$(venv_folder "$version")
     if [[ -f $folder/.complete ]]; then continue; fi
     step "making the virtual environment of Python $version" make_venv "$version" "$folder" ||
       fail "Python $version could not make a virtual environment"
-    # shellcheck disable=SC2046 # one word a package
-    step "installing $(python_packages "$version") for Python $version" \
-      inside "$folder/bin/python" -m pip install --no-cache-dir --only-binary :all: \
-      $(python_packages "$version") ||
-      say "note: Python $version goes on without them, the tests that need them are skipped"
+    # One by one, so that a missing one leaves the others.
+    for package in $(python_packages "$version"); do
+      step "installing $package for Python $version" \
+        inside "$folder/bin/python" -m pip install --no-cache-dir --only-binary :all: "$package" ||
+        say "note: Python $version goes on without $package, the tests that need it are skipped"
+    done
     : >"$folder/.complete"
   done
 }
