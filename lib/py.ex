@@ -25,7 +25,6 @@ defmodule Py do
       Default: the timeout, or `config :erlang_python, wait: …`. `0` sheds load at once: `{:error, %Py.OverloadedError{}}`.
       Tasks, casts and parallel calls know only `0` and their timeout: nobody waits for their turn
     * `:return` - `:term` (default), or `:object` for a `Py.Object` handle of the result
-    * `:dialect` - `:elixir` (default) or `:erlang`: values and errors as the Erlang API has them
 
   and further ones named at each function. Wrong options raise `ArgumentError`.
 
@@ -66,18 +65,19 @@ defmodule Py do
   `timedelta` has days, seconds and microseconds only: the hour of a `Duration` comes back as 3600 seconds.
   """
 
-  alias Py.{Options, Request}
+  alias Py.{Options, Request, Schema}
 
   @typedoc ~S(A module, function or class: `:math`, `"os.path"`, `"Path.cwd"`.)
   @type name :: atom() | String.t()
 
-  @typedoc "The error is an exception struct; with `dialect: :erlang`, what the Erlang API has in its place."
-  @type result :: {:ok, term()} | {:error, Exception.t() | term()}
+  @typedoc "A value, or an exception struct."
+  @type result :: {:ok, term()} | {:error, Exception.t()}
 
-  @common [:context, :env, :namespace, :timeout, :wait, :dialect]
-  @call_options @common ++ [:kwargs, :return]
-  @memory_options [:context, :timeout, :wait, :dialect]
-  @code_options @common ++ [:locals, :return]
+  @call_options Schema.keys(:call)
+  @cast_options Schema.keys(:cast)
+  @code_options Schema.keys(:eval)
+  @parallel_options Schema.keys(:parallel)
+  @memory_options Schema.keys(:memory)
 
   ## Calls
 
@@ -257,19 +257,17 @@ defmodule Py do
   def exec(context, code) when is_pid(context), do: exec(code, context: context)
 
   def exec(code, options) do
-    case is_list(options) && options[:return] do
-      none when none in [nil, false] ->
-        with({:ok, _none} <- run_code(:exec, code, options), do: :ok)
-
-      :last ->
-        run_code(:exec_last, code, Keyword.put(options, :return, :term))
-
-      :object ->
-        run_code(:exec_last, code, options)
-
-      other ->
-        raise ArgumentError, "invalid :return #{inspect(other)}, expected :last or :object"
+    case is_list(options) && List.keyfind(options, :return, 0) do
+      {:return, return} -> exec_last(code, Keyword.delete(options, :return), return)
+      _none -> with({:ok, _none} <- run_code(:exec, code, options), do: :ok)
     end
+  end
+
+  defp exec_last(code, options, :last), do: run_code(:exec_last, code, options)
+
+  defp exec_last(code, options, return) do
+    Schema.check!(:exec, :return, return)
+    run_code(:exec_last, code, [{:return, return} | options])
   end
 
   @doc "Runs statements on a context. See `exec/2`."
@@ -319,7 +317,7 @@ defmodule Py do
   """
   @spec await(Py.Task.t(), timeout()) :: result()
   def await(%Py.Task{} = task, timeout \\ :infinity),
-    do: Py.Task.await(task, Options.timeout!(:timeout, timeout))
+    do: Py.Task.await(task, Schema.timeout!(:timeout, timeout))
 
   @doc """
   Waits for several tasks, up to `timeout` milliseconds in all. One result each, in their order.
@@ -330,7 +328,7 @@ defmodule Py do
   """
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
   def await_many(tasks, timeout \\ :infinity) when is_list(tasks) do
-    deadline = Py.Deadline.new(Options.timeout!(:timeout, timeout))
+    deadline = Py.Deadline.new(Schema.timeout!(:timeout, timeout))
     for task <- tasks, do: Py.Task.await(task, Py.Deadline.remaining(deadline))
   end
 
@@ -343,7 +341,7 @@ defmodule Py do
   """
   @spec yield(Py.Task.t(), timeout()) :: result() | nil
   def yield(%Py.Task{} = task, timeout \\ 5_000),
-    do: Py.Task.yield(task, Options.timeout!(:timeout, timeout))
+    do: Py.Task.yield(task, Schema.timeout!(:timeout, timeout))
 
   @doc """
   Cancels a task: its Python code is interrupted and no message of it stays behind.
@@ -370,17 +368,13 @@ defmodule Py do
   @spec parallel([{name(), name(), [term()]}], keyword()) ::
           {:ok, [result()]} | {:error, Exception.t()}
   def parallel(calls, options \\ []) do
-    options = Options.new(options, (@common -- [:env, :namespace]) ++ [:return])
+    options = Options.new(options, @parallel_options)
 
     if not is_list(calls) or List.improper?(calls),
       do: raise(ArgumentError, "expected a list of calls, got: #{inspect(calls)}")
 
     operations = Enum.map(calls, &parallel_operation/1)
-
-    case Py.Pool.Table.native_contexts(options.context || :default) do
-      [] -> {:error, %Py.ContextError{reason: :not_found, context: options.context || :default}}
-      contexts -> {:ok, Py.Parallel.run(operations, contexts, options)}
-    end
+    Py.Parallel.run(operations, options)
   end
 
   defp parallel_operation({module, function, args}), do: operation(module, function, args, nil)
@@ -406,7 +400,7 @@ defmodule Py do
   """
   @spec cast(name() | Py.Object.t(), name() | nil, [term()], keyword()) :: :ok
   def cast(target, function, args \\ [], options \\ []) do
-    options = Options.new(options, @call_options -- [:return])
+    options = Options.new(options, @cast_options)
     Py.Cast.run(operation(target, function, args, options.kwargs), options)
   end
 
@@ -431,23 +425,12 @@ defmodule Py do
 
   Keys: `:gc_stats` (`gc.get_stats()`, one map for each generation; CPython 3.15 tells more than those before), `:gc_count` and `:gc_threshold` (tuples of three), and
   while `tracemalloc` is tracing `:traced_memory_current` and `:traced_memory_peak` in bytes. All worker contexts share one
-  interpreter. Options: `:context`, `:timeout`, `:wait` and `:dialect` of calls.
+  interpreter. Options: `:context`, `:timeout` and `:wait` of calls.
   """
-  @spec memory_stats(keyword()) :: {:ok, map()} | {:error, Exception.t() | term()}
+  @spec memory_stats(keyword()) :: {:ok, map()} | {:error, Exception.t()}
   def memory_stats(options \\ []) do
-    options = Options.new(options, @memory_options)
-
-    with {:ok, {stats, count, threshold, traced}} <-
-           Request.run({:call, "erlang._setup", :memory_stats, [], nil}, options) do
-      stats = %{gc_stats: stats, gc_count: count, gc_threshold: threshold}
-      {:ok, Map.merge(stats, traced_memory(traced))}
-    end
+    options |> Options.new(@memory_options) |> Py.Memory.stats()
   end
-
-  defp traced_memory({}), do: %{}
-
-  defp traced_memory({current, peak}),
-    do: %{traced_memory_current: current, traced_memory_peak: peak}
 
   @doc """
   Runs Python's garbage collector, on the interpreter that serves the calling process or on that of `:context`; the number of
@@ -461,16 +444,9 @@ defmodule Py do
 
   Options: those of `memory_stats/1`.
   """
-  @spec gc(0..2, keyword()) :: {:ok, non_neg_integer()} | {:error, Exception.t() | term()}
-  def gc(generation \\ 2, options \\ [])
-
-  def gc(generation, options) when generation in 0..2 do
-    options = Options.new(options, @memory_options)
-    Request.run({:call, :gc, :collect, [generation], nil}, options)
-  end
-
-  def gc(generation, _options),
-    do: raise(ArgumentError, "expected a generation from 0 to 2, got: #{inspect(generation)}")
+  @spec gc(0..2, keyword()) :: {:ok, non_neg_integer()} | {:error, Exception.t()}
+  def gc(generation \\ 2, options \\ []),
+    do: Py.Memory.collect(generation, Options.new(options, @memory_options))
 
   @doc """
   What this Python is.
@@ -543,8 +519,7 @@ defmodule Py do
   @doc false
   def unwrap!({:ok, value}), do: value
   def unwrap!(:ok), do: :ok
-  def unwrap!({:error, error}) when is_exception(error), do: raise(error)
-  def unwrap!({:error, reason}), do: :erlang.error(reason)
+  def unwrap!({:error, error}), do: raise(error)
 
   defp run_code(kind, code, options) do
     options = Options.new(options, @code_options)

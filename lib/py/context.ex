@@ -59,7 +59,8 @@ defmodule Py.Context do
   Returns `{:error, %Py.ContextError{}}` when the interpreter cannot be made or `:preload` raises.
   """
   @spec start_link([option()]) :: {:ok, pid()} | {:error, Py.ContextError.t()}
-  def start_link(options \\ []), do: Server.start_link(options)
+  def start_link(options \\ []),
+    do: :context |> Py.Schema.check!(options) |> Server.start_link()
 
   @doc "For supervisors. Takes the options of `start_link/1`."
   @spec child_spec([option()]) :: Supervisor.child_spec()

@@ -15,6 +15,8 @@ defmodule Py.Env do
 
   @type t :: %__MODULE__{object: Py.Object.t()}
 
+  @options Py.Schema.keys(:env)
+
   @doc """
   Makes a namespace, on the context given by `:context` or else on that of the calling process.
 
@@ -22,7 +24,7 @@ defmodule Py.Env do
   """
   @spec new(context: Py.Context.t()) :: t()
   def new(options \\ []) do
-    options = Py.Options.new(options, [:context])
+    options = Py.Options.new(options, @options)
 
     case Py.Request.run(:new_env, %{options | return: :object}) do
       {:ok, object} -> %__MODULE__{object: object}

@@ -25,41 +25,27 @@ defmodule Py.Logging do
 
   use Py.Server
 
-  @levels [:debug, :info, :warning, :error, :critical]
+  alias Py.Schema
 
   @doc """
   Has all contexts, and those that start later, send their records. Calling it again changes the settings.
 
     * `:level` - the root logger's level: `:debug` (default), `:info`, `:warning`, `:error` or `:critical`
     * `:format` - a format of Python's `logging.Formatter`, such as `"%(threadName)s %(message)s"`. Default: the message
-    * `:timeout`, `:dialect` - as for `Py.call/4`
+    * `:timeout` - as for `Py.call/4`
   """
   @spec configure(keyword()) :: :ok | {:error, term()}
   def configure(options \\ []) do
-    {settings, options} = Keyword.split(options, [:level, :format])
-    Py.Options.new(options, [:timeout, :dialect])
-    level = Keyword.get(settings, :level, :debug)
-    format = Keyword.get(settings, :format)
-
-    if level not in @levels,
-      do:
-        raise(
-          ArgumentError,
-          "invalid :level #{inspect(level)}, expected one of #{inspect(@levels)}"
-        )
-
-    if not (is_nil(format) or is_binary(format)),
-      do: raise(ArgumentError, "invalid :format #{inspect(format)}, expected a string")
-
-    arguments = [Atom.to_string(level) | List.wrap(format)]
-
-    with :ok <-
-           Py.Setup.each_interpreter(
-             &Py.call(&1, "erlang._logging", :configure, arguments, options)
-           ) do
-      Py.Config.update(:logging, fn _old -> {Atom.to_string(level), format} end)
-    end
+    {settings, options} = :logging |> Schema.check!(options) |> Keyword.split([:level, :format])
+    {level, format} = settings(settings)
+    Py.Setup.Everywhere.configure_logging(level, format, Py.Options.new(options, [:timeout]))
   end
+
+  @doc false
+  # The level and the format of checked settings.
+  @spec settings(keyword()) :: {atom(), String.t() | nil}
+  def settings(settings),
+    do: {Keyword.fetch!(settings, :level), Keyword.get(settings, :format)}
 
   @doc "Waits until all records that Python has sent so far are logged."
   @spec flush() :: :ok

@@ -44,7 +44,7 @@ defmodule Py.Pool do
   def start_link(options) do
     {name, options} = required!(options, :name)
     {size, options} = required!(options, :size)
-    {strategy, options} = Control.check!(name, size, options)
+    {strategy, options} = Control.check!(name, size, options, :own_pool)
 
     case Supervisor.start_link(__MODULE__, {name, size, strategy, options}) do
       {:error, reason} -> {:error, Control.start_error(reason)}

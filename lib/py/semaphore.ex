@@ -51,7 +51,7 @@ defmodule Py.Semaphore do
   """
   @spec acquire(timeout()) :: :ok | {:error, Py.OverloadedError.t()}
   def acquire(timeout \\ :infinity) do
-    timeout = Py.Options.timeout!(:timeout, timeout)
+    timeout = Py.Schema.timeout!(:timeout, timeout)
     ref = make_ref()
 
     case Native.permit_acquire(ref, timeout != 0) do

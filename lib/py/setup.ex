@@ -14,28 +14,25 @@ defmodule Py.Setup do
       iex> error.type
       "ModuleNotFoundError"
 
-  Functions that reach running contexts take `:timeout` (milliseconds for each, default 30_000) and `:dialect`, and return the
+  Functions that reach running contexts take `:timeout` (milliseconds for each, default 30_000), and return the
   first error of a context. The others are changed all the same.
   """
 
-  alias Py.{Config, Context}
-  alias Py.Context.Boot
+  alias Py.Config
+  alias Py.Setup.Everywhere
+
+  @options Py.Schema.keys(:setup)
 
   @typedoc "An imported module, and the name in it that was asked for, or all of it."
   @type import :: {String.t(), :all | String.t()}
-
-  # Dotted names, as in an import statement.
-  @name ~r/\A[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*\z/u
 
   ## Directories
 
   @doc "Puts directories in front of `sys.path`, in their order, of all contexts and of those that start later."
   @spec add_paths([Path.t()], keyword()) :: :ok | {:error, term()}
   def add_paths(paths, options \\ []) when is_list(paths) do
-    check!(options)
-    paths = paths |> Enum.map(&(&1 |> to_string() |> Path.expand())) |> Enum.uniq()
-    Config.update(:paths, &Enum.uniq(&1 ++ paths))
-    each_interpreter(&Py.call(&1, "erlang._setup", :add_paths, [paths], options))
+    options = options!(options)
+    paths |> Enum.map(&to_string/1) |> Everywhere.add_paths(options)
   end
 
   @doc "The directories of the configuration and of `add_paths/2`."
@@ -56,12 +53,8 @@ defmodule Py.Setup do
   """
   @spec add_import(Py.name(), :all | Py.name(), keyword()) :: :ok | {:error, term()}
   def add_import(module, name \\ :all, options \\ []) do
-    check!(options)
-    entry = {module!(module), if(name == :all, do: :all, else: to_string(name))}
-
-    with :ok <- each(Context.list(), &Py.exec(&1, Boot.import_statement(entry), options)) do
-      Config.update(:imports, &Enum.uniq(&1 ++ [entry]))
-    end
+    name = if name == :all, do: :all, else: to_string(name)
+    Everywhere.add_import(to_string(module), name, options!(options))
   end
 
   @doc "The imports of the configuration and of `add_import/3`."
@@ -71,15 +64,6 @@ defmodule Py.Setup do
   @doc "Forgets the imports; contexts that run keep them."
   @spec clear_imports() :: :ok
   def clear_imports, do: Config.update(:imports, fn _imports -> [] end)
-
-  defp module!(module) do
-    name = to_string(module)
-
-    if not (name =~ @name),
-      do: raise(ArgumentError, "expected the name of a Python module, got: #{inspect(module)}")
-
-    name
-  end
 
   ## Code
 
@@ -112,8 +96,7 @@ defmodule Py.Setup do
   """
   @spec reload(Py.name(), keyword()) :: :ok | {:error, term()}
   def reload(module, options \\ []) do
-    check!(options)
-    each_interpreter(&Py.call(&1, "erlang._setup", :reload, [to_string(module)], options))
+    module |> to_string() |> Everywhere.reload(options!(options))
   end
 
   @doc """
@@ -136,9 +119,8 @@ defmodule Py.Setup do
   @doc since: "0.1.0"
   @spec sync_env(keyword()) :: :ok | {:error, term()}
   def sync_env(options \\ []) do
-    check!(options)
-    variables = Map.new(environment())
-    each_interpreter(&Py.call(&1, "erlang._setup", :sync_env, [variables], options))
+    arguments = [Map.new(environment())]
+    Everywhere.on_each_interpreter("erlang._setup", :sync_env, arguments, options!(options))
   end
 
   @doc false
@@ -172,28 +154,5 @@ defmodule Py.Setup do
 
   defp default_flags?(_info), do: true
 
-  # In this process, not in those of `each/2`.
-  defp check!(options), do: Py.Options.new(options, [:timeout, :dialect])
-
-  @doc false
-  # Runs `work` on one context of each interpreter at once; the first error.
-  @spec each_interpreter((pid() -> term())) :: :ok | {:error, term()}
-  def each_interpreter(work), do: Context.list() |> Enum.uniq_by(&interpreter/1) |> each(work)
-
-  defp interpreter(context) do
-    with {:ok, info} <- Context.info(context), do: info.interpreter
-  end
-
-  defp each(contexts, work) do
-    contexts
-    |> Task.async_stream(work, max_concurrency: 16, timeout: :infinity)
-    |> Enum.map(fn {:ok, result} -> result end)
-    |> Enum.find(:ok, &failed?/1)
-  end
-
-  # A context that ends meanwhile has nothing to be set up.
-  defp failed?({:error, %Py.ContextError{}}), do: false
-  defp failed?({:error, {:context_died, _reason}}), do: false
-  defp failed?({:error, _reason}), do: true
-  defp failed?(_ok), do: false
+  defp options!(options), do: Py.Options.new(options, @options)
 end

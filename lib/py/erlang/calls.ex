@@ -91,11 +91,11 @@ defmodule Py.Erlang.Calls do
   def await(ref, _timeout), do: badarg("a reference of spawn_call", ref)
 
   def parallel(calls) do
-    calls = for call <- list(calls), do: parallel_call(call)
-    to_erlang(Py.parallel(calls, dialect: :erlang))
+    operations = for call <- list(calls), do: parallel_call(call)
+    to_erlang(Py.Parallel.run(operations, options()))
   end
 
-  defp parallel_call({module, function, args}), do: {name(module), name(function), list(args)}
+  defp parallel_call({module, function, args}), do: operation(module, function, args, %{})
   defp parallel_call(other), do: badarg("{Module, Function, Args}", other)
 
   ## Objects
@@ -113,12 +113,14 @@ defmodule Py.Erlang.Calls do
   end
 
   def getattr(%Py.Object{} = object, name) do
-    to_erlang(Py.Object.getattr(object, text(name), dialect: :erlang))
+    run({:call, :erlang, "_objects.getattr", [object, text(name)], nil}, options())
   end
 
   def getattr(other, _name), do: badarg("a reference to a Python object", other)
 
-  def to_term(%Py.Object{} = object), do: Py.Object.to_term(object, dialect: :erlang)
+  def to_term(%Py.Object{} = object),
+    do: run({:call, :erlang, "_objects.identity", [object], nil}, options())
+
   def to_term(other), do: badarg("a reference to a Python object", other)
 
   def is_ref(term), do: is_struct(term, Py.Object)

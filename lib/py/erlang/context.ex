@@ -12,11 +12,13 @@ defmodule Py.Erlang.Context do
   def start_link(mode, settings) when mode in [:worker, :owngil] do
     case settings(settings, @settings) do
       %{memory_limit: _bytes} -> {:error, {:not_supported, :memory_limit}}
-      settings -> started(Context.start_link(context_options(settings, mode)))
+      settings -> start_checked(context_options(settings, mode))
     end
   end
 
   def start_link(mode, _settings), do: {:error, {:invalid_mode, mode}}
+
+  defp start_checked(options), do: started(badarg_on_raise(fn -> Context.start_link(options) end))
 
   def child_spec(settings) do
     settings = settings(settings, @settings)

@@ -7,9 +7,9 @@ defmodule Py.Erlang.Facts do
 
   alias Py.Erlang.{Calls, Context}
 
-  def memory_stats, do: Py.memory_stats(dialect: :erlang)
+  def memory_stats, do: Py.Memory.stats(options())
 
-  def gc(generation), do: badarg_on_raise(fn -> Py.gc(generation, dialect: :erlang) end)
+  def gc(generation), do: badarg_on_raise(fn -> Py.Memory.collect(generation, options()) end)
 
   # Tracing is one for the process, and CPython 3.14 crashes when an own-GIL interpreter ends meanwhile.
   def tracemalloc_start(frames) when is_integer(frames) and frames > 0 do

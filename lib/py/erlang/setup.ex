@@ -3,6 +3,9 @@ defmodule Py.Erlang.Setup do
   # What contexts start with: code, imports, directories; reloading, and the log records of Python.
 
   import Py.Erlang.Arguments
+  import Py.Erlang.Dialect, only: [options: 0]
+
+  alias Py.Setup.Everywhere
 
   def set_preload(code), do: code |> preload() |> Py.Setup.put_preload()
   def get_preload, do: Py.Setup.preload() |> preloaded()
@@ -19,7 +22,7 @@ defmodule Py.Erlang.Setup do
       module ->
         result =
           badarg_on_raise(fn ->
-            Py.Setup.add_import(module, import_name(name), dialect: :erlang)
+            Everywhere.add_import(module, import_name(name), options())
           end)
 
         # As in the C package, a missing module is an error of the calls that use it.
@@ -52,23 +55,26 @@ defmodule Py.Erlang.Setup do
 
   def add_paths(paths) do
     paths = Enum.map(list(paths), &text/1)
-    Py.Setup.add_paths(paths, dialect: :erlang)
+    Everywhere.add_paths(paths, options())
   end
 
   def is_path_added(path), do: Path.expand(text(path)) in Py.Setup.paths()
 
   def reload(module) do
-    case Py.Setup.reload(text(module), dialect: :erlang) do
+    case Everywhere.reload(text(module), options()) do
       :ok -> :ok
       {:error, reason} -> {:error, [{:context, reason}]}
     end
   end
 
   def configure_logging(settings) do
-    options =
+    settings =
       for {key, value} <- settings(settings, [:level, :format]), do: {key, logging(key, value)}
 
-    badarg_on_raise(fn -> Py.Logging.configure([{:dialect, :erlang} | options]) end)
+    badarg_on_raise(fn ->
+      {level, format} = :logging |> Py.Schema.check!(settings) |> Py.Logging.settings()
+      Everywhere.configure_logging(level, format, options())
+    end)
   end
 
   defp logging(:format, :undefined), do: nil
