@@ -14,8 +14,8 @@ defmodule Py.Setup do
       iex> error.type
       "ModuleNotFoundError"
 
-  Functions that reach running contexts take `:timeout` (milliseconds for each, default 30_000), and return the
-  first error of a context. The others are changed all the same.
+  Functions that reach running contexts ask one context of each interpreter (imports: each context), up to 16 at
+  once. A context that ends meanwhile is no error: it has nothing to be set up.
   """
 
   alias Py.Config
@@ -28,18 +28,52 @@ defmodule Py.Setup do
 
   ## Directories
 
-  @doc "Puts directories in front of `sys.path`, in their order, of all contexts and of those that start later."
-  @spec add_paths([Path.t()], keyword()) :: :ok | {:error, term()}
+  @doc """
+  Puts directories (or zip files) in front of `sys.path`, in their order, of all contexts and of those that start
+  later.
+
+      iex> Py.Setup.add_paths([System.tmp_dir!()])
+      :ok
+      iex> Path.expand(System.tmp_dir!()) in Py.Setup.paths()
+      true
+      iex> Py.Setup.clear_paths()
+      :ok
+
+  Relative ones are expanded. They are kept also where an error is returned.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:timeout, :overloaded])}
+
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
+  """
+  @doc since: "0.1.0"
+  @spec add_paths([Path.t()], keyword()) :: :ok | {:error, Exception.t()}
   def add_paths(paths, options \\ []) when is_list(paths) do
     options = options!(options)
     paths |> Enum.map(&to_string/1) |> Everywhere.add_paths(options)
   end
 
-  @doc "The directories of the configuration and of `add_paths/2`."
+  @doc """
+  The directories of the configuration and of `add_paths/2`, in the order of `sys.path`.
+
+  Raises `Py.ContextError` while the application does not run.
+  """
+  @doc since: "0.1.0"
   @spec paths() :: [Path.t()]
   def paths, do: Config.get(:paths)
 
-  @doc "Forgets the directories; contexts that run keep them."
+  @doc """
+  Forgets the directories of the configuration and of `add_paths/2`: contexts that start later do not have them.
+  Contexts that run keep them.
+  """
+  @doc since: "0.1.0"
   @spec clear_paths() :: :ok
   def clear_paths, do: Config.update(:paths, fn _paths -> [] end)
 
@@ -48,20 +82,51 @@ defmodule Py.Setup do
   @doc """
   Imports a module in all contexts, and in those that start later. Their code sees its name.
 
-  Where that fails nothing is kept, so that contexts go on to start. `name` is what will be used of the module: it is
-  noted for `imports/0` and looks nothing up.
+  `module` is a dotted name, as in an import statement. `name` is what will be used of the module: it is noted for
+  `imports/0` and looks nothing up. `put_preload/1` with an `import` statement reaches the contexts that start later
+  only.
+
+      iex> Py.Setup.add_import("statistics", :mean)
+      :ok
+      iex> {"statistics", "mean"} in Py.Setup.imports()
+      true
+      iex> Py.eval!("statistics.mean([1, 3])", context: 1)
+      2
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:python, :timeout, :overloaded])}
+
+  A `Py.Error` of type `ModuleNotFoundError` names the missing module. An import that fails is not kept, so that
+  contexts go on to start. Raises `ArgumentError` for a wrong option, and for a name that no import statement takes.
   """
-  @spec add_import(Py.name(), :all | Py.name(), keyword()) :: :ok | {:error, term()}
+  @doc since: "0.1.0"
+  @spec add_import(Py.name(), :all | Py.name(), keyword()) :: :ok | {:error, Exception.t()}
   def add_import(module, name \\ :all, options \\ []) do
     name = if name == :all, do: :all, else: to_string(name)
     Everywhere.add_import(to_string(module), name, options!(options))
   end
 
-  @doc "The imports of the configuration and of `add_import/3`."
+  @doc """
+  The imports of the configuration and of `add_import/3`, in the order in which a context makes them.
+
+  Raises `Py.ContextError` while the application does not run.
+  """
+  @doc since: "0.1.0"
   @spec imports() :: [import()]
   def imports, do: Config.get(:imports)
 
-  @doc "Forgets the imports; contexts that run keep them."
+  @doc """
+  Forgets the imports of the configuration and of `add_import/3`: contexts that start later do not make them.
+  Contexts that run keep the names.
+  """
+  @doc since: "0.1.0"
   @spec clear_imports() :: :ok
   def clear_imports, do: Config.update(:imports, fn _imports -> [] end)
 
@@ -70,15 +135,28 @@ defmodule Py.Setup do
   @doc """
   Has contexts that start from now on run `code` first, in place of the configured `:preload`. What it defines is seen by all
   code they run. May be called before the application starts.
+
+      iex> Py.Setup.put_preload("rate = 1.5")
+      :ok
+      iex> {:ok, context} = Py.Context.start_link()
+      iex> Py.eval(context, "rate")
+      {:ok, 1.5}
+      iex> Py.Setup.delete_preload()
+      :ok
+
+  Code that raises is an error of the start of each context: `Py.Context.start_link/1` returns it.
   """
+  @doc since: "0.1.0"
   @spec put_preload(String.t()) :: :ok
   def put_preload(code) when is_binary(code), do: set_preload(code)
 
   @doc "The code that contexts run when they start, or `nil`."
+  @doc since: "0.1.0"
   @spec preload() :: String.t() | nil
   def preload, do: Application.get_env(:erlang_python, :preload)
 
   @doc "Undoes `put_preload/1`, and the configured `:preload`."
+  @doc since: "0.1.0"
   @spec delete_preload() :: :ok
   def delete_preload, do: set_preload(nil)
 
@@ -91,10 +169,28 @@ defmodule Py.Setup do
   ## Everywhere
 
   @doc """
-  Reloads a module wherever it is loaded, as `importlib.reload` does: its names are defined anew, what was imported *from* it
-  stays.
+  Reloads a module wherever it is loaded, as `importlib.reload` does: its names are defined again, what was imported
+  *from* it stays.
+
+      iex> Py.Setup.reload("statistics")
+      :ok
+
+  Where the module is not loaded nothing happens.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:python, :timeout, :overloaded])}
+
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
   """
-  @spec reload(Py.name(), keyword()) :: :ok | {:error, term()}
+  @doc since: "0.1.0"
+  @spec reload(Py.name(), keyword()) :: :ok | {:error, Exception.t()}
   def reload(module, options \\ []) do
     module |> to_string() |> Everywhere.reload(options!(options))
   end
@@ -115,9 +211,21 @@ defmodule Py.Setup do
       iex> System.delete_env("GREETING")
       iex> Py.Setup.sync_env()
       :ok
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:timeout, :overloaded])}
+
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
   """
   @doc since: "0.1.0"
-  @spec sync_env(keyword()) :: :ok | {:error, term()}
+  @spec sync_env(keyword()) :: :ok | {:error, Exception.t()}
   def sync_env(options \\ []) do
     arguments = [Map.new(environment())]
     Everywhere.on_each_interpreter("erlang._setup", :sync_env, arguments, options!(options))
