@@ -75,6 +75,7 @@ defmodule Py.Options do
   @spec default() :: t()
   def default, do: Py.Config.get(:options)
 
+  @spec unknown!(atom(), [atom()]) :: no_return()
   defp unknown!(key, allowed),
     do: Schema.unknown!([key], allowed, keyword_hint(key, allowed))
 

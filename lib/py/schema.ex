@@ -90,7 +90,7 @@ defmodule Py.Schema do
 
     case Enum.reject(Keyword.keys(options), &(&1 in known)) do
       [] -> :ok
-      unknown -> unknown!(Enum.uniq(unknown), known)
+      unknown -> unknown!(Enum.uniq(unknown), known, "")
     end
 
     given =
@@ -140,7 +140,7 @@ defmodule Py.Schema do
 
   @doc "Raises for options that a function does not take."
   @spec unknown!([atom()], [atom()], String.t()) :: no_return()
-  def unknown!(unknown, known, hint \\ "") do
+  def unknown!(unknown, known, hint) do
     what =
       case unknown do
         [key] -> "unknown option #{inspect(key)}"

@@ -46,13 +46,6 @@ defmodule Py.OptionsTest do
         assert Py.eval(context, "1") == {:ok, 1}
       end
 
-      test "kwargs that are no names", %{context: context} do
-        assert {:error, %Py.ConversionError{path: "kwargs[1]"}} =
-                 Py.call(context, :builtins, :dict, [], kwargs: %{1 => 2})
-
-        assert Py.eval(context, "1") == {:ok, 1}
-      end
-
       test "structs nested without end", %{context: context} do
         nested =
           Enum.reduce(1..200_000, 1, fn _, inner ->

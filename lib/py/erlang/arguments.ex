@@ -3,7 +3,7 @@ defmodule Py.Erlang.Arguments do
   # Arguments of the Erlang API, checked and as the Elixir functions take them. A wrong one is the error `badarg`, with a text
   # for the shell that says what is expected.
 
-  @max_timeout 4_294_967_295
+  import Py.Schema.Type, only: [is_timeout: 2]
 
   defguard is_pool(term) when is_atom(term) and term not in [nil, true, false]
 
@@ -78,8 +78,7 @@ defmodule Py.Erlang.Arguments do
 
   def context(other), do: badarg("a context, by its pid or its name", other)
 
-  def timeout(:infinity), do: :infinity
-  def timeout(ms) when is_integer(ms) and ms >= 0 and ms <= @max_timeout, do: ms
+  def timeout(timeout) when is_timeout(timeout, 0), do: timeout
   def timeout(other), do: badarg("milliseconds or infinity", other)
 
   def badarg_on_raise(work) do

@@ -32,14 +32,10 @@ defmodule Py.Erlang.Context do
 
   defp setting(:preload, code), do: preload(code)
   defp setting(:paths, paths), do: Enum.map(list(paths), &text/1)
-  defp setting(:start_timeout, timeout), do: timeout(timeout)
-  defp setting(:max_queue, max) when is_integer(max) and max > 0, do: max
-  defp setting(:mode, mode), do: mode
-  defp setting(:name, name) when is_pool(name), do: name
-  defp setting(:name, {:local, name}) when is_pool(name), do: name
-  defp setting(:name, {kind, _name} = name) when kind == :global, do: name
-  defp setting(:name, {:via, module, _name} = name) when is_atom(module), do: name
-  defp setting(key, value), do: badarg(Atom.to_string(key), value)
+  defp setting(:name, name) when name in [nil, true, false], do: badarg("a name", name)
+  defp setting(:name, {:local, name}), do: setting(:name, name)
+  # `Py.Context.start_link/1` checks it.
+  defp setting(_key, value), do: value
 
   def stop(context) do
     with {:ok, _native} <- Router.lookup(context(context)), do: Context.stop(context)
