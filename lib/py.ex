@@ -422,7 +422,7 @@ defmodule Py do
   @doc since: "0.1.0"
   @spec await(Py.Task.t(), timeout()) :: result()
   def await(%Py.Task{} = task, timeout \\ :infinity),
-    do: Py.Task.await(task, Schema.timeout!(:timeout, timeout))
+    do: Py.Task.await(task, Options.timeout!(:timeout, timeout))
 
   @doc """
   Waits for several tasks, up to `timeout` milliseconds in all. One result each, in their order.
@@ -439,7 +439,7 @@ defmodule Py do
   @doc since: "0.1.0"
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
   def await_many(tasks, timeout \\ :infinity) when is_list(tasks) do
-    deadline = Py.Deadline.new(Schema.timeout!(:timeout, timeout))
+    deadline = Py.Deadline.new(Options.timeout!(:timeout, timeout))
     for task <- tasks, do: Py.Task.await(task, Py.Deadline.remaining(deadline))
   end
 
@@ -459,7 +459,7 @@ defmodule Py do
   @doc since: "0.1.0"
   @spec yield(Py.Task.t(), timeout()) :: result() | nil
   def yield(%Py.Task{} = task, timeout \\ 5_000),
-    do: Py.Task.yield(task, Schema.timeout!(:timeout, timeout))
+    do: Py.Task.yield(task, Options.timeout!(:timeout, timeout))
 
   @doc """
   Cancels a task: its Python code is interrupted and no message of it stays behind.
@@ -661,21 +661,10 @@ defmodule Py do
       iex> info.contexts == Py.Router.num_contexts()
       true
 
-  The map has
-
-    * `:version` - such as `"3.14.0"`
-    * `:executable`, `:library`, `:prefix`, `:base_prefix` - paths
-    * `:own_gil` - `true` where own-GIL contexts are possible
-    * `:free_threaded` - `true` for a build without a GIL; such builds are refused today
-    * `:contexts`, `:context_mode` - the size and the mode of the default pool
-    * `:max_concurrent`, `:in_use`, `:waiting` - the limit on concurrent requests, the permits in use, and the
-      requests that wait for one: see `Py.Semaphore`
-
-  ## Errors
-
-  Raises `Py.ContextError` while the application does not run.
+  Keys: `:version`, `:executable`, `:library`, `:prefix`, `:base_prefix`, `:own_gil` (whether own-GIL contexts are possible),
+  `:free_threaded` (whether this Python was built without a GIL; such builds are refused today, so always `false`),
+  `:contexts` and `:context_mode` of the default pool, `:max_concurrent`, `:in_use` and `:waiting` of the limit on concurrent work.
   """
-  @doc since: "0.1.0"
   @spec info() :: map()
   def info do
     %{interpreter: python, version: version, own_gil: own_gil} =
@@ -696,15 +685,7 @@ defmodule Py do
     })
   end
 
-  @doc """
-  The counts, latencies and states of contexts, pools and callbacks, as one map. See `Py.Stats`.
-
-      iex> Py.stats().permits.max == Py.Semaphore.max_concurrent()
-      true
-
-  It reads counters and asks neither Python nor a process.
-  """
-  @doc since: "0.1.0"
+  @doc "Everything worth watching, as one map. See `Py.Stats`."
   @spec stats() :: Py.Stats.snapshot()
   defdelegate stats, to: Py.Stats, as: :snapshot
 

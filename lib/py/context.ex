@@ -131,24 +131,11 @@ defmodule Py.Context do
       iex> {info.running, info.stuck, info.queued}
       {false, false, 0}
 
-  The map has
-
-    * `:id`, `:mode`, `:max_queue`, `:thread_ident` (of `threading.get_ident()`)
-    * `:queued` - the requests that wait in its queue
-    * `:running` - `true` while a call, or a destructor between two, runs
-    * `:stopped` - `true` once its thread has ended
-    * `:stuck` - `true` while an interrupt has had no effect for half a second: C code that does not return
-    * counts since the start: `:calls`, `:errors`, `:timeouts`, `:interrupts`, `:orphans` (caller died),
-      `:rejected` (refused at once), `:expired` (timed out waiting for a permit), `:callbacks`,
-      `:callback_errors`, `:stuck_count`
-
-  `Py.Stats` has more.
-
-  ## Errors
-
-  `{:error, %Py.ContextError{}}` when there is no such context on this node.
+  Keys: `:id`, `:mode`, `:queued`, `:running` (a call, or a destructor between two), `:stopped`, `:stuck` (an interrupt has
+  had no effect for half a second: C code that does not return), `:max_queue`, `:thread_ident` (of `threading.get_ident()`),
+  and counts since the start: `:calls`, `:errors`, `:timeouts`, `:interrupts`, `:orphans` (caller died), `:rejected` (refused
+  at once), `:expired` (waited for a permit in vain), `:callbacks`, `:callback_errors`, `:stuck_count`. `Py.Stats` tells more.
   """
-  @doc since: "0.1.0"
   @spec info(t()) :: {:ok, map()} | {:error, Py.ContextError.t()}
   def info(context) do
     with {:ok, native} <- Router.lookup(context), do: {:ok, Native.context_info(native)}

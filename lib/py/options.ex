@@ -75,6 +75,10 @@ defmodule Py.Options do
   @spec default() :: t()
   def default, do: Py.Config.get(:options)
 
+  @doc "Checks a timeout in milliseconds."
+  @spec timeout!(atom(), term()) :: timeout()
+  def timeout!(key, timeout), do: Schema.value!(key, {:timeout, 0}, timeout)
+
   @spec unknown!(atom(), [atom()]) :: no_return()
   defp unknown!(key, allowed),
     do: Schema.unknown!([key], allowed, keyword_hint(key, allowed))

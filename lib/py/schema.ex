@@ -129,10 +129,6 @@ defmodule Py.Schema do
     end
   end
 
-  @doc "Checks a timeout in milliseconds."
-  @spec timeout!(atom(), term()) :: timeout()
-  def timeout!(key, value), do: value!(key, {:timeout, 0}, value)
-
   @doc "Raises for a wrong value; `what` names it."
   @spec invalid!(String.t(), Type.t()) :: no_return()
   def invalid!(what, type),

@@ -23,51 +23,21 @@ defmodule Py.Semaphore do
 
   @held :"$py_permits"
 
-  @doc """
-  The number of permits in use.
-
-      iex> Py.Semaphore.current()
-      0
-  """
-  @doc since: "0.1.0"
+  @doc "Permits in use."
   @spec current() :: non_neg_integer()
   def current, do: elem(Native.permits(), 0)
 
-  @doc """
-  The limit: `max_concurrent` of the configuration, or that of `set_max_concurrent/1`.
-
-      iex> Py.Semaphore.max_concurrent() == Py.info().max_concurrent
-      true
-  """
-  @doc since: "0.1.0"
+  @doc "The limit."
   @spec max_concurrent() :: non_neg_integer()
   def max_concurrent, do: elem(Native.permits(), 1)
 
-  @doc """
-  The number of requests and processes waiting for a permit.
-
-      iex> Py.Semaphore.waiting()
-      0
-  """
-  @doc since: "0.1.0"
+  @doc "Those that wait for a permit."
   @spec waiting() :: non_neg_integer()
   def waiting, do: elem(Native.permits(), 2)
 
   @doc """
-  Changes the limit, until the application stops. A higher one serves those that wait; a lower one takes no permit
-  from work that runs.
-
-      iex> limit = Py.Semaphore.max_concurrent()
-      iex> Py.Semaphore.set_max_concurrent(2 * limit)
-      :ok
-      iex> Py.Semaphore.set_max_concurrent(limit)
-      :ok
-
-  ## Errors
-
-  Raises `ArgumentError` for what is no positive integer.
+  Changes the limit. Raising it serves those that wait; lowering it takes nothing from work that runs.
   """
-  @doc since: "0.1.0"
   @spec set_max_concurrent(pos_integer()) :: :ok
   def set_max_concurrent(max) when is_integer(max) and max > 0, do: Native.set_max_permits(max)
 
@@ -75,18 +45,13 @@ defmodule Py.Semaphore do
     do: raise(ArgumentError, "expected a positive limit, got: #{inspect(max)}")
 
   @doc """
-  Takes a permit for the calling process, waiting in line up to `timeout`: milliseconds, or `:infinity`, which is the
-  default. `0` does not wait. Give it back with `release/0`, in the same process.
+  Takes a permit for the calling process, waiting in line up to `timeout` milliseconds.
 
-  ## Errors
-
-  `{:error, %Py.OverloadedError{limit: :permits}}` when no permit became free in time. Raises `ArgumentError` for a
-  wrong timeout.
+  `{:error, %Py.OverloadedError{}}` when there is none by then. Give it back with `release/0`, in the same process.
   """
-  @doc since: "0.1.0"
   @spec acquire(timeout()) :: :ok | {:error, Py.OverloadedError.t()}
   def acquire(timeout \\ :infinity) do
-    timeout = Py.Schema.timeout!(:timeout, timeout)
+    timeout = Py.Options.timeout!(:timeout, timeout)
     ref = make_ref()
 
     case Native.permit_acquire(ref, timeout != 0) do
@@ -111,14 +76,7 @@ defmodule Py.Semaphore do
     end
   end
 
-  @doc """
-  Gives back a permit that the calling process has acquired. The first in line gets it.
-
-  ## Errors
-
-  Raises `ArgumentError` when the process holds none: it must be the one that called `acquire/1`.
-  """
-  @doc since: "0.1.0"
+  @doc "Gives back a permit that the calling process has acquired. Raises `ArgumentError` when it holds none."
   @spec release() :: :ok
   def release do
     case Process.get(@held, []) do

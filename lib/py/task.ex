@@ -22,7 +22,6 @@ defmodule Py.Task do
   @enforce_keys [:ref, :request, :owner, :options, :deadline, :brief]
   defstruct [:ref, :request, :owner, :options, :deadline, :brief]
 
-  @typedoc "A task. `:ref` is the first element of its message; the other fields are private."
   @type t :: %__MODULE__{
           ref: reference(),
           request: reference(),
@@ -83,12 +82,7 @@ defmodule Py.Task do
       "ValueError"
       iex> Py.Task.result(task, :other)
       nil
-
-  ## Errors
-
-  `{:error, exception}` as for `Py.call/4`. Raises `ArgumentError` in another process.
   """
-  @doc since: "0.1.0"
   @spec result(t(), term()) :: Py.result() | nil
   def result(%__MODULE__{ref: ref} = task, {ref, reply}) do
     own!(task)
