@@ -130,7 +130,7 @@ defmodule ErlangPython.MixProject do
         telemetry_metrics: "https://hexdocs.pm/telemetry_metrics"
       ],
       # Modules without documentation that guides name, and what names many such ones.
-      skip_code_autolink_to: ["Py.Config", "Py.Native", "Py.Schema"],
+      skip_code_autolink_to: ["Py.Config", "Py.Native"],
       skip_undefined_reference_warnings_on: ["ARCHITECTURE.md", "Py.Object", "Py.Task"],
       groups_for_modules: [
         Running: [
