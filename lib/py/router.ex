@@ -150,16 +150,23 @@ defmodule Py.Router do
   @doc """
   Starts the default pool again, after `stop/0`.
 
-  Options are those of `start_pool/3`, with the configured `:mode` and `:strategy` as defaults, and `:contexts`, the number
-  of contexts (default: the configured `num_contexts`). Errors are those of `start_pool/3`.
+  ## Options
+
+  #{Py.Schema.Docs.options(:default_pool)}
+
+  The configured `context_mode` and `strategy` are the defaults of `:mode` and `:strategy`.
+
+  ## Errors
+
+  Those of `start_pool/3`.
   """
   @doc since: "0.1.0"
-  @spec start(keyword()) ::
+  @spec start([option() | {:contexts, pos_integer()}]) ::
           {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
   def start(options \\ []) do
     {size, options} = Keyword.pop(options, :contexts, Py.Config.get(:num_contexts))
     defaults = [mode: Py.Config.get(:context_mode), strategy: Py.Config.get(:strategy)]
-    start_pool(@default, size, Keyword.merge(defaults, options))
+    Control.start(@default, size, Keyword.merge(defaults, options), :default_pool)
   end
 
   @doc "Stops the default pool. Errors: `{:error, :not_started}`."

@@ -22,7 +22,7 @@ defmodule Py.Schema do
   ## Who takes what
 
   @common [:context, :namespace, :env, :timeout, :wait]
-  @context [:paths_of_context, :preload, :max_queue, :start_timeout]
+  @context [:paths_of_context, :preload, :max_queue, :start_timeout_of_context]
   @pool [:mode, :strategy, :replace_stuck, :pg | @context]
 
   @functions Map.new(

@@ -17,6 +17,7 @@ defmodule Py.SchemaTest do
     {Py.Context, :start_link, 1, :context},
     {Py.Pool, :start_link, 1, :own_pool},
     {Py.Router, :start_pool, 3, :pool},
+    {Py.Router, :start, 1, :default_pool},
     {Py.Env, :new, 1, :env},
     {Py.Setup, :add_paths, 2, :setup},
     {Py.Setup, :add_import, 3, :setup},
@@ -102,7 +103,7 @@ defmodule Py.SchemaTest do
     test "names a wrong value, and what is expected" do
       for {function, key, value, expected} <- [
             {:setup, :timeout, -1, ":infinity or milliseconds from 0 to 4294967295"},
-            {:pool, :start_timeout, 0, ":infinity or milliseconds from 1 to 4294967295"},
+            {:pool, :start_timeout, nil, ":infinity or milliseconds from 0 to 4294967295"},
             {:pool, :mode, :fast, ":worker or :owngil"},
             {:pool, :pg, nil, "true or false"},
             {:pool, :max_queue, 0, "a positive integer"},

@@ -10,7 +10,7 @@ defmodule Py.Pool.Control do
   options of its contexts.
   """
   @spec check!(term(), term(), term(), atom()) :: {atom(), keyword()}
-  def check!(pool, size, options, function \\ :pool) do
+  def check!(pool, size, options, function) do
     Schema.check!(:own_pool, :name, pool)
     Py.Lifecycle.running!()
     Schema.check!(:own_pool, :size, size)
@@ -21,11 +21,11 @@ defmodule Py.Pool.Control do
     function |> Schema.check!(options) |> Keyword.pop!(:strategy)
   end
 
-  @doc "Starts a pool, as `Py.Router.start_pool/3` documents it."
-  @spec start(Py.Router.pool(), pos_integer(), keyword()) ::
+  @doc "Starts a pool, as `Py.Router.start_pool/3` documents it; `function` is that of `check!/4`."
+  @spec start(Py.Router.pool(), pos_integer(), keyword(), atom()) ::
           {:ok, [pid()]} | {:error, {:already_started, Py.Router.pool()} | Py.ContextError.t()}
-  def start(pool, size, options) do
-    {strategy, options} = check!(pool, size, options)
+  def start(pool, size, options, function \\ :pool) do
+    {strategy, options} = check!(pool, size, options, function)
 
     # Contexts report to the process of the table while they start, so that process does not start them.
     child = {Context.Supervisor, {pool, size, strategy, options}}

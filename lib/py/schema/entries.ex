@@ -115,6 +115,13 @@ defmodule Py.Schema.Entries do
       doc:
         "directories put in front of `sys.path`, before the configured ones. Worker contexts share one `sys.path`"
     ],
+    start_timeout_of_context: [
+      key: :start_timeout,
+      type: {:timeout, 0},
+      default: {:value, 60_000},
+      configured: true,
+      doc: "limit for the start of the context, `:preload` included"
+    ],
     pg: [
       type: :boolean,
       default: {:value, false},
@@ -174,7 +181,6 @@ defmodule Py.Schema.Entries do
     start_timeout: [
       type: {:timeout, 1},
       default: {:value, 60_000},
-      configured: true,
       doc: "limit for the start of a context, `preload` included"
     ],
     num_contexts: [
