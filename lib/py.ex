@@ -23,6 +23,7 @@ defmodule Py do
   | options | runs on | names that code sees |
   |---|---|---|
   | none | the context that `Py.Router` chooses | those of the calling process, on that context |
+  | none, and a handle is called or an argument | the context of the handle | those of the calling process, on that context |
   | `context:` a pid, a name or a number | that context | those of the context, shared by all who use it |
   | the same, and `namespace: :process` | that context | those of the calling process, on that context |
   | `context:` a pool | a context of the pool, by its strategy | those of the calling process, on that context |
