@@ -63,7 +63,9 @@ defmodule Py.Router do
   @doc """
   The context that serves the calling process by default.
 
-  Errors: `{:error, %Py.ContextError{reason: :not_found}}` when the default pool is not started.
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when the default pool is not started: see `start/1`.
   """
   @doc since: "0.1.0"
   @spec get_context() :: {:ok, pid()} | {:error, Py.ContextError.t()}
@@ -72,7 +74,9 @@ defmodule Py.Router do
   @doc """
   Context number `index`, from 1, of the default pool; or a context of a pool, by its strategy.
 
-  Errors: `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context or pool.
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context or pool.
   """
   @doc since: "0.1.0"
   @spec get_context(pos_integer() | pool()) :: {:ok, pid()} | {:error, Py.ContextError.t()}
@@ -118,7 +122,9 @@ defmodule Py.Router do
   Like `start_pool/3`, but a pool that is started already is fine when it has that many contexts (`nil`: any number) of that
   `:mode` (if given): its contexts are returned. Options are those of `start_pool/3`.
 
-  Errors: those of `start_pool/3`, and `{:error, {:already_started, settings}}` with what another pool has.
+  ## Errors
+
+  Those of `start_pool/3`; and `{:error, {:already_started, settings}}`, with what another pool has.
   """
   @doc since: "0.1.0"
   @spec ensure_pool(pool(), pos_integer() | nil, [option()]) ::
@@ -130,8 +136,11 @@ defmodule Py.Router do
   @doc """
   Stops a pool: pending calls fail with `Py.ContextError`.
 
-  Errors: `{:error, :not_started}`, and `{:error, :supervised}` for a `Py.Pool`, which its supervisor would start again: stop it
-  there, with `Supervisor.terminate_child/2`.
+  ## Errors
+
+    * `{:error, :not_started}` - there is no such pool
+    * `{:error, :supervised}` - a `Py.Pool`, which its supervisor would start again: stop it there, with
+      `Supervisor.terminate_child/2`
   """
   @doc since: "0.1.0"
   @spec stop_pool(pool()) :: :ok | {:error, :not_started | :supervised}
@@ -169,7 +178,7 @@ defmodule Py.Router do
     Control.start(@default, size, Keyword.merge(defaults, options), :default_pool)
   end
 
-  @doc "Stops the default pool. Errors: `{:error, :not_started}`."
+  @doc "Stops the default pool. Errors are those of `stop_pool/1`."
   @doc since: "0.1.0"
   @spec stop() :: :ok | {:error, :not_started}
   def stop, do: stop_pool(@default)
@@ -182,7 +191,9 @@ defmodule Py.Router do
   `context` is a number in the default pool, whose replacement is used when it ends, or a pid. A context of yours that ends
   is forgotten: the pool serves the process again. For one call, `context: context, namespace: :process` does the same.
 
-  Errors: `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context.
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context.
   """
   @doc group: "Compatibility", since: "0.1.0"
   @spec bind_context(pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}

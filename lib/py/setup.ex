@@ -63,6 +63,8 @@ defmodule Py.Setup do
   @doc """
   The directories of the configuration and of `add_paths/2`, in the order of `sys.path`.
 
+  ## Errors
+
   Raises `Py.ContextError` while the application does not run.
   """
   @doc since: "0.1.0"
@@ -115,6 +117,8 @@ defmodule Py.Setup do
 
   @doc """
   The imports of the configuration and of `add_import/3`, in the order in which a context makes them.
+
+  ## Errors
 
   Raises `Py.ContextError` while the application does not run.
   """
