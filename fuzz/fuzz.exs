@@ -95,7 +95,7 @@ defmodule Fuzz do
   @doc "The answer to code: a value, or a refused conversion. Anything else ends the run."
   @spec eval(String.t(), keyword()) :: {:ok, term()} | :error
   def eval(code, options) do
-    case Py.eval(code, options) do
+    case Py.Test.Dialect.eval(code, options) do
       {:ok, value} -> {:ok, value}
       {:error, %Py.ConversionError{}} -> :error
       {:error, {:conversion_error, _text}} -> :error

@@ -12,29 +12,26 @@ defmodule Py do
 
   ## Options of calls
 
-  `call/4`, `eval/2`, `exec/2`, `async/4` and `cast/4` take
+  `call/4` and `async/4` take these options. `eval/2`, `exec/2`, `cast/4` and `parallel/2` take most of
+  them; each function lists its own.
 
-    * `:context` - where to run: a context's pid (of this or a connected node) or name, its number in the default pool, or
-      the name of a pool. Default: see `Py.Router`
-    * `:namespace` - the names that code sees on a context given by `:context`: `:context` (default), those of the context, or
-      `:process`, those of the calling process
-    * `:env` - a `Py.Env`: run on its context, in its namespace
-    * `:timeout` - milliseconds (default 30_000) or `:infinity`. Time in the queue counts. Python code that takes longer is
-      interrupted, and the result is `{:error, %Py.TimeoutError{}}`
-    * `:wait` - how long to wait for a turn when the limit on concurrent work (`max_concurrent`) is reached, in milliseconds.
-      Default: the timeout, or `config :erlang_python, wait: …`. `0` sheds load at once: `{:error, %Py.OverloadedError{}}`.
-      Tasks, casts and parallel calls know only `0` and their timeout: nobody waits for their turn
-    * `:return` - `:term` (default), or `:object` for a `Py.Object` handle of the result
-    * `:dialect` - `:elixir` (default) or `:erlang`: values and errors as the Erlang API has them
+  #{Py.Schema.Docs.options(:call)}
 
-  and further ones named at each function. Wrong options raise `ArgumentError`.
+  A wrong option raises `ArgumentError`, which names the allowed ones, before anything is sent to
+  Python. The first three options decide where code runs and which names it sees:
 
-  ## Names that code sees
+  | options | runs on | names that code sees |
+  |---|---|---|
+  | none | the context that `Py.Router` chooses | those of the calling process, on that context |
+  | none, and a handle is called or an argument | the context of the handle | those of the calling process, on that context |
+  | `context:` a pid, a name or a number | that context | those of the context, shared by all who use it |
+  | the same, and `namespace: :process` | that context | those of the calling process, on that context |
+  | `context:` a pool | a context of the pool, by its strategy | those of the calling process, on that context |
+  | `env:` | the context of the `Py.Env` | those of the `Py.Env` |
 
-  Code run on an explicit context shares the namespace of that context. Code routed by the pool runs in a namespace of the
-  calling process, so that the requests of a web server never see each other's variables; it is made on first need and
-  dropped after the process has ended. With `:env` it is that of the `Py.Env`. The module name `"__main__"` in `call/4`
-  stands for the namespace.
+  Names of a process are made on first need and dropped after the process has ended, so requests of a
+  web server never see each other's variables. The module name `"__main__"` in `call/4` stands for the
+  names that the code sees.
 
   ## Values
 
@@ -66,18 +63,19 @@ defmodule Py do
   `timedelta` has days, seconds and microseconds only: the hour of a `Duration` comes back as 3600 seconds.
   """
 
-  alias Py.{Options, Request}
+  alias Py.{Options, Request, Schema}
 
   @typedoc ~S(A module, function or class: `:math`, `"os.path"`, `"Path.cwd"`.)
   @type name :: atom() | String.t()
 
-  @typedoc "The error is an exception struct; with `dialect: :erlang`, what the Erlang API has in its place."
-  @type result :: {:ok, term()} | {:error, Exception.t() | term()}
+  @typedoc "A value, or an exception struct."
+  @type result :: {:ok, term()} | {:error, Exception.t()}
 
-  @common [:context, :env, :namespace, :timeout, :wait, :dialect]
-  @call_options @common ++ [:kwargs, :return]
-  @memory_options [:context, :timeout, :wait, :dialect]
-  @code_options @common ++ [:locals, :return]
+  @call_options Schema.keys(:call)
+  @cast_options Schema.keys(:cast)
+  @code_options Schema.keys(:eval)
+  @parallel_options Schema.keys(:parallel)
+  @memory_options Schema.keys(:memory)
 
   ## Calls
 
@@ -87,8 +85,6 @@ defmodule Py do
   `module` and `function` are atoms or strings, both may be dotted. A `Py.Object` in place of the module calls its method,
   and in place of both calls the object itself: `Py.call(object, args)`. With a context's pid first the call runs there:
   `Py.call(context, module, function, args)`.
-
-  Options: those of all calls (see the module's documentation) and `:kwargs`, a map or keyword list.
 
       iex> Py.call(:math, :gcd, [12, 18])
       {:ok, 6}
@@ -114,9 +110,20 @@ defmodule Py do
       iex> Py.call(double, [21])
       {:ok, 42}
 
-  Errors: `Py.Error`, `Py.TimeoutError`, `Py.InterruptedError`, `Py.OverloadedError`, `Py.ContextError`,
-  `Py.ConversionError`.
+  ## Options
+
+  #{Py.Schema.Docs.options(:call)}
+
+  ## Errors
+
+  The result is `{:error, exception}` with one of
+
+  #{Py.Schema.Docs.errors()}
+
+  Raises `ArgumentError` for a wrong option, for a module or function that is neither an atom nor a
+  string, and for arguments that are no list.
   """
+  @doc since: "0.1.0"
   @spec call(
           name() | Py.Object.t() | pid(),
           name() | [term()],
@@ -137,7 +144,15 @@ defmodule Py do
 
   def call(target, function, args, options), do: run_call(target, function, args, options)
 
-  @doc "Calls a Python function on a context, with options. See `call/4`."
+  @doc """
+  Calls a Python function on a context, with options.
+
+      iex> Py.call(Py.context(1), :builtins, :sorted, [[2, 1]], kwargs: [reverse: true])
+      {:ok, [2, 1]}
+
+  Options and errors are those of `call/4`; the context goes before `:context`.
+  """
+  @doc since: "0.1.0"
   @spec call(pid(), name() | Py.Object.t(), name(), [term()], keyword()) :: result()
   def call(context, module, function, args, options) when is_pid(context) do
     run_call(module, function, args, [{:context, context} | options])
@@ -150,7 +165,10 @@ defmodule Py do
       4
       iex> Py.call!(:builtins, :int, ["four"])
       ** (Py.Error) ValueError: invalid literal for int() with base 10: 'four'
+
+  Options are those of `call/4`. Raises the exceptions that `call/4` returns.
   """
+  @doc since: "0.1.0"
   @spec call!(
           name() | Py.Object.t() | pid(),
           name() | [term()],
@@ -161,7 +179,15 @@ defmodule Py do
   def call!(target, function, args \\ [], options \\ []),
     do: target |> call(function, args, options) |> unwrap!()
 
-  @doc "Like `call/5`, but returns the value or raises."
+  @doc """
+  Like `call/5`, but returns the value or raises.
+
+      iex> Py.call!(Py.context(1), :builtins, :max, [[1, 2]], kwargs: [default: 0])
+      2
+
+  Options are those of `call/4`. Raises the exceptions that `call/4` returns.
+  """
+  @doc since: "0.1.0"
   @spec call!(pid(), name() | Py.Object.t(), name(), [term()], keyword()) :: term()
   def call!(context, module, function, args, options),
     do: context |> call(module, function, args, options) |> unwrap!()
@@ -199,9 +225,6 @@ defmodule Py do
   @doc """
   Evaluates a Python expression.
 
-  Options: those of all calls and `:locals`, a map or keyword list of names the expression sees. Assignments (`:=`) of an
-  expression with `:locals` are not kept.
-
       iex> Py.eval("x * 2", locals: %{x: 21})
       {:ok, 42}
       iex> {:error, error} = Py.eval("1 +")
@@ -209,7 +232,22 @@ defmodule Py do
       {"SyntaxError", true}
 
   With a context's pid first the expression is evaluated there: `Py.eval(context, code, options)`.
+  Assignments (`:=`) of an expression with `:locals` are not kept.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:eval)}
+
+  ## Errors
+
+  The result is `{:error, exception}` with one of
+
+  #{Py.Schema.Docs.errors()}
+
+  The `Py.Error` of code that is no expression has the type `SyntaxError`, and advises `exec/2` for
+  statements. Raises `ArgumentError` for a wrong option and for code that is no string.
   """
+  @doc since: "0.1.0"
   @spec eval(String.t() | pid(), keyword() | String.t()) :: result()
   def eval(code, options \\ [])
   def eval(context, code) when is_pid(context), do: eval(code, context: context)
@@ -219,7 +257,15 @@ defmodule Py do
          do: {:error, Py.Error.advise_statements(error, code)}
   end
 
-  @doc "Evaluates an expression on a context. See `eval/2`."
+  @doc """
+  Evaluates a Python expression on a context.
+
+      iex> Py.eval(Py.context(1), "x + 1", locals: [x: 1])
+      {:ok, 2}
+
+  Options and errors are those of `eval/2`; the context goes before `:context`.
+  """
+  @doc since: "0.1.0"
   @spec eval(pid(), String.t(), keyword()) :: result()
   def eval(context, code, options) when is_pid(context),
     do: eval(code, [{:context, context} | options])
@@ -229,19 +275,30 @@ defmodule Py do
 
       iex> Py.eval!("{'a': 1, 'b': None}")
       %{"a" => 1, "b" => nil}
+
+  Options are those of `eval/2`. Raises the exceptions that `eval/2` returns.
   """
+  @doc since: "0.1.0"
   @spec eval!(String.t() | pid(), keyword() | String.t()) :: term()
   def eval!(code, options \\ []), do: code |> eval(options) |> unwrap!()
 
-  @doc "Like `eval/3`, but returns the value or raises."
+  @doc """
+  Like `eval/3`, but returns the value or raises.
+
+      iex> Py.eval!(Py.context(1), "x + 1", locals: [x: 1])
+      2
+
+  Options are those of `eval/2`. Raises the exceptions that `eval/2` returns.
+  """
+  @doc since: "0.1.0"
   @spec eval!(pid(), String.t(), keyword()) :: term()
   def eval!(context, code, options), do: context |> eval(code, options) |> unwrap!()
 
   @doc """
   Runs Python statements.
 
-  Returns `:ok`, or with `return: :last` the value of the last statement if that is an expression, else `nil`. Options: those of
-  all calls and `:locals`, names that are visible while the code runs and restored afterwards; what the code defines stays.
+  Returns `:ok`, or with `return: :last` the value of the last statement. What the code defines
+  stays. Names of `:locals` are visible while the code runs, and are as before afterwards.
 
       iex> Py.exec("import statistics\\ndef middle(values): return statistics.median(values)")
       :ok
@@ -251,28 +308,48 @@ defmodule Py do
       {:ok, 12}
 
   With a context's pid first the code runs there: `Py.exec(context, code, options)`.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:exec)}
+
+  ## Errors
+
+  The result is `{:error, exception}` with one of
+
+  #{Py.Schema.Docs.errors()}
+
+  What the code has done before it fails stays. Raises `ArgumentError` for a wrong option and for code
+  that is no string.
   """
+  @doc since: "0.1.0"
   @spec exec(String.t() | pid(), keyword() | String.t()) :: :ok | result()
   def exec(code, options \\ [])
   def exec(context, code) when is_pid(context), do: exec(code, context: context)
 
   def exec(code, options) do
-    case is_list(options) && options[:return] do
-      none when none in [nil, false] ->
-        with({:ok, _none} <- run_code(:exec, code, options), do: :ok)
-
-      :last ->
-        run_code(:exec_last, code, Keyword.put(options, :return, :term))
-
-      :object ->
-        run_code(:exec_last, code, options)
-
-      other ->
-        raise ArgumentError, "invalid :return #{inspect(other)}, expected :last or :object"
+    case is_list(options) && List.keyfind(options, :return, 0) do
+      {:return, return} -> exec_last(code, Keyword.delete(options, :return), return)
+      _none -> with({:ok, _none} <- run_code(:exec, code, options), do: :ok)
     end
   end
 
-  @doc "Runs statements on a context. See `exec/2`."
+  defp exec_last(code, options, :last), do: run_code(:exec_last, code, options)
+
+  defp exec_last(code, options, return) do
+    Schema.check!(:exec, :return, return)
+    run_code(:exec_last, code, [{:return, return} | options])
+  end
+
+  @doc """
+  Runs Python statements on a context.
+
+      iex> Py.exec(Py.context(1), "x * 2", locals: [x: 4], return: :last)
+      {:ok, 8}
+
+  Options and errors are those of `exec/2`; the context goes before `:context`.
+  """
+  @doc since: "0.1.0"
   @spec exec(pid(), String.t(), keyword()) :: :ok | result()
   def exec(context, code, options) when is_pid(context),
     do: exec(code, [{:context, context} | options])
@@ -282,11 +359,22 @@ defmodule Py do
 
       iex> Py.exec!("import json")
       :ok
+
+  Options are those of `exec/2`. Raises the exceptions that `exec/2` returns.
   """
+  @doc since: "0.1.0"
   @spec exec!(String.t() | pid(), keyword() | String.t()) :: :ok | term()
   def exec!(code, options \\ []), do: code |> exec(options) |> unwrap!()
 
-  @doc "Like `exec/3`, but returns `:ok` (or the value) or raises."
+  @doc """
+  Like `exec/3`, but returns `:ok` (or the value) or raises.
+
+      iex> Py.exec!(Py.context(1), "2 ** 10", return: :last)
+      1024
+
+  Options are those of `exec/2`. Raises the exceptions that `exec/2` returns.
+  """
+  @doc since: "0.1.0"
   @spec exec!(pid(), String.t(), keyword()) :: :ok | term()
   def exec!(context, code, options), do: context |> exec(code, options) |> unwrap!()
 
@@ -301,7 +389,17 @@ defmodule Py do
       iex> task = Py.async(:builtins, :sum, [[1, 2, 3]])
       iex> Py.await(task)
       {:ok, 6}
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:call)}
+
+  ## Errors
+
+  A request that is refused is a task, too: its error is the result of `await/2`. Raises
+  `ArgumentError` where `call/4` does.
   """
+  @doc since: "0.1.0"
   @spec async(name() | Py.Object.t(), name() | nil, [term()], keyword()) :: Py.Task.t()
   def async(target, function, args \\ [], options \\ []) do
     options = Options.new(options, @call_options)
@@ -316,7 +414,13 @@ defmodule Py do
       iex> {:error, %Py.TimeoutError{}} = Py.await(task)
       iex> Py.cancel(task)
       :ok
+
+  ## Errors
+
+  The result is `{:error, exception}` as for `call/4`. Raises `ArgumentError` for a wrong timeout, and in
+  a process that is not the one that called `async/4`.
   """
+  @doc since: "0.1.0"
   @spec await(Py.Task.t(), timeout()) :: result()
   def await(%Py.Task{} = task, timeout \\ :infinity),
     do: Py.Task.await(task, Options.timeout!(:timeout, timeout))
@@ -327,7 +431,13 @@ defmodule Py do
       iex> tasks = for n <- 1..3, do: Py.async(:operator, :mul, [n, n])
       iex> Py.await_many(tasks)
       [{:ok, 1}, {:ok, 4}, {:ok, 9}]
+
+  ## Errors
+
+  Each result may be `{:error, exception}` as for `call/4`; a task that is not done in time is cancelled,
+  and its result is a `Py.TimeoutError`. Raises `ArgumentError` where `await/2` does.
   """
+  @doc since: "0.1.0"
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
   def await_many(tasks, timeout \\ :infinity) when is_list(tasks) do
     deadline = Py.Deadline.new(Options.timeout!(:timeout, timeout))
@@ -340,7 +450,14 @@ defmodule Py do
       iex> task = Py.async(:builtins, :abs, [-1])
       iex> Py.yield(task, 1_000)
       {:ok, 1}
+
+  `timeout` is milliseconds (5,000 by default) or `:infinity`.
+
+  ## Errors
+
+  The result may be `{:error, exception}` as for `call/4`. Raises `ArgumentError` where `await/2` does.
   """
+  @doc since: "0.1.0"
   @spec yield(Py.Task.t(), timeout()) :: result() | nil
   def yield(%Py.Task{} = task, timeout \\ 5_000),
     do: Py.Task.yield(task, Options.timeout!(:timeout, timeout))
@@ -350,37 +467,47 @@ defmodule Py do
 
       iex> Py.cancel(Py.async(:time, :sleep, [0.01]))
       :ok
+
+  A task that has ended, or was cancelled before, is `:ok`, too. Raises `ArgumentError` in a process that
+  is not the one that called `async/4`.
   """
+  @doc since: "0.1.0"
   @spec cancel(Py.Task.t()) :: :ok
   def cancel(%Py.Task{} = task), do: Py.Task.cancel(task)
 
   @doc """
   Runs many calls at once, spread over the contexts of a pool, and waits for all of them.
 
-  `calls` are `{module, function, args}`. Returns `{:ok, results}`: one result each, in their order; a call that fails does not
-  stop the others. Options: those of all calls, where `:context` is the name of a pool (default: the default pool) and `:timeout`
-  bounds the whole: calls that are not done by then are interrupted and give `{:error, %Py.TimeoutError{}}`.
+  `calls` are `{module, function, args}`. Returns `{:ok, results}`: one result each, in their order. A call
+  that fails does not stop the others.
 
       iex> Py.parallel([{:math, :sqrt, [16]}, {:math, :sqrt, [-1]}, {:math, :sqrt, [36]}])
       ...> |> then(fn {:ok, [a, {:error, error}, c]} -> {a, error.type, c} end)
       {{:ok, 4.0}, "ValueError", {:ok, 6.0}}
 
   Python code runs at the same time only on own-GIL contexts; on worker contexts, C code and I/O do.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:parallel)}
+
+  ## Errors
+
+  `{:error, %Py.ContextError{}}` when there is no such pool, or when it has no contexts; nothing has run
+  then. Each result may be `{:error, exception}` as for `call/4`. Raises `ArgumentError` for a wrong option
+  and for a call that is not `{module, function, args}`.
   """
+  @doc since: "0.1.0"
   @spec parallel([{name(), name(), [term()]}], keyword()) ::
           {:ok, [result()]} | {:error, Exception.t()}
   def parallel(calls, options \\ []) do
-    options = Options.new(options, (@common -- [:env, :namespace]) ++ [:return])
+    options = Options.new(options, @parallel_options)
 
     if not is_list(calls) or List.improper?(calls),
       do: raise(ArgumentError, "expected a list of calls, got: #{inspect(calls)}")
 
     operations = Enum.map(calls, &parallel_operation/1)
-
-    case Py.Pool.Table.native_contexts(options.context || :default) do
-      [] -> {:error, %Py.ContextError{reason: :not_found, context: options.context || :default}}
-      contexts -> {:ok, Py.Parallel.run(operations, contexts, options)}
-    end
+    Py.Parallel.run(operations, options)
   end
 
   defp parallel_operation({module, function, args}), do: operation(module, function, args, nil)
@@ -390,35 +517,83 @@ defmodule Py do
       raise(ArgumentError, "expected a call as {module, function, args}, got: #{inspect(other)}")
 
   @doc """
-  The pid of context number `index`, from 1, of the default pool. Raises `Py.ContextError` when there is none.
+  The pid of context number `index`, from 1, of the default pool.
 
       iex> Py.eval(Py.context(1), "6 * 7")
       {:ok, 42}
+
+  ## Errors
+
+  Raises `Py.ContextError` when the default pool has no context of that number: see
+  `Py.Router.num_contexts/1`.
   """
+  @doc since: "0.1.0"
   @spec context(pos_integer()) :: pid()
   def context(index), do: index |> Py.Router.get_context() |> unwrap!()
 
   @doc """
-  Starts a call whose result nobody wants. A failure is logged and counted.
+  Starts a call whose result is not needed. A failure is logged and counted.
 
       iex> Py.cast(:builtins, :print, [], kwargs: [end: ""])
       :ok
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:cast)}
+
+  ## Errors
+
+  A failure, also of a request that is refused, is a line of the log, a telemetry event (`Py.Telemetry`) and
+  an entry of `Py.stats/0`. Raises `ArgumentError` where `call/4` does.
   """
+  @doc since: "0.1.0"
   @spec cast(name() | Py.Object.t(), name() | nil, [term()], keyword()) :: :ok
   def cast(target, function, args \\ [], options \\ []) do
-    options = Options.new(options, @call_options -- [:return])
+    options = Options.new(options, @cast_options)
     Py.Cast.run(operation(target, function, args, options.kwargs), options)
   end
 
-  @doc "Lets Python call a function by name. See `Py.Callback`."
+  @doc """
+  Lets Python call a function by name. See `Py.Callback`.
+
+      iex> Py.register_function(:twice, fn n -> 2 * n end)
+      :ok
+      iex> Py.eval!("__import__('erlang').twice(21)")
+      42
+      iex> Py.unregister_function(:twice)
+      :ok
+
+  A function that has the name already is replaced. Python code that calls a name which is not registered
+  gets a `CallbackError`.
+  """
+  @doc since: "0.1.0"
   @spec register_function(name(), fun() | {module(), atom()}) :: :ok
   def register_function(name, fun), do: Py.Callback.register(name, fun)
 
-  @doc "Forgets a function that `register_function/2` made known."
+  @doc """
+  Forgets a function that `register_function/2` made known.
+
+      iex> Py.unregister_function(:never_registered)
+      :ok
+
+  A function that runs goes on.
+  """
+  @doc since: "0.1.0"
   @spec unregister_function(name()) :: :ok
   def unregister_function(name), do: Py.Callback.unregister(name)
 
-  @doc "Interrupts what runs on a context. See `Py.Context.interrupt/1`."
+  @doc """
+  Interrupts what runs on a context. See `Py.Context.interrupt/1`.
+
+      iex> Py.interrupt(Py.context(1))
+      {:error, :not_running}
+
+  ## Errors
+
+  `{:error, :not_running}` when nothing runs there, `{:error, %Py.ContextError{}}` when there is no such
+  context on this node.
+  """
+  @doc since: "0.1.0"
   @spec interrupt(Py.Context.t()) :: :ok | {:error, :not_running | Py.ContextError.t()}
   def interrupt(context), do: Py.Context.interrupt(context)
 
@@ -429,25 +604,29 @@ defmodule Py do
       iex> for(%{"collections" => n} <- stats.gc_stats, do: is_integer(n))
       [true, true, true]
 
-  Keys: `:gc_stats` (`gc.get_stats()`, one map for each generation; CPython 3.15 tells more than those before), `:gc_count` and `:gc_threshold` (tuples of three), and
-  while `tracemalloc` is tracing `:traced_memory_current` and `:traced_memory_peak` in bytes. All worker contexts share one
-  interpreter. Options: `:context`, `:timeout`, `:wait` and `:dialect` of calls.
+  All worker contexts share one interpreter. The map has
+
+    * `:gc_stats` - `gc.get_stats()`, one map for each generation; that of CPython 3.15 has more keys
+    * `:gc_count`, `:gc_threshold` - numbers of objects, as tuples of three
+    * `:traced_memory_current`, `:traced_memory_peak` - bytes, while `tracemalloc` is tracing
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:memory)}
+
+  ## Errors
+
+  The result is `{:error, exception}` with one of
+
+  #{Py.Schema.Docs.errors([:timeout, :overloaded, :context])}
+
+  Raises `ArgumentError` for a wrong option.
   """
-  @spec memory_stats(keyword()) :: {:ok, map()} | {:error, Exception.t() | term()}
+  @doc since: "0.1.0"
+  @spec memory_stats(keyword()) :: {:ok, map()} | {:error, Exception.t()}
   def memory_stats(options \\ []) do
-    options = Options.new(options, @memory_options)
-
-    with {:ok, {stats, count, threshold, traced}} <-
-           Request.run({:call, "erlang._setup", :memory_stats, [], nil}, options) do
-      stats = %{gc_stats: stats, gc_count: count, gc_threshold: threshold}
-      {:ok, Map.merge(stats, traced_memory(traced))}
-    end
+    options |> Options.new(@memory_options) |> Py.Memory.stats()
   end
-
-  defp traced_memory({}), do: %{}
-
-  defp traced_memory({current, peak}),
-    do: %{traced_memory_current: current, traced_memory_peak: peak}
 
   @doc """
   Runs Python's garbage collector, on the interpreter that serves the calling process or on that of `:context`; the number of
@@ -459,18 +638,22 @@ defmodule Py do
       iex> Py.eval!("alive() is None")
       true
 
-  Options: those of `memory_stats/1`.
+  ## Options
+
+  #{Py.Schema.Docs.options(:memory)}
+
+  ## Errors
+
+  The result is `{:error, exception}` with one of
+
+  #{Py.Schema.Docs.errors([:timeout, :interrupted, :overloaded, :context])}
+
+  Raises `ArgumentError` for a wrong option and for another generation.
   """
-  @spec gc(0..2, keyword()) :: {:ok, non_neg_integer()} | {:error, Exception.t() | term()}
-  def gc(generation \\ 2, options \\ [])
-
-  def gc(generation, options) when generation in 0..2 do
-    options = Options.new(options, @memory_options)
-    Request.run({:call, :gc, :collect, [generation], nil}, options)
-  end
-
-  def gc(generation, _options),
-    do: raise(ArgumentError, "expected a generation from 0 to 2, got: #{inspect(generation)}")
+  @doc since: "0.1.0"
+  @spec gc(0..2, keyword()) :: {:ok, non_neg_integer()} | {:error, Exception.t()}
+  def gc(generation \\ 2, options \\ []),
+    do: Py.Memory.collect(generation, Options.new(options, @memory_options))
 
   @doc """
   What this Python is.
@@ -510,32 +693,35 @@ defmodule Py do
   ## Values
 
   @doc """
-  Wraps a binary that shall be `bytes` in Python even if it is UTF-8 text.
+  Wraps a binary so that Python receives `bytes`, even if it is valid UTF-8.
 
       iex> Py.call!(:builtins, :repr, [Py.bytes("abc")])
       "b'abc'"
   """
+  @doc since: "0.1.0"
   @spec bytes(binary()) :: Py.Bytes.t()
   def bytes(data) when is_binary(data), do: %Py.Bytes{data: data}
 
   @doc """
-  Wraps an atom that shall come back as an atom.
+  Wraps an atom so that it comes back as an atom. Python sees an `erlang.Atom`.
 
       iex> Py.call!(:copy, :copy, [[Py.atom(:ok), :ok]])
       [:ok, "ok"]
   """
+  @doc since: "0.1.0"
   @spec atom(atom()) :: Py.Atom.t()
   def atom(name) when is_atom(name), do: %Py.Atom{name: name}
 
   @doc """
-  Wraps a number that shall be a `float`, an integer most of all. `:nan`, `:infinity` and `:neg_infinity`, which Elixir's
-  floats lack, are floats by themselves, but for keys of maps.
+  Wraps a number so that Python receives a `float`, even if it is an integer. `:nan`, `:infinity` and
+  `:neg_infinity`, which Elixir's floats lack, need it only as keys of maps.
 
       iex> Py.call!(:builtins, :repr, [[2, Py.float(2), :infinity]])
       "[2, 2.0, inf]"
       iex> Py.call!(:builtins, :repr, [%{Py.float(:infinity) => :infinity}])
       "{inf: inf}"
   """
+  @doc since: "0.1.0"
   @spec float(number() | :nan | :infinity | :neg_infinity) :: Py.Float.t()
   def float(value) when is_number(value) or value in [:nan, :infinity, :neg_infinity],
     do: %Py.Float{value: value}
@@ -543,8 +729,7 @@ defmodule Py do
   @doc false
   def unwrap!({:ok, value}), do: value
   def unwrap!(:ok), do: :ok
-  def unwrap!({:error, error}) when is_exception(error), do: raise(error)
-  def unwrap!({:error, reason}), do: :erlang.error(reason)
+  def unwrap!({:error, error}), do: raise(error)
 
   defp run_code(kind, code, options) do
     options = Options.new(options, @code_options)

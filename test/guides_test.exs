@@ -57,6 +57,11 @@ defmodule GuidesTest do
     end
   end
 
+  test "the tables of the configuration are those of Py.Schema: script/docs writes them" do
+    text = File.read!("guides/introduction/configuration.md")
+    assert Py.Schema.Docs.update(text) == text
+  end
+
   describe "what the checks find" do
     @describetag :tmp_dir
 

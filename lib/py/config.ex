@@ -2,27 +2,11 @@ defmodule Py.Config do
   @moduledoc false
   # The application environment, checked once when the application starts.
 
-  @defaults [
-    context_mode: :worker,
-    imports: [],
-    log: true,
-    max_concurrent: nil,
-    max_queue: 10_000,
-    max_state_entries: nil,
-    max_value_size: nil,
-    memory_tuning: true,
-    num_contexts: nil,
-    paths: [],
-    preload: nil,
-    python: nil,
-    replace_stuck: 600_000,
-    spin_us: 50,
-    start_timeout: 60_000,
-    strategy: :affinity,
-    telemetry: true,
-    venv: nil,
-    wait: nil
-  ]
+  alias Py.Schema
+  alias Py.Schema.Type
+
+  @entries for {_title, entries} <- Schema.sections(), entry <- entries, do: entry
+  @keys @entries |> Enum.map(& &1.key) |> Enum.sort()
 
   @type t :: %{
           context_mode: :worker | :owngil,
@@ -52,10 +36,7 @@ defmodule Py.Config do
     known!()
 
     config =
-      for {key, default} <- @defaults, into: %{} do
-        value = Application.get_env(:erlang_python, key)
-        {key, check!(key, if(value == nil, do: default, else: value))}
-      end
+      Map.new(@keys, fn key -> {key, check!(key, Application.get_env(:erlang_python, key))} end)
 
     folders!(config)
     # Not of the environment: see Py.Logging.
@@ -120,72 +101,34 @@ defmodule Py.Config do
 
   @doc "All settings."
   @spec keys() :: [atom()]
-  def keys, do: Keyword.keys(@defaults)
+  def keys, do: @keys
 
-  @doc "The value that a setting stands for; raises `ArgumentError` for a wrong one."
+  @doc "The value that a setting stands for, `nil` for its default; raises `ArgumentError` for a wrong one."
   @spec check!(atom(), term()) :: term()
   def check!(:num_contexts, nil), do: System.schedulers_online()
   def check!(:max_concurrent, nil), do: System.schedulers_online() * 2 + 1
   # The native library knows how much memory there is.
   def check!(:max_value_size, nil), do: 0
   def check!(:max_value_size, :infinity), do: 2 ** 64 - 1
-  def check!(key, nil) when key in [:max_state_entries, :preload, :python, :venv, :wait], do: nil
-  def check!(:context_mode, mode) when mode in [:worker, :owngil], do: mode
-  def check!(key, :infinity) when key in [:wait, :start_timeout], do: :infinity
-  def check!(:replace_stuck, :never), do: :never
-  def check!(:strategy, strategy) when is_atom(strategy), do: strategy
-  def check!(key, on) when key in [:telemetry, :log, :memory_tuning] and is_boolean(on), do: on
   def check!(:max_state_entries, :infinity), do: nil
 
-  def check!(key, value)
-      when key in [
-             :max_concurrent,
-             :max_queue,
-             :max_state_entries,
-             :max_value_size,
-             :replace_stuck,
-             :start_timeout
-           ] and
-             is_integer(value) and
-             value > 0,
-      do: value
+  for %{key: key, type: type, default: default} <- @entries do
+    if key not in [:num_contexts, :max_concurrent, :max_value_size] do
+      value = with {:text, _meaning} <- default, do: {:value, nil}
+      def check!(unquote(key), nil), do: unquote(value |> elem(1) |> Macro.escape())
+    end
 
-  def check!(key, value)
-      when key in [:num_contexts, :spin_us, :wait] and is_integer(value) and value >= 0,
-      do: value
-
-  def check!(key, value) when key in [:preload, :python, :venv] and is_binary(value), do: value
-
-  def check!(key, value) when key in [:preload, :python, :venv] and is_list(value),
-    do: List.to_string(value)
-
-  def check!(:paths, values) when is_list(values), do: Enum.map(values, &to_string/1)
-  def check!(:imports, values) when is_list(values), do: Enum.map(values, &import!/1)
-
-  def check!(key, value) do
-    raise ArgumentError,
-          "invalid configuration: config :erlang_python, #{key}: #{inspect(value)}; expected #{expected(key)}"
+    def check!(unquote(key), value), do: value!(unquote(key), unquote(Macro.escape(type)), value)
   end
 
-  defp import!({module, function}), do: {to_string(module), to_string(function)}
-  defp import!(module), do: {to_string(module), :all}
+  defp value!(key, type, value) do
+    case Type.cast(type, value) do
+      {:ok, value} ->
+        value
 
-  defp expected(:context_mode), do: ":worker or :owngil"
-
-  defp expected(:strategy),
-    do: ":affinity, :round_robin, :least_busy or a module with the behaviour Py.Router.Strategy"
-
-  defp expected(key) when key in [:max_concurrent, :max_queue, :max_state_entries],
-    do: "a positive integer"
-
-  defp expected(:max_value_size), do: "a positive number of bytes or :infinity"
-  defp expected(:replace_stuck), do: "a positive number of milliseconds or :never"
-  defp expected(key) when key in [:num_contexts, :spin_us], do: "a non-negative integer"
-
-  defp expected(key) when key in [:telemetry, :log, :memory_tuning],
-    do: "true or false"
-
-  defp expected(key) when key in [:wait, :start_timeout], do: "milliseconds or :infinity"
-  defp expected(key) when key in [:paths, :imports], do: "a list of strings"
-  defp expected(_key), do: "a string"
+      :error ->
+        what = "invalid configuration: config :erlang_python, #{key}: #{inspect(value)}"
+        Schema.invalid!(what, type)
+    end
+  end
 end

@@ -36,32 +36,43 @@ defmodule Py.Context do
   @type t :: GenServer.server() | pos_integer()
 
   @typedoc "Options of `start_link/1`."
-  @type option ::
-          {:mode, :worker | :owngil}
-          | {:name, GenServer.name()}
-          | {:paths, [Path.t()]}
-          | {:preload, String.t()}
-          | {:max_queue, pos_integer()}
-          | {:start_timeout, timeout()}
+  @type option :: unquote(Py.Schema.spec(:context))
 
   @doc """
   Starts a context linked to the calling process.
 
-    * `:mode` - `:worker` (default) or `:owngil`
-    * `:name` - registers the process, as for `GenServer`
-    * `:paths` - directories put in front of `sys.path`; worker contexts share one `sys.path`
-    * `:preload` - Python code run before the first call; what it defines is seen by all calls. Default: the application's
-      `:preload`
-    * `:max_queue` - requests that may be queued, the next is a `Py.OverloadedError`. Default: the application's
-    * `:start_timeout` - how long starting, `:preload` included, may take, in milliseconds. Default: the
-      configured `:start_timeout` (60_000)
+      iex> {:ok, context} = Py.Context.start_link(preload: "rate = 1.5", max_queue: 100)
+      iex> Py.eval(context, "rate * 2")
+      {:ok, 3.0}
+      iex> Py.Context.stop(context)
+      :ok
 
-  Returns `{:error, %Py.ContextError{}}` when the interpreter cannot be made or `:preload` raises.
+  ## Options
+
+  #{Py.Schema.Docs.options(:context)}
+
+  ## Errors
+
+    * `{:error, %Py.ContextError{reason: {:failed, text}}}` - the interpreter cannot be made, `:preload` raised,
+      or the start took longer than `:start_timeout`; the text has the traceback
+    * `{:error, %Py.ContextError{reason: :not_running}}` - the application `:erlang_python` is not started
+    * `{:error, {:already_started, pid}}` - a process has the `:name`
+
+  Raises `ArgumentError` for a wrong option.
   """
-  @spec start_link([option()]) :: {:ok, pid()} | {:error, Py.ContextError.t()}
-  def start_link(options \\ []), do: Server.start_link(options)
+  @doc since: "0.1.0"
+  @spec start_link([option()]) ::
+          {:ok, pid()} | {:error, Py.ContextError.t() | {:already_started, pid()}}
+  def start_link(options \\ []),
+    do: :context |> Py.Schema.check!(options) |> Server.start_link()
 
-  @doc "For supervisors. Takes the options of `start_link/1`."
+  @doc """
+  The child specification of a context, for supervisors.
+
+  Options are those of `start_link/1`; they are checked when the supervisor starts the context. `:name` is the
+  id of the child, too.
+  """
+  @doc since: "0.1.0"
   @spec child_spec([option()]) :: Supervisor.child_spec()
   def child_spec(options) do
     %{
@@ -72,9 +83,16 @@ defmodule Py.Context do
   end
 
   @doc """
-  Stops a context. Calls that wait for it fail with a `Py.ContextError`, running code is interrupted. A context of a pool
-  is replaced.
+  Stops a context. Running code is interrupted. A context of a pool is replaced.
+
+  Requests that wait for it end with a `Py.ContextError` whose reason is `:stopped`. A thread whose code does not
+  end within 2 seconds is left to itself, which is logged.
+
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context.
   """
+  @doc since: "0.1.0"
   @spec stop(t()) :: :ok | {:error, Py.ContextError.t()}
   def stop(context) do
     with {:ok, pid} <- Router.whereis(context) do
@@ -87,7 +105,17 @@ defmodule Py.Context do
   @doc """
   Interrupts what runs on the context now: Python raises `KeyboardInterrupt` at its next bytecode, and the call returns
   `{:error, %Py.InterruptedError{}}`. A destructor that runs between two calls is interrupted too.
+
+      iex> {:ok, context} = Py.Context.start_link()
+      iex> Py.Context.interrupt(context)
+      {:error, :not_running}
+
+  ## Errors
+
+    * `{:error, :not_running}` - the context is idle
+    * `{:error, %Py.ContextError{}}` - there is no such context on this node
   """
+  @doc since: "0.1.0"
   @spec interrupt(t()) :: :ok | {:error, :not_running | Py.ContextError.t()}
   def interrupt(context) do
     with {:ok, native} <- Router.lookup(context) do
@@ -132,7 +160,9 @@ defmodule Py.Context do
   code that runs Python at that moment may be a few instructions old. The log line and the telemetry event of a stuck
   context, and the dashboard, show the same.
 
-  Errors: `{:error, %Py.ContextError{}}` when there is no such context on this node, and on a Python whose structures are
+  ## Errors
+
+  `{:error, %Py.ContextError{}}` when there is no such context on this node, and on a Python whose structures are
   not known (other than CPython 3.11 to 3.15 with a GIL).
   """
   @doc since: "0.1.0"
@@ -155,7 +185,20 @@ defmodule Py.Context do
     end
   end
 
-  @doc "A new namespace on the context, see `Py.Env`."
+  @doc """
+  Makes a namespace on the context, as `Py.Env.new/1` does with `context: context`.
+
+      iex> {:ok, env} = Py.Context.new_env(Py.context(1))
+      iex> Py.exec!("x = 1", env: env)
+      :ok
+
+  ## Errors
+
+  `{:error, exception}` with one of
+
+  #{Py.Schema.Docs.errors([:context, :timeout, :overloaded])}
+  """
+  @doc since: "0.1.0"
   @spec new_env(t()) :: {:ok, Py.Env.t()} | {:error, Exception.t()}
   def new_env(context) do
     {:ok, Py.Env.new(context: context)}
@@ -163,7 +206,13 @@ defmodule Py.Context do
     error in [Py.ContextError, Py.TimeoutError, Py.OverloadedError] -> {:error, error}
   end
 
-  @doc "The pids of all running contexts of this node."
+  @doc """
+  The pids of all running contexts of this node, those of pools included.
+
+      iex> Py.context(1) in Py.Context.list()
+      true
+  """
+  @doc since: "0.1.0"
   @spec list() :: [pid()]
   def list, do: Table.pids()
 

@@ -15,14 +15,31 @@ defmodule Py.Env do
 
   @type t :: %__MODULE__{object: Py.Object.t()}
 
+  @options Py.Schema.keys(:env)
+
   @doc """
   Makes a namespace, on the context given by `:context` or else on that of the calling process.
 
-  Raises `Py.ContextError` when the context does not exist or has ended.
+      iex> env = Py.Env.new(context: 1)
+      iex> Py.eval("__name__", env: env)
+      {:ok, "__main__"}
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:env)}
+
+  ## Errors
+
+  Raises
+
+  #{Py.Schema.Docs.errors([:context, :timeout, :overloaded])}
+
+  and `ArgumentError` for a wrong option. `Py.Context.new_env/1` returns the exception instead.
   """
+  @doc since: "0.1.0"
   @spec new(context: Py.Context.t()) :: t()
   def new(options \\ []) do
-    options = Py.Options.new(options, [:context])
+    options = Py.Options.new(options, @options)
 
     case Py.Request.run(:new_env, %{options | return: :object}) do
       {:ok, object} -> %__MODULE__{object: object}

@@ -4,15 +4,15 @@ defmodule Py.Interpreter do
 
   In this order, the first that is set or found:
 
-    1. `config :erlang_python, venv: "…"` - a virtual environment's folder
-    2. `config :erlang_python, python: "…"` - a path, a name (`"python3.14"`) or a version (`"3.14"`)
-    3. the environment variable `ERLANG_PYTHON`, with the same values
-    4. the environment variable `VIRTUAL_ENV`
-    5. `python3` on the `PATH`
-    6. the newest `python3.X` on the `PATH`
+    1. `config :erlang_python, python: "…"` - a path, a name (`"python3.14"`), a version (`"3.14"`), or the folder of
+       a virtual environment. `venv: "…"` is an alias for the last one, and goes before `python`
+    2. the environment variable `ERLANG_PYTHON`, with the same values
+    3. the environment variable `VIRTUAL_ENV`
+    4. `python3` on the `PATH`
+    5. the newest `python3.X` on the `PATH`
 
-  What is set explicitly (1 to 4) must work; what is merely found is skipped when it cannot be embedded: CPython 3.11 or
-  later with a shared library.
+  What is set explicitly (1 to 3) must work. What is found on the `PATH` is skipped when it cannot be embedded. CPython
+  3.11+ with a shared library can.
   """
 
   @enforce_keys [:executable, :version, :library]
@@ -48,7 +48,19 @@ defmodule Py.Interpreter do
 
   @doc """
   What the Python to embed can do: known before the application has started, too, by asking the executable.
+
+      iex> Py.Interpreter.capabilities().own_gil == Py.info().own_gil
+      true
+
+    * `:own_gil` - `true` where own-GIL contexts are possible (CPython 3.12+)
+    * `:free_threaded` - `true` for a build without a GIL; such builds are refused today
+
+  ## Errors
+
+  Before the start of the application: raises `Py.InterpreterError` when there is no usable Python, and
+  `ArgumentError` for a wrong configuration.
   """
+  @doc since: "0.1.0"
   @spec capabilities() :: %{own_gil: boolean(), free_threaded: boolean()}
   def capabilities do
     case :persistent_term.get(__MODULE__, nil) do
@@ -68,7 +80,19 @@ defmodule Py.Interpreter do
     end
   end
 
-  @doc "Finds the Python to embed."
+  @doc """
+  Finds the Python to embed, in the order above. Runs the executables that it finds.
+
+      iex> {:ok, python} = Py.Interpreter.find()
+      iex> python.library == Py.info().library
+      true
+
+  ## Errors
+
+  `{:error, %Py.InterpreterError{}}` when there is none: the message says what was tried, and how to install or name
+  one. Raises `Py.ContextError` before the configuration is read.
+  """
+  @doc since: "0.1.0"
   @spec find() :: {:ok, t()} | {:error, Py.InterpreterError.t()}
   def find do
     case explicit() do
@@ -149,7 +173,21 @@ defmodule Py.Interpreter do
     end
   end
 
-  @doc "Asks one executable what it is, and whether it can be embedded."
+  @doc """
+  Asks one executable, given by its path, what it is, and whether it can be embedded.
+
+      iex> {:ok, python} = Py.Interpreter.probe(Py.info().executable)
+      iex> python.version >= {3, 11}
+      true
+      iex> Py.Interpreter.probe("/no/such/python")
+      {:error, "/no/such/python does not exist"}
+
+  ## Errors
+
+  `{:error, text}`: the file does not exist or cannot be run, it is no CPython, its version is too old, it has no
+  shared library, or it is a free-threaded build.
+  """
+  @doc since: "0.1.0"
   @spec probe(Path.t()) :: {:ok, t()} | {:error, String.t()}
   def probe(python) do
     cond do
@@ -231,7 +269,7 @@ defmodule Py.Interpreter do
       It needs CPython 3.11 or later with its shared library: on Debian and Ubuntu `apt install libpython3-dev`, on \
       macOS `brew install python`, with uv `uv python install`. Then name it, if it is not the python3 on the PATH:
 
-          config :erlang_python, python: "/path/to/python3"    # or venv: "/path/to/venv", or ERLANG_PYTHON=…
+          config :erlang_python, python: "/path/to/python3"    # or the folder of a virtual environment, or ERLANG_PYTHON=…
       """
     }
   end

@@ -25,43 +25,55 @@ defmodule Py.Logging do
 
   use Py.Server
 
-  @levels [:debug, :info, :warning, :error, :critical]
+  alias Py.Schema
+
+  @typedoc "Options of `configure/1`."
+  @type option :: unquote(Py.Schema.spec(:logging))
 
   @doc """
   Has all contexts, and those that start later, send their records. Calling it again changes the settings.
 
-    * `:level` - the root logger's level: `:debug` (default), `:info`, `:warning`, `:error` or `:critical`
-    * `:format` - a format of Python's `logging.Formatter`, such as `"%(threadName)s %(message)s"`. Default: the message
-    * `:timeout`, `:dialect` - as for `Py.call/4`
+      iex> Py.Logging.configure(level: :warning, format: "%(threadName)s %(message)s")
+      :ok
+      iex> Py.Logging.configure()
+      :ok
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:logging)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:python, :timeout, :overloaded])}
+
+  A `Py.Error` of type `ValueError` names what is wrong with the `:format`. The settings are not kept then. Raises
+  `ArgumentError` for a wrong option.
   """
-  @spec configure(keyword()) :: :ok | {:error, term()}
+  @doc since: "0.1.0"
+  @spec configure([option()]) :: :ok | {:error, Exception.t()}
   def configure(options \\ []) do
-    {settings, options} = Keyword.split(options, [:level, :format])
-    Py.Options.new(options, [:timeout, :dialect])
-    level = Keyword.get(settings, :level, :debug)
-    format = Keyword.get(settings, :format)
-
-    if level not in @levels,
-      do:
-        raise(
-          ArgumentError,
-          "invalid :level #{inspect(level)}, expected one of #{inspect(@levels)}"
-        )
-
-    if not (is_nil(format) or is_binary(format)),
-      do: raise(ArgumentError, "invalid :format #{inspect(format)}, expected a string")
-
-    arguments = [Atom.to_string(level) | List.wrap(format)]
-
-    with :ok <-
-           Py.Setup.each_interpreter(
-             &Py.call(&1, "erlang._logging", :configure, arguments, options)
-           ) do
-      Py.Config.update(:logging, fn _old -> {Atom.to_string(level), format} end)
-    end
+    {settings, options} = :logging |> Schema.check!(options) |> Keyword.split([:level, :format])
+    {level, format} = settings(settings)
+    Py.Setup.Everywhere.configure_logging(level, format, Py.Options.new(options, [:timeout]))
   end
 
-  @doc "Waits until all records that Python has sent so far are logged."
+  @doc false
+  # The level and the format of checked settings.
+  @spec settings(keyword()) :: {atom(), String.t() | nil}
+  def settings(settings),
+    do: {Keyword.fetch!(settings, :level), Keyword.get(settings, :format)}
+
+  @doc """
+  Waits until all records that Python has sent so far are logged.
+
+      iex> Py.Logging.flush()
+      :ok
+
+  Exits while the application does not run.
+  """
+  @doc since: "0.1.0"
   @spec flush() :: :ok
   def flush, do: GenServer.call(__MODULE__, :flush)
 

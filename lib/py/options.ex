@@ -1,22 +1,34 @@
 defmodule Py.Options do
   @moduledoc false
-  # The options of calls, checked in the caller before anything is sent.
+  # The options of a request, checked in the caller before anything is sent: those that `Py.Schema` describes, and what else
+  # is known of the request.
 
-  defstruct context: nil,
-            dialect: :elixir,
-            env: nil,
-            kwargs: nil,
-            locals: nil,
-            namespace: :context,
-            request: nil,
-            return: :term,
-            spent: 0,
-            timed: false,
-            timeout: 30_000,
-            wait: :infinity
+  import Py.Schema.Type, only: [is_timeout: 2]
 
-  # `timed`: whether the native code measures the request. `request`: the latest request of a timed call. `spent`: milliseconds
-  # of the timeout that went to an attempt before this one.
+  alias Py.Schema
+
+  # An option has one type, whichever function takes it; `:return` of `Py.exec/2` is read there.
+  @types for(
+           function <- [:call, :eval, :parallel, :memory, :setup, :env],
+           entry <- Schema.options(function),
+           do: {entry.key, entry.type}
+         )
+         |> Enum.uniq_by(&elem(&1, 0))
+
+  @defaults for %{key: key, default: {:value, value}} <- Schema.options(:call), do: {key, value}
+
+  # `dialect`: how values and errors look; the Erlang API sets it. `timed`: whether the native code measures the request.
+  # `request`: the latest request of a timed call. `spent`: milliseconds of the timeout that went to an attempt before this one.
+  defstruct @types
+            |> Keyword.new(fn {key, _type} -> {key, @defaults[key]} end)
+            |> Keyword.merge(
+              wait: :infinity,
+              dialect: :elixir,
+              request: nil,
+              spent: 0,
+              timed: false
+            )
+
   @type t :: %__MODULE__{
           context: term(),
           dialect: :elixir | :erlang,
@@ -25,35 +37,30 @@ defmodule Py.Options do
           locals: map() | nil,
           namespace: :context | :process,
           request: Py.Native.request() | nil,
-          return: :term | :object | :last,
+          return: :term | :object,
           spent: non_neg_integer(),
           timed: boolean(),
           timeout: timeout(),
           wait: timeout()
         }
 
-  # `receive … after` takes no more.
-  @max_timeout 4_294_967_295
-
   @doc "Checks `options`; `allowed` are the keys this function takes."
   @spec new(keyword(), [atom()]) :: t()
   def new([], _allowed), do: default()
 
-  def new(options, allowed) when is_list(options) do
-    Enum.reduce(options, default(), fn
-      {key, value}, acc when is_atom(key) ->
-        if key not in allowed, do: unknown!(key, allowed)
-        %{acc | key => check!(key, value)}
+  def new(options, allowed) when is_list(options),
+    do: options |> take(allowed, default()) |> one_place!()
 
-      other, _acc ->
-        raise ArgumentError, "expected options to be a keyword list, got #{inspect(other)} in it"
-    end)
-    |> one_place!()
+  def new(options, _allowed), do: Schema.no_keyword!(options)
+
+  defp take([], _allowed, taken), do: taken
+
+  defp take([{key, value} | options], allowed, taken) when is_atom(key) do
+    if not :lists.member(key, allowed), do: unknown!(key, allowed)
+    take(options, allowed, %{taken | key => check!(key, value)})
   end
 
-  def new(options, _allowed) do
-    raise ArgumentError, "expected options to be a keyword list, got: #{inspect(options)}"
-  end
+  defp take(options, _allowed, _taken), do: Schema.no_keyword!(options)
 
   defp one_place!(%{env: %Py.Env{}, context: context}) when context != nil do
     raise ArgumentError, "give either :context or :env; a Py.Env belongs to its own context"
@@ -68,11 +75,13 @@ defmodule Py.Options do
   @spec default() :: t()
   def default, do: Py.Config.get(:options)
 
-  defp unknown!(key, allowed) do
-    raise ArgumentError,
-          "unknown option #{inspect(key)}, the allowed ones are #{inspect(Enum.sort(allowed))}" <>
-            keyword_hint(key, allowed)
-  end
+  @doc "Checks a timeout in milliseconds."
+  @spec timeout!(atom(), term()) :: timeout()
+  def timeout!(key, timeout), do: Schema.value!(key, {:timeout, 0}, timeout)
+
+  @spec unknown!(atom(), [atom()]) :: no_return()
+  defp unknown!(key, allowed),
+    do: Schema.unknown!([key], allowed, keyword_hint(key, allowed))
 
   defp keyword_hint(key, allowed) do
     if :kwargs in allowed,
@@ -80,40 +89,13 @@ defmodule Py.Options do
       else: ""
   end
 
-  @doc "Checks a timeout in milliseconds."
-  @spec timeout!(atom(), term()) :: timeout()
-  def timeout!(_key, :infinity), do: :infinity
-  def timeout!(_key, ms) when is_integer(ms) and ms >= 0 and ms <= @max_timeout, do: ms
+  for {key, type} <- @types do
+    # Without a further call: most calls with options have a timeout.
+    with {:timeout, min} <- type do
+      defp check!(unquote(key), value) when is_timeout(value, unquote(min)), do: value
+    end
 
-  def timeout!(key, other) do
-    raise ArgumentError,
-          "invalid #{inspect(key)}: #{inspect(other)}; expected :infinity or milliseconds from 0 to #{@max_timeout}"
+    defp check!(unquote(key), value),
+      do: Schema.value!(unquote(key), unquote(Macro.escape(type)), value)
   end
-
-  defp check!(key, value) when key in [:timeout, :wait], do: timeout!(key, value)
-  defp check!(:context, value), do: value
-  defp check!(:dialect, value) when value in [:elixir, :erlang], do: value
-  defp check!(:env, %Py.Env{} = env), do: env
-  defp check!(:namespace, value) when value in [:context, :process], do: value
-  defp check!(:return, value) when value in [:term, :object, :last], do: value
-  defp check!(:locals, value) when is_map(value) and not is_struct(value), do: value
-  defp check!(:kwargs, value) when is_map(value) and not is_struct(value), do: value
-
-  defp check!(key, value) when key in [:kwargs, :locals] and is_list(value) do
-    if not Keyword.keyword?(value), do: invalid!(key, value)
-    Map.new(value)
-  end
-
-  defp check!(key, value), do: invalid!(key, value)
-
-  defp invalid!(key, value) do
-    raise ArgumentError, "invalid #{inspect(key)}: #{inspect(value)}; expected #{expected(key)}"
-  end
-
-  defp expected(:dialect), do: ":elixir or :erlang"
-  defp expected(:env), do: "a Py.Env"
-  defp expected(:namespace), do: ":context or :process"
-
-  defp expected(:return), do: ":term or :object (Py.exec/2: also :last)"
-  defp expected(_key), do: "a map or a keyword list"
 end

@@ -3,14 +3,24 @@ defmodule Py.Parallel do
   # Many calls over the contexts of one pool. Each context has up to two at a time, so that it never waits for us; the next
   # call goes to the context that has finished one.
 
-  alias Py.{Deadline, Native, Operation, Request, Telemetry}
+  alias Py.{Deadline, Operation, Request, Telemetry}
   alias Py.Request.Failure
 
   @per_context 2
 
-  @doc "Runs operations; one result each, in order."
-  @spec run([Operation.t()], [Native.context()], Py.Options.t()) :: [Operation.result()]
-  def run(operations, contexts, options) do
+  @doc "Runs operations on the contexts of a pool, the default one or that of `:context`; one result each, in order."
+  @spec run([Operation.t()], Py.Options.t()) ::
+          {:ok, [Operation.result()]} | {:error, Py.ContextError.t()}
+  def run(operations, options) do
+    pool = options.context || :default
+
+    case Py.Pool.Table.native_contexts(pool) do
+      [] -> {:error, %Py.ContextError{reason: :not_found, context: pool}}
+      contexts -> {:ok, run(operations, contexts, options)}
+    end
+  end
+
+  defp run(operations, contexts, options) do
     deadline = Deadline.new(options.timeout)
     queue = Enum.with_index(operations)
     places = for _ <- 1..@per_context, context <- contexts, do: context

@@ -26,25 +26,32 @@ defmodule Py.Pool do
   alias Py.{Context, Router}
   alias Py.Pool.{Control, Registration}
 
-  @typedoc "`:name` and `:size`, and the options of `Py.Router.start_pool/3`."
-  @type option :: {:name, Router.pool()} | {:size, pos_integer()} | {atom(), term()}
+  @typedoc "Options of `start_link/1`: `:name`, `:size`, and those of `Py.Router.start_pool/3`."
+  @type option :: unquote(Py.Schema.spec(:own_pool))
 
   @doc """
   Starts a pool linked to the calling process.
 
-    * `:name` - the pool's name, an atom. Required
-    * `:size` - the number of contexts. Required
-    * all options of `Py.Router.start_pool/3`
+  A context that ends is replaced at its number.
 
-  A context that ends comes back at its place. Errors: `{:error, {:already_started, name}}`, `{:error, %Py.ContextError{}}` when a
-  context cannot start.
+  ## Options
+
+  #{Py.Schema.Docs.options(:own_pool)}
+
+  ## Errors
+
+    * `{:error, {:already_started, name}}` - a pool has the name; choose another one, or stop that pool
+    * `{:error, %Py.ContextError{}}` - a context cannot start; `:reason` has the traceback of its `:preload`
+
+  Raises `ArgumentError` for a wrong option, and without `:name` or `:size`.
   """
+  @doc since: "0.1.0"
   @spec start_link([option()]) ::
           {:ok, pid()} | {:error, {:already_started, Router.pool()} | Py.ContextError.t()}
   def start_link(options) do
     {name, options} = required!(options, :name)
     {size, options} = required!(options, :size)
-    {strategy, options} = Control.check!(name, size, options)
+    {strategy, options} = Control.check!(name, size, options, :own_pool)
 
     case Supervisor.start_link(__MODULE__, {name, size, strategy, options}) do
       {:error, reason} -> {:error, Control.start_error(reason)}
@@ -61,7 +68,11 @@ defmodule Py.Pool do
     Keyword.pop(options, key)
   end
 
-  @doc "For supervisors. Takes the options of `start_link/1`."
+  @doc """
+  The child specification of a pool, for supervisors. Options are those of `start_link/1`; they are checked when
+  the supervisor starts the pool.
+  """
+  @doc since: "0.1.0"
   @spec child_spec([option()]) :: Supervisor.child_spec()
   def child_spec(options) do
     %{

@@ -8,15 +8,13 @@ defmodule Py.Router do
       iex> {:ok, [_, _]} = Py.Router.start_pool(:ml, 2, mode: :worker, preload: "import math")
       iex> Py.call(:math, :sqrt, [16], context: :ml)
       {:ok, 4.0}
-      iex> Py.Router.register_pool(:ml, :statistics)
-      iex> Py.call(:statistics, :mean, [[1, 2, 3]])
-      {:ok, 2}
-      iex> Py.Router.unregister_pool(:statistics)
       iex> Py.Router.stop_pool(:ml)
       :ok
 
   A call goes, in this order, to: its `:context` or `:env`; the context of a handle it uses; the pool its function or module is
   registered with; the context its process is bound to; the default pool, by its strategy (`Py.Router.Strategy`).
+
+  `register_pool/2` and `bind_context/1` are there for compatibility: `context:` says the same where the call is.
 
   A context that ends is replaced at the same index. Calls it has taken fail with `Py.ContextError`; those that find it
   ended, before its replacement is there, go to another context of its pool.
@@ -32,6 +30,9 @@ defmodule Py.Router do
   @typedoc "Name of a pool."
   @type pool :: atom()
 
+  @typedoc "Options of `start_pool/3`."
+  @type option :: unquote(Py.Schema.spec(:pool))
+
   @default :default
 
   @doc false
@@ -39,13 +40,13 @@ defmodule Py.Router do
 
   ## Contexts
 
-  @doc """
-  The number of contexts in a pool; 0 when it is not started.
-  """
+  @doc "The number of contexts in a pool; 0 when it is not started."
+  @doc since: "0.1.0"
   @spec num_contexts(pool()) :: non_neg_integer()
   def num_contexts(pool \\ @default), do: Table.size(pool)
 
   @doc "The mode of a pool, or `nil` when it is not started."
+  @doc since: "0.1.0"
   @spec mode(pool()) :: :worker | :owngil | nil
   def mode(pool \\ @default), do: Table.mode(pool)
 
@@ -55,14 +56,29 @@ defmodule Py.Router do
       iex> length(Py.Router.contexts()) == Py.Router.num_contexts()
       true
   """
+  @doc since: "0.1.0"
   @spec contexts(pool()) :: [pid()]
   def contexts(pool \\ @default), do: Table.contexts(pool)
 
-  @doc "The context that serves the calling process by default."
+  @doc """
+  The context that serves the calling process by default.
+
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when the default pool is not started: see `start/1`.
+  """
+  @doc since: "0.1.0"
   @spec get_context() :: {:ok, pid()} | {:error, Py.ContextError.t()}
   def get_context, do: get_context(@default)
 
-  @doc "Context number `index`, from 1, of the default pool; or a context of a pool, by its strategy."
+  @doc """
+  Context number `index`, from 1, of the default pool; or a context of a pool, by its strategy.
+
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context or pool.
+  """
+  @doc since: "0.1.0"
   @spec get_context(pos_integer() | pool()) :: {:ok, pid()} | {:error, Py.ContextError.t()}
   def get_context(index) when is_integer(index) do
     slots = Table.slots(@default)
@@ -79,16 +95,115 @@ defmodule Py.Router do
     end
   end
 
+  ## Pools
+
+  @doc """
+  Starts a pool of `size` contexts, supervised by the application.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:pool)}
+
+  See [Stuck contexts](contexts.md#stuck-contexts) for `:replace_stuck`.
+
+  ## Errors
+
+    * `{:error, {:already_started, pool}}` - see `ensure_pool/3`
+    * `{:error, %Py.ContextError{}}` - a context cannot start: `:reason` has the traceback of its `:preload`
+
+  Raises `ArgumentError` for a wrong option or size (1 to 10,000).
+  """
+  @doc since: "0.1.0"
+  @spec start_pool(pool(), pos_integer(), [option()]) ::
+          {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
+  def start_pool(pool, size, options \\ []), do: Control.start(pool, size, options)
+
+  @doc """
+  Like `start_pool/3`, but a pool that is started already is fine when it has that many contexts (`nil`: any number) of that
+  `:mode` (if given): its contexts are returned. Options are those of `start_pool/3`.
+
+  ## Errors
+
+  Those of `start_pool/3`; and `{:error, {:already_started, settings}}`, with what another pool has.
+  """
+  @doc since: "0.1.0"
+  @spec ensure_pool(pool(), pos_integer() | nil, [option()]) ::
+          {:ok, [pid()]}
+          | {:error, {:already_started, %{contexts: pos_integer(), mode: :worker | :owngil}}}
+          | {:error, Py.ContextError.t()}
+  def ensure_pool(pool, size, options \\ []), do: Control.ensure(pool, size, options)
+
+  @doc """
+  Stops a pool: pending calls fail with `Py.ContextError`.
+
+  ## Errors
+
+    * `{:error, :not_started}` - there is no such pool
+    * `{:error, :supervised}` - a `Py.Pool`, which its supervisor would start again: stop it there, with
+      `Supervisor.terminate_child/2`
+  """
+  @doc since: "0.1.0"
+  @spec stop_pool(pool()) :: :ok | {:error, :not_started | :supervised}
+  def stop_pool(pool), do: Control.stop(pool)
+
+  @doc "Returns `true` if a pool is started."
+  @doc since: "0.1.0"
+  @spec pool_started?(pool()) :: boolean()
+  def pool_started?(pool), do: Table.published(pool) != nil
+
+  @doc "The started pools; none while the application does not run."
+  @doc since: "0.1.0"
+  @spec pools() :: [pool()]
+  def pools, do: Table.pools()
+
+  @doc """
+  Starts the default pool again, after `stop/0`.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:default_pool)}
+
+  The configured `context_mode` and `strategy` are the defaults of `:mode` and `:strategy`.
+
+  ## Errors
+
+  Those of `start_pool/3`.
+  """
+  @doc since: "0.1.0"
+  @spec start([option() | {:contexts, pos_integer()}]) ::
+          {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
+  def start(options \\ []) do
+    {size, options} = Keyword.pop(options, :contexts, Py.Config.get(:num_contexts))
+    defaults = [mode: Py.Config.get(:context_mode), strategy: Py.Config.get(:strategy)]
+    Control.start(@default, size, Keyword.merge(defaults, options), :default_pool)
+  end
+
+  @doc "Stops the default pool. Errors are those of `stop_pool/1`."
+  @doc since: "0.1.0"
+  @spec stop() :: :ok | {:error, :not_started}
+  def stop, do: stop_pool(@default)
+
+  ## Compatibility: the Erlang API, and applications that came from it
+
   @doc """
   Binds the calling process to a context: its calls go there, in its own namespace, until `unbind_context/0`.
 
   `context` is a number in the default pool, whose replacement is used when it ends, or a pid. A context of yours that ends
-  is forgotten: the pool serves the process again.
+  is forgotten: the pool serves the process again. For one call, `context: context, namespace: :process` does the same.
+
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context.
   """
+  @doc group: "Compatibility", since: "0.1.0"
   @spec bind_context(pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}
   def bind_context(context), do: bind_context(@default, context)
 
-  @doc "Binds the calling process to a context for its calls to `pool`. `context` is a number in that pool, or a pid."
+  @doc """
+  Binds the calling process to a context for its calls to `pool`. `context` is a number in that pool, or a pid. Errors are
+  those of `bind_context/1`.
+  """
+  @doc group: "Compatibility", since: "0.1.0"
   @spec bind_context(pool(), pos_integer() | pid()) :: :ok | {:error, Py.ContextError.t()}
   def bind_context(pool, index) when is_integer(index) do
     if index in 1..Table.size(pool)//1,
@@ -104,88 +219,40 @@ defmodule Py.Router do
   end
 
   @doc "Undoes `bind_context/1`."
+  @doc group: "Compatibility", since: "0.1.0"
   @spec unbind_context() :: :ok
   def unbind_context, do: unbind_context(@default)
 
   @doc "Undoes `bind_context/2`."
+  @doc group: "Compatibility", since: "0.1.0"
   @spec unbind_context(pool()) :: :ok
   def unbind_context(pool), do: Choice.unbind(pool)
-
-  ## Pools
-
-  @doc """
-  Starts a pool of `size` contexts, supervised by the application.
-
-    * `:mode` - `:worker` (default) or `:owngil`
-    * `:strategy` - `:affinity` (default), `:round_robin`, `:least_busy` or a `Py.Router.Strategy`
-    * `:replace_stuck` - milliseconds after which a stuck context is replaced by a new one, or `:never`. Default: the
-      configured `:replace_stuck` (600_000). Its thread is left to itself: see
-      [Stuck contexts](contexts.md#stuck-contexts)
-    * `:pg` - `true` lets other nodes use its contexts
-    * `:paths`, `:preload`, `:max_queue`, `:start_timeout` - as for `Py.Context.start_link/1`
-
-  Errors: `{:error, {:already_started, pool}}`, `{:error, %Py.ContextError{}}` when a context cannot start.
-  """
-  @spec start_pool(pool(), pos_integer(), keyword()) ::
-          {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
-  def start_pool(pool, size, options \\ []), do: Control.start(pool, size, options)
-
-  @doc """
-  Like `start_pool/3`, but a pool that is started already is fine when it has that many contexts (`nil`: any number) of that
-  `:mode` (if given): its contexts are returned. Otherwise `{:error, {:already_started, settings}}` with what it has.
-  """
-  @spec ensure_pool(pool(), pos_integer() | nil, keyword()) ::
-          {:ok, [pid()]}
-          | {:error, {:already_started, %{contexts: pos_integer(), mode: :worker | :owngil}}}
-          | {:error, Py.ContextError.t()}
-  def ensure_pool(pool, size, options \\ []), do: Control.ensure(pool, size, options)
-
-  @doc """
-  Stops a pool: pending calls fail with `Py.ContextError`.
-
-  Errors: `{:error, :not_started}`, and `{:error, :supervised}` for a `Py.Pool`, which its supervisor would start again: stop it
-  there, with `Supervisor.terminate_child/2`.
-  """
-  @spec stop_pool(pool()) :: :ok | {:error, :not_started | :supervised}
-  def stop_pool(pool), do: Control.stop(pool)
-
-  @doc "Whether a pool is started."
-  @spec pool_started?(pool()) :: boolean()
-  def pool_started?(pool), do: Table.published(pool) != nil
-
-  @doc "The started pools; none while the application does not run."
-  @spec pools() :: [pool()]
-  def pools, do: Table.pools()
-
-  @doc "Starts the default pool again, after `stop/0`. Options: `:contexts`, `:mode`, and those of `start_pool/3`."
-  @spec start(keyword()) ::
-          {:ok, [pid()]} | {:error, {:already_started, pool()} | Py.ContextError.t()}
-  def start(options \\ []) do
-    {size, options} = Keyword.pop(options, :contexts, Py.Config.get(:num_contexts))
-    defaults = [mode: Py.Config.get(:context_mode), strategy: Py.Config.get(:strategy)]
-    start_pool(@default, size, Keyword.merge(defaults, options))
-  end
-
-  @doc "Stops the default pool."
-  @spec stop() :: :ok | {:error, :not_started}
-  def stop, do: stop_pool(@default)
-
-  ## Registration
 
   @doc """
   Sends calls of a module, or of one function, to a pool: `register_pool(:ml, :numpy)`, `register_pool(:ml, {:numpy, :dot})`.
 
-  The names are compared as they are written in the call. A function's registration goes before its module's.
+      iex> Py.Router.register_pool(:default, :statistics)
+      :ok
+      iex> Py.Router.lookup_pool(:statistics, :mean)
+      :default
+      iex> Py.Router.unregister_pool(:statistics)
+      :ok
+
+  The names are compared as they are written in the call. A function's registration goes before its module's. The pool need
+  not be started: calls fail with `Py.ContextError` until it is.
   """
+  @doc group: "Compatibility", since: "0.1.0"
   @spec register_pool(pool(), Py.name() | {Py.name(), Py.name()}) :: :ok
   def register_pool(pool, what) when is_atom(pool),
     do: Table.register_name(pool, registered(what))
 
   @doc "Undoes `register_pool/2`."
+  @doc group: "Compatibility", since: "0.1.0"
   @spec unregister_pool(Py.name() | {Py.name(), Py.name()}) :: :ok
   def unregister_pool(what), do: what |> registered() |> Table.unregister_name()
 
   @doc "The pool that calls of a function go to, or `nil`."
+  @doc group: "Compatibility", since: "0.1.0"
   @spec lookup_pool(Py.name(), Py.name()) :: pool() | nil
   def lookup_pool(module, function) do
     case registrations() do
@@ -195,6 +262,7 @@ defmodule Py.Router do
   end
 
   @doc "All registrations, as a map of module or `{module, function}` to pool, with names as strings."
+  @doc group: "Compatibility", since: "0.1.0"
   @spec registrations() :: %{(String.t() | {String.t(), String.t()}) => pool()}
   def registrations, do: elem(Table.cached(), 0)
 

@@ -14,35 +14,68 @@ defmodule Py.Setup do
       iex> error.type
       "ModuleNotFoundError"
 
-  Functions that reach running contexts take `:timeout` (milliseconds for each, default 30_000) and `:dialect`, and return the
-  first error of a context. The others are changed all the same.
+  Functions that reach running contexts ask one context of each interpreter (imports: each context), up to 16 at
+  once. A context that ends meanwhile is no error: it has nothing to be set up.
   """
 
-  alias Py.{Config, Context}
-  alias Py.Context.Boot
+  alias Py.Config
+  alias Py.Setup.Everywhere
+
+  @options Py.Schema.keys(:setup)
 
   @typedoc "An imported module, and the name in it that was asked for, or all of it."
   @type import :: {String.t(), :all | String.t()}
 
-  # Dotted names, as in an import statement.
-  @name ~r/\A[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*\z/u
-
   ## Directories
 
-  @doc "Puts directories in front of `sys.path`, in their order, of all contexts and of those that start later."
-  @spec add_paths([Path.t()], keyword()) :: :ok | {:error, term()}
+  @doc """
+  Puts directories (or zip files) in front of `sys.path`, in their order, of all contexts and of those that start
+  later.
+
+      iex> Py.Setup.add_paths([System.tmp_dir!()])
+      :ok
+      iex> Path.expand(System.tmp_dir!()) in Py.Setup.paths()
+      true
+      iex> Py.Setup.clear_paths()
+      :ok
+
+  Relative ones are expanded. They are kept also where an error is returned.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:timeout, :overloaded])}
+
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
+  """
+  @doc since: "0.1.0"
+  @spec add_paths([Path.t()], keyword()) :: :ok | {:error, Exception.t()}
   def add_paths(paths, options \\ []) when is_list(paths) do
-    check!(options)
-    paths = paths |> Enum.map(&(&1 |> to_string() |> Path.expand())) |> Enum.uniq()
-    Config.update(:paths, &Enum.uniq(&1 ++ paths))
-    each_interpreter(&Py.call(&1, "erlang._setup", :add_paths, [paths], options))
+    options = options!(options)
+    paths |> Enum.map(&to_string/1) |> Everywhere.add_paths(options)
   end
 
-  @doc "The directories of the configuration and of `add_paths/2`."
+  @doc """
+  The directories of the configuration and of `add_paths/2`, in the order of `sys.path`.
+
+  ## Errors
+
+  Raises `Py.ContextError` while the application does not run.
+  """
+  @doc since: "0.1.0"
   @spec paths() :: [Path.t()]
   def paths, do: Config.get(:paths)
 
-  @doc "Forgets the directories; contexts that run keep them."
+  @doc """
+  Forgets the directories of the configuration and of `add_paths/2`: contexts that start later do not have them.
+  Contexts that run keep them.
+  """
+  @doc since: "0.1.0"
   @spec clear_paths() :: :ok
   def clear_paths, do: Config.update(:paths, fn _paths -> [] end)
 
@@ -51,50 +84,83 @@ defmodule Py.Setup do
   @doc """
   Imports a module in all contexts, and in those that start later. Their code sees its name.
 
-  Where that fails nothing is kept, so that contexts go on to start. `name` is what will be used of the module: it is
-  noted for `imports/0` and looks nothing up.
-  """
-  @spec add_import(Py.name(), :all | Py.name(), keyword()) :: :ok | {:error, term()}
-  def add_import(module, name \\ :all, options \\ []) do
-    check!(options)
-    entry = {module!(module), if(name == :all, do: :all, else: to_string(name))}
+  `module` is a dotted name, as in an import statement. `name` is what will be used of the module: it is noted for
+  `imports/0` and looks nothing up. `put_preload/1` with an `import` statement reaches the contexts that start later
+  only.
 
-    with :ok <- each(Context.list(), &Py.exec(&1, Boot.import_statement(entry), options)) do
-      Config.update(:imports, &Enum.uniq(&1 ++ [entry]))
-    end
+      iex> Py.Setup.add_import("statistics", :mean)
+      :ok
+      iex> {"statistics", "mean"} in Py.Setup.imports()
+      true
+      iex> Py.eval!("statistics.mean([1, 3])", context: 1)
+      2
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:python, :timeout, :overloaded])}
+
+  A `Py.Error` of type `ModuleNotFoundError` names the missing module. An import that fails is not kept, so that
+  contexts go on to start. Raises `ArgumentError` for a wrong option, and for a name that no import statement takes.
+  """
+  @doc since: "0.1.0"
+  @spec add_import(Py.name(), :all | Py.name(), keyword()) :: :ok | {:error, Exception.t()}
+  def add_import(module, name \\ :all, options \\ []) do
+    name = if name == :all, do: :all, else: to_string(name)
+    Everywhere.add_import(to_string(module), name, options!(options))
   end
 
-  @doc "The imports of the configuration and of `add_import/3`."
+  @doc """
+  The imports of the configuration and of `add_import/3`, in the order in which a context makes them.
+
+  ## Errors
+
+  Raises `Py.ContextError` while the application does not run.
+  """
+  @doc since: "0.1.0"
   @spec imports() :: [import()]
   def imports, do: Config.get(:imports)
 
-  @doc "Forgets the imports; contexts that run keep them."
+  @doc """
+  Forgets the imports of the configuration and of `add_import/3`: contexts that start later do not make them.
+  Contexts that run keep the names.
+  """
+  @doc since: "0.1.0"
   @spec clear_imports() :: :ok
   def clear_imports, do: Config.update(:imports, fn _imports -> [] end)
-
-  defp module!(module) do
-    name = to_string(module)
-
-    if not (name =~ @name),
-      do: raise(ArgumentError, "expected the name of a Python module, got: #{inspect(module)}")
-
-    name
-  end
 
   ## Code
 
   @doc """
   Has contexts that start from now on run `code` first, in place of the configured `:preload`. What it defines is seen by all
   code they run. May be called before the application starts.
+
+      iex> Py.Setup.put_preload("rate = 1.5")
+      :ok
+      iex> {:ok, context} = Py.Context.start_link()
+      iex> Py.eval(context, "rate")
+      {:ok, 1.5}
+      iex> Py.Setup.delete_preload()
+      :ok
+
+  Code that raises is an error of the start of each context: `Py.Context.start_link/1` returns it.
   """
+  @doc since: "0.1.0"
   @spec put_preload(String.t()) :: :ok
   def put_preload(code) when is_binary(code), do: set_preload(code)
 
   @doc "The code that contexts run when they start, or `nil`."
+  @doc since: "0.1.0"
   @spec preload() :: String.t() | nil
   def preload, do: Application.get_env(:erlang_python, :preload)
 
   @doc "Undoes `put_preload/1`, and the configured `:preload`."
+  @doc since: "0.1.0"
   @spec delete_preload() :: :ok
   def delete_preload, do: set_preload(nil)
 
@@ -107,13 +173,30 @@ defmodule Py.Setup do
   ## Everywhere
 
   @doc """
-  Reloads a module wherever it is loaded, as `importlib.reload` does: its names are defined anew, what was imported *from* it
-  stays.
+  Reloads a module wherever it is loaded, as `importlib.reload` does: its names are defined again, what was imported
+  *from* it stays.
+
+      iex> Py.Setup.reload("statistics")
+      :ok
+
+  Where the module is not loaded nothing happens.
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:python, :timeout, :overloaded])}
+
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
   """
-  @spec reload(Py.name(), keyword()) :: :ok | {:error, term()}
+  @doc since: "0.1.0"
+  @spec reload(Py.name(), keyword()) :: :ok | {:error, Exception.t()}
   def reload(module, options \\ []) do
-    check!(options)
-    each_interpreter(&Py.call(&1, "erlang._setup", :reload, [to_string(module)], options))
+    module |> to_string() |> Everywhere.reload(options!(options))
   end
 
   @doc """
@@ -132,13 +215,24 @@ defmodule Py.Setup do
       iex> System.delete_env("GREETING")
       iex> Py.Setup.sync_env()
       :ok
+
+  ## Options
+
+  #{Py.Schema.Docs.options(:setup)}
+
+  ## Errors
+
+  `{:error, exception}` with the first error of a context, one of
+
+  #{Py.Schema.Docs.errors([:timeout, :overloaded])}
+
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
   """
   @doc since: "0.1.0"
-  @spec sync_env(keyword()) :: :ok | {:error, term()}
+  @spec sync_env(keyword()) :: :ok | {:error, Exception.t()}
   def sync_env(options \\ []) do
-    check!(options)
-    variables = Map.new(environment())
-    each_interpreter(&Py.call(&1, "erlang._setup", :sync_env, [variables], options))
+    arguments = [Map.new(environment())]
+    Everywhere.on_each_interpreter("erlang._setup", :sync_env, arguments, options!(options))
   end
 
   @doc false
@@ -172,28 +266,5 @@ defmodule Py.Setup do
 
   defp default_flags?(_info), do: true
 
-  # In this process, not in those of `each/2`.
-  defp check!(options), do: Py.Options.new(options, [:timeout, :dialect])
-
-  @doc false
-  # Runs `work` on one context of each interpreter at once; the first error.
-  @spec each_interpreter((pid() -> term())) :: :ok | {:error, term()}
-  def each_interpreter(work), do: Context.list() |> Enum.uniq_by(&interpreter/1) |> each(work)
-
-  defp interpreter(context) do
-    with {:ok, info} <- Context.info(context), do: info.interpreter
-  end
-
-  defp each(contexts, work) do
-    contexts
-    |> Task.async_stream(work, max_concurrency: 16, timeout: :infinity)
-    |> Enum.map(fn {:ok, result} -> result end)
-    |> Enum.find(:ok, &failed?/1)
-  end
-
-  # A context that ends meanwhile has nothing to be set up.
-  defp failed?({:error, %Py.ContextError{}}), do: false
-  defp failed?({:error, {:context_died, _reason}}), do: false
-  defp failed?({:error, _reason}), do: true
-  defp failed?(_ok), do: false
+  defp options!(options), do: Py.Options.new(options, @options)
 end

@@ -3,6 +3,8 @@ defmodule Py.ContextTest do
 
   import Py.Test.Wait
 
+  alias Py.Test.Dialect
+
   @loop "while True: pass"
 
   for mode <- [:worker, :owngil] do
@@ -114,7 +116,7 @@ defmodule Py.ContextTest do
                    "still queued behind other work on Python context #{id}"
         end
 
-        assert Py.eval(context, "1", timeout: 50, dialect: :erlang) == {:error, :timeout}
+        assert Dialect.eval(context, "1", timeout: 50, dialect: :erlang) == {:error, :timeout}
         assert Py.interrupt(context) == :ok
         assert {:error, %Py.InterruptedError{}} = Task.await(task)
       end

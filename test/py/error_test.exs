@@ -1,6 +1,8 @@
 defmodule Py.ErrorTest do
   use Py.Case, async: true
 
+  alias Py.Test.Dialect
+
   for mode <- modes() do
     describe "#{mode}:" do
       @describetag mode: mode
@@ -29,7 +31,9 @@ defmodule Py.ErrorTest do
           assert {args, error.message} == {args, message}
           assert String.ends_with?(error.traceback, "ValueError: #{message}\n")
 
-          assert {:error, {:ValueError, text}} = Py.eval(ctx, "fail(#{args})", dialect: :erlang)
+          assert {:error, {:ValueError, text}} =
+                   Dialect.eval(ctx, "fail(#{args})", dialect: :erlang)
+
           assert List.to_string(text) == message
         end
 

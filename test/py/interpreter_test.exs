@@ -116,7 +116,7 @@ defmodule Py.InterpreterTest do
         assert Peer.call(peer, Py, :eval, ["__import__('only_in_this_venv').answer"]) == {:ok, 42}
         assert Peer.call(peer, Py, :eval, ["__import__('sys').prefix"]) == {:ok, venv}
         mode = List.last(Py.Case.modes())
-        {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, [mode: mode]])
+        {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, options(mode: mode)])
 
         assert Peer.call(peer, Py, :eval, [own, "__import__('only_in_this_venv').answer"]) ==
                  {:ok, 42}
@@ -257,7 +257,7 @@ defmodule Py.InterpreterTest do
       peer = Peer.start([])
       assert {:ok, _started} = Peer.start_python(peer, num_contexts: 0)
       assert {:error, %Py.ContextError{reason: :not_found}} = Peer.call(peer, Py, :eval, ["1"])
-      {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, []])
+      {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, options([])])
       assert Peer.call(peer, Py, :eval, [own, "1"]) == {:ok, 1}
       :peer.stop(peer)
     end
@@ -279,4 +279,7 @@ defmodule Py.InterpreterTest do
 
     Exception.message(error)
   end
+
+  # As `Py.Context.start_link/1` hands them on.
+  defp options(given), do: Py.Schema.check!(:context, given)
 end

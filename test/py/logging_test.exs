@@ -140,7 +140,7 @@ defmodule Py.LoggingTest do
   end
 
   test "wrong settings" do
-    assert_raise ArgumentError, ~r/invalid :level :loud, expected one of \[:debug/, fn ->
+    assert_raise ArgumentError, ~r/invalid :level: :loud; expected :debug, :info/, fn ->
       Py.Logging.configure(level: :loud)
     end
 

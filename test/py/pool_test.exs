@@ -82,7 +82,7 @@ defmodule Py.PoolTest do
     assert_raise ArgumentError, ~r/pool name/, fn -> Pool.start_link(name: "pool", size: 1) end
     assert_raise ArgumentError, ~r/positive/, fn -> Pool.start_link(name: pool, size: 0) end
 
-    assert_raise ArgumentError, ~r/unknown options/, fn ->
+    assert_raise ArgumentError, ~r/unknown option/, fn ->
       Pool.start_link(name: pool, size: 1, modus: :worker)
     end
   end

@@ -58,6 +58,18 @@ defmodule Py.RouterTest do
 
   defp routing?(key), do: key == :"$py_context"
 
+  test "a call with a handle runs on its context, in the namespace of the calling process" do
+    context = start_supervised!(Py.Context)
+    Py.exec!(context, "def seen(handle): return 'context'")
+    object = Py.eval!(context, "object()", return: :object)
+    code = "def seen(handle): return 'process', __import__('threading').get_ident()"
+    Py.exec!(code, context: context, namespace: :process)
+    {:ok, info} = Py.Context.info(context)
+
+    assert Py.call("__main__", :seen, [object]) == {:ok, {"process", info.thread_ident}}
+    assert Py.call(context, "__main__", :seen, [object]) == {:ok, "context"}
+  end
+
   describe "strategies" do
     test ":affinity gives a process one context and spreads processes of one parent evenly" do
       {name, pids} = pool(4)

@@ -4,6 +4,7 @@ defmodule Py.SemaphoreTest do
   import Py.Test.Wait
 
   alias Py.Semaphore
+  alias Py.Test.Dialect
 
   doctest Py.Semaphore
 
@@ -270,7 +271,9 @@ defmodule Py.SemaphoreTest do
         assert {:error, %Py.TimeoutError{phase: :queued}} =
                  Py.await(Py.async("__main__", "work", [0], context: context, timeout: 20))
 
-        assert Py.eval(context, "1", wait: 0, dialect: :erlang) == {:error, {:overloaded, 2, 2}}
+        assert Dialect.eval(context, "1", wait: 0, dialect: :erlang) ==
+                 {:error, {:overloaded, 2, 2}}
+
         assert eventually(fn -> stats(context).load == 2 end)
 
         assert Map.take(stats(context), [:rejected, :timeouts]) ==

@@ -4,6 +4,7 @@ defmodule Py.StateTest do
   import Py.Test.Wait
 
   alias Py.State
+  alias Py.Test.Dialect
 
   doctest Py.State
 
@@ -309,10 +310,10 @@ defmodule Py.StateTest do
 
       test "in the Erlang dialect", %{ctx: ctx} do
         options = [context: ctx, dialect: :erlang]
-        assert Py.eval("erlang.state_set('k', (None, {'a': 1}))", options) == {:ok, :none}
+        assert Dialect.eval("erlang.state_set('k', (None, {'a': 1}))", options) == {:ok, :none}
         assert State.get("k") == {:none, %{"a" => 1}}
-        assert Py.eval("erlang.state_get('k')", options) == {:ok, {:none, %{"a" => 1}}}
-        assert Py.eval("erlang.state_incr('n', 2)", options) == {:ok, 2}
+        assert Dialect.eval("erlang.state_get('k')", options) == {:ok, {:none, %{"a" => 1}}}
+        assert Dialect.eval("erlang.state_incr('n', 2)", options) == {:ok, 2}
       end
 
       test "survives its contexts", %{mode: mode} do

@@ -5,6 +5,7 @@ defmodule Py.StatsTest do
   import Py.Test.Wait
 
   alias Py.Test.Peer
+  alias Py.Test.Dialect
 
   doctest Py.Stats
 
@@ -169,7 +170,7 @@ defmodule Py.StatsTest do
 
     {:error, _} = Py.exec("while True: pass", timeout: 20)
     assert %{kind: :timeout, type: "Py.TimeoutError"} = hd(Py.stats().failures)
-    {:error, _} = Py.call(:nope_nope, :f, [], dialect: :erlang)
+    {:error, _} = Dialect.call(:nope_nope, :f, [], dialect: :erlang)
     assert %{kind: :python, type: "ModuleNotFoundError", message: text} = hd(Py.stats().failures)
     assert text =~ "nope_nope"
     {:error, _} = Py.eval("1", context: :no_such_context)
@@ -197,7 +198,7 @@ defmodule Py.StatsTest do
     options = [dialect: dialect, context: :stats_failing]
     latest = fn -> hd(Py.stats().failures) end
 
-    {:error, _} = Py.call(module, :parse, ["s3cret"], options)
+    {:error, _} = Dialect.call(module, :parse, ["s3cret"], options)
     parse = "#{module}.parse"
 
     # The line of the program, not of the library that it calls.
@@ -206,7 +207,7 @@ defmodule Py.StatsTest do
     assert is_integer(id)
     refute inspect(Map.delete(latest.(), :message)) =~ "s3cret"
 
-    task = Py.async(module, :parse, ["s3cret"], options)
+    task = Dialect.async(module, :parse, ["s3cret"], options)
     {:error, _} = Py.await(task)
     assert %{function: ^parse, line: 4, context: ^id, context_name: "stats_failing 1"} = latest.()
     {:ok, [{:error, _}]} = Py.parallel([{module, :parse, ["s3cret"]}], context: :stats_failing)
@@ -214,23 +215,23 @@ defmodule Py.StatsTest do
 
     ExUnit.CaptureLog.capture_log(fn ->
       failures = Py.stats().totals.cast_failures
-      Py.cast(module, :parse, ["s3cret"], options)
+      Dialect.cast(module, :parse, ["s3cret"], options)
       eventually(fn -> Py.stats().totals.cast_failures == failures + 1 end)
     end)
 
     assert %{function: ^parse, line: 4, context: ^id, context_name: "stats_failing 1"} = latest.()
 
-    {:error, _} = Py.exec(named, "x = 1\n\nraise ValueError(x)", dialect: dialect)
+    {:error, _} = Dialect.exec(named, "x = 1\n\nraise ValueError(x)", dialect: dialect)
     assert %{operation: :exec, function: nil, line: 3, context_name: "stats_named"} = latest.()
     assert latest.().file =~ ~r/^<exec \d+>$/
-    {:error, _} = Py.exec(named, "x = 1\nx = (", dialect: dialect)
+    {:error, _} = Dialect.exec(named, "x = 1\nx = (", dialect: dialect)
     assert %{operation: :exec, type: "SyntaxError", line: 2} = latest.()
-    {:error, _} = Py.eval(named, "[][1]", dialect: dialect)
+    {:error, _} = Dialect.eval(named, "[][1]", dialect: dialect)
     assert %{operation: :eval, function: nil, line: 1} = latest.()
 
-    {:error, _} = Py.call(:time, :sleep, [1], timeout: 10, context: named, dialect: dialect)
+    {:error, _} = Dialect.call(:time, :sleep, [1], timeout: 10, context: named, dialect: dialect)
     assert %{function: "time.sleep", context_name: "stats_named", line: nil} = latest.()
-    {:error, _} = Py.call(:math, :sqrt, [1], context: :no_such_pool, dialect: dialect)
+    {:error, _} = Dialect.call(:math, :sqrt, [1], context: :no_such_pool, dialect: dialect)
     assert %{function: "math.sqrt", context: nil, context_name: nil, file: nil} = latest.()
 
     # It is known after the end, too.

@@ -17,7 +17,7 @@ defmodule Py.Test.AtomBound do
   """
   def exceptions(count) do
     :ok = Py.exec("def throw(name): raise type(name, (Exception,), {})('text')")
-    throw = &Py.call("__main__", :throw, [&1], dialect: :erlang)
+    throw = &Py.Test.Dialect.call("__main__", :throw, [&1], dialect: :erlang)
     # What loading the code of the first failure makes.
     throw.("First")
     before = :erlang.system_info(:atom_count)

@@ -42,12 +42,15 @@ defmodule Py.Case do
 
   @doc "The value of a Python expression."
   def eval(ctx, code, locals \\ %{}, options \\ []) do
-    Py.eval!(ctx, code, [{:locals, locals} | options])
+    case Py.Test.Dialect.eval(ctx, code, [{:locals, locals} | options]) do
+      {:ok, value} -> value
+      {:error, error} when is_exception(error) -> raise error
+    end
   end
 
   @doc "The error that a Python expression ends with."
   def error(ctx, code, locals \\ %{}, options \\ []) do
-    assert {:error, error} = Py.eval(ctx, code, [{:locals, locals} | options])
+    assert {:error, error} = Py.Test.Dialect.eval(ctx, code, [{:locals, locals} | options])
     # The context must have survived it.
     assert Py.eval(ctx, "6 * 7") == {:ok, 42}
     error

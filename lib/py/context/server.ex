@@ -10,21 +10,15 @@ defmodule Py.Context.Server do
   alias Py.Pool.Table
   alias Py.Telemetry.Events
 
-  @options [:mode, :name, :paths, :preload, :max_queue, :start_timeout] ++
-             [:pool, :pool_index, :pg, :replace_stuck]
-
-  # Options that only contexts of a pool have.
-  @of_pools [:pool, :pool_index, :pg, :replace_stuck]
-
   # A stuck context that cannot be replaced now is looked at again after so long, in milliseconds.
   @look_again 1_000
 
   # How long a thread may take to end before it is left to itself. Running Python code has been interrupted by then.
   @end_timeout 2_000
 
+  @doc "Starts the process. The options are checked; those of a pool have also `:pool` and `:pool_index`."
+  @spec start_link(keyword()) :: GenServer.on_start() | {:error, Py.ContextError.t()}
   def start_link(options) do
-    options = check!(options)
-
     if Py.Lifecycle.running?(),
       do: GenServer.start_link(__MODULE__, options, Keyword.take(options, [:name])),
       else: {:error, %Py.ContextError{reason: :not_running}}
@@ -33,61 +27,6 @@ defmodule Py.Context.Server do
   @doc "Has the thread of a context end; the process waits for its supervisor. For contexts that are stopped together."
   @spec prepare_stop(pid()) :: :ok
   def prepare_stop(pid), do: GenServer.cast(pid, :prepare_stop)
-
-  @doc "Checks `options`; `taken` are those that the caller has taken out, and allows too."
-  def check!(options, taken \\ []) do
-    with {:ok, options} <- Keyword.validate(options, @options),
-         [] <- foreign(options, taken) do
-      Enum.each(options, &check_option!/1)
-      options
-    else
-      {:error, unknown} -> unknown!(unknown, taken)
-      foreign -> unknown!(foreign, taken)
-    end
-  end
-
-  # Options of pools, given to a context that is no part of one.
-  defp foreign(options, taken) do
-    if options[:pool],
-      do: [],
-      else: for({key, _value} <- options, key in @of_pools, key not in taken, do: key)
-  end
-
-  defp unknown!(unknown, taken) do
-    raise ArgumentError,
-          "unknown options #{inspect(unknown)}, the allowed ones are #{inspect(allowed(taken))}"
-  end
-
-  # A pool names its contexts by number.
-  defp allowed([]), do: Enum.sort(@options -- @of_pools)
-  defp allowed(taken), do: Enum.sort(taken ++ (allowed([]) -- [:name]))
-
-  defp check_option!({:mode, mode}) when mode in [:worker, :owngil], do: :ok
-
-  defp check_option!({:mode, mode}),
-    do: raise(ArgumentError, "invalid :mode #{inspect(mode)}, expected :worker or :owngil")
-
-  defp check_option!({:max_queue, max}) when is_integer(max) and max > 0, do: :ok
-
-  defp check_option!({:max_queue, max}),
-    do: raise(ArgumentError, "invalid :max_queue #{inspect(max)}, expected a positive integer")
-
-  defp check_option!({:replace_stuck, :never}), do: :ok
-  defp check_option!({:replace_stuck, ms}) when is_integer(ms) and ms > 0, do: :ok
-
-  defp check_option!({:replace_stuck, other}) do
-    raise ArgumentError,
-          "invalid :replace_stuck #{inspect(other)}, expected a positive number of milliseconds or :never"
-  end
-
-  defp check_option!({:start_timeout, timeout}), do: Py.Options.timeout!(:start_timeout, timeout)
-  defp check_option!({:preload, code}) when is_binary(code), do: :ok
-  defp check_option!({:paths, paths}) when is_list(paths), do: :ok
-
-  defp check_option!({key, value}) when key in [:preload, :paths],
-    do: raise(ArgumentError, "invalid #{inspect(key)}: #{inspect(value)}")
-
-  defp check_option!(_other), do: :ok
 
   @impl true
   def init(options) do
@@ -149,10 +88,10 @@ defmodule Py.Context.Server do
 
   defp native_options(options) do
     %{
-      mode: Keyword.get(options, :mode, :worker),
+      mode: Keyword.fetch!(options, :mode),
       max_queue: Keyword.get(options, :max_queue, Config.get(:max_queue)),
       spin_us: Config.get(:spin_us),
-      paths: Enum.map(Keyword.get(options, :paths, []), &Path.expand/1) ++ Config.get(:paths),
+      paths: Enum.map(Keyword.fetch!(options, :paths), &Path.expand/1) ++ Config.get(:paths),
       preload: Boot.code(Keyword.get(options, :preload, Config.get(:preload))),
       decimal: Code.ensure_loaded?(Decimal)
     }

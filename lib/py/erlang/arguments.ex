@@ -5,7 +5,7 @@ defmodule Py.Erlang.Arguments do
   # A wrong argument is the error `badarg`. The shell and crash reports show what was expected, by
   # `format_error/2`.
 
-  @max_timeout 4_294_967_295
+  import Py.Schema.Type, only: [is_timeout: 2]
 
   @doc "Returns `true` for an atom that may name a pool or a context."
   defguard is_pool(term) when is_atom(term) and term not in [nil, true, false]
@@ -104,8 +104,7 @@ defmodule Py.Erlang.Arguments do
   Returns a timeout: `:infinity`, or milliseconds from 0 to 4,294,967,295, the largest timeout of
   a `receive`.
   """
-  def timeout(:infinity), do: :infinity
-  def timeout(ms) when is_integer(ms) and ms >= 0 and ms <= @max_timeout, do: ms
+  def timeout(timeout) when is_timeout(timeout, 0), do: timeout
   def timeout(other), do: badarg("milliseconds or infinity", other)
 
   @doc """

@@ -113,11 +113,11 @@ defmodule Py.Erlang.Calls do
 
   @doc "Runs `{module, function, args}` calls spread over the contexts of the default pool."
   def parallel(calls) do
-    calls = for call <- list(calls), do: parallel_call(call)
-    to_erlang(Py.parallel(calls, dialect: :erlang))
+    operations = for call <- list(calls), do: parallel_call(call)
+    to_erlang(Py.Parallel.run(operations, options()))
   end
 
-  defp parallel_call({module, function, args}), do: {name(module), name(function), list(args)}
+  defp parallel_call({module, function, args}), do: operation(module, function, args, %{})
   defp parallel_call(other), do: badarg("{Module, Function, Args}", other)
 
   ## Objects
@@ -137,13 +137,15 @@ defmodule Py.Erlang.Calls do
 
   @doc "Returns the value of an attribute of an object. Dots are followed."
   def getattr(%Py.Object{} = object, name) do
-    to_erlang(Py.Object.getattr(object, text(name), dialect: :erlang))
+    run({:call, :erlang, "_objects.getattr", [object, text(name)], nil}, options())
   end
 
   def getattr(other, _name), do: badarg("a reference to a Python object", other)
 
   @doc "Converts an object to a term."
-  def to_term(%Py.Object{} = object), do: Py.Object.to_term(object, dialect: :erlang)
+  def to_term(%Py.Object{} = object),
+    do: run({:call, :erlang, "_objects.identity", [object], nil}, options())
+
   def to_term(other), do: badarg("a reference to a Python object", other)
 
   @doc "Returns `true` for a reference to a Python object."

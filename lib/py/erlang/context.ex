@@ -19,11 +19,13 @@ defmodule Py.Erlang.Context do
   def start_link(mode, settings) when mode in [:worker, :owngil] do
     case settings(settings, @settings) do
       %{memory_limit: _bytes} -> {:error, {:not_supported, :memory_limit}}
-      settings -> started(Context.start_link(context_options(settings, mode)))
+      settings -> start_checked(context_options(settings, mode))
     end
   end
 
   def start_link(mode, _settings), do: {:error, {:invalid_mode, mode}}
+
+  defp start_checked(options), do: started(badarg_on_raise(fn -> Context.start_link(options) end))
 
   @doc "Returns a child specification that starts a context by `py_context:new/1`."
   def child_spec(settings) do
@@ -38,14 +40,10 @@ defmodule Py.Erlang.Context do
 
   defp setting(:preload, code), do: preload(code)
   defp setting(:paths, paths), do: Enum.map(list(paths), &text/1)
-  defp setting(:start_timeout, timeout), do: timeout(timeout)
-  defp setting(:max_queue, max) when is_integer(max) and max > 0, do: max
-  defp setting(:mode, mode), do: mode
-  defp setting(:name, name) when is_pool(name), do: name
-  defp setting(:name, {:local, name}) when is_pool(name), do: name
-  defp setting(:name, {kind, _name} = name) when kind == :global, do: name
-  defp setting(:name, {:via, module, _name} = name) when is_atom(module), do: name
-  defp setting(key, value), do: badarg(Atom.to_string(key), value)
+  defp setting(:name, name) when name in [nil, true, false], do: badarg("a name", name)
+  defp setting(:name, {:local, name}), do: setting(:name, name)
+  # `Py.Context.start_link/1` checks it.
+  defp setting(_key, value), do: value
 
   @doc "Stops a context. Returns `:ok` also when there is no such context."
   def stop(context) do

@@ -10,10 +10,10 @@ defmodule Py.Erlang.Facts do
   @doc """
   Returns the statistics of the garbage collector, and of `tracemalloc` while it is tracing.
   """
-  def memory_stats, do: Py.memory_stats(dialect: :erlang)
+  def memory_stats, do: Py.Memory.stats(options())
 
   @doc "Runs the garbage collector. Raises `badarg` for a generation other than 0, 1 and 2."
-  def gc(generation), do: badarg_on_raise(fn -> Py.gc(generation, dialect: :erlang) end)
+  def gc(generation), do: badarg_on_raise(fn -> Py.Memory.collect(generation, options()) end)
 
   @doc """
   Starts `tracemalloc`. Refused while own-GIL contexts run: there is one tracing for the whole

@@ -4,6 +4,9 @@ defmodule Py.Erlang.Setup do
   # contexts start with.
 
   import Py.Erlang.Arguments
+  import Py.Erlang.Dialect, only: [options: 0]
+
+  alias Py.Setup.Everywhere
 
   @doc "Sets the code that contexts run first. Raises `badarg` unless it is UTF-8 text."
   def set_preload(code), do: code |> preload() |> Py.Setup.put_preload()
@@ -27,7 +30,7 @@ defmodule Py.Erlang.Setup do
       module ->
         result =
           badarg_on_raise(fn ->
-            Py.Setup.add_import(module, import_name(name), dialect: :erlang)
+            Everywhere.add_import(module, import_name(name), options())
           end)
 
         if match?({:error, {:ModuleNotFoundError, _text}}, result), do: :ok, else: result
@@ -63,7 +66,7 @@ defmodule Py.Erlang.Setup do
   @doc "Puts directories in front of `sys.path` of every context."
   def add_paths(paths) do
     paths = Enum.map(list(paths), &text/1)
-    Py.Setup.add_paths(paths, dialect: :erlang)
+    Everywhere.add_paths(paths, options())
   end
 
   @doc "Returns `true` if a directory was added. A relative path is expanded first."
@@ -71,7 +74,7 @@ defmodule Py.Erlang.Setup do
 
   @doc "Reloads a module in every interpreter that has loaded it."
   def reload(module) do
-    case Py.Setup.reload(text(module), dialect: :erlang) do
+    case Everywhere.reload(text(module), options()) do
       :ok -> :ok
       {:error, reason} -> {:error, [{:context, reason}]}
     end
@@ -82,10 +85,13 @@ defmodule Py.Erlang.Setup do
   option.
   """
   def configure_logging(settings) do
-    options =
+    settings =
       for {key, value} <- settings(settings, [:level, :format]), do: {key, logging(key, value)}
 
-    badarg_on_raise(fn -> Py.Logging.configure([{:dialect, :erlang} | options]) end)
+    badarg_on_raise(fn ->
+      {level, format} = :logging |> Py.Schema.check!(settings) |> Py.Logging.settings()
+      Everywhere.configure_logging(level, format, options())
+    end)
   end
 
   defp logging(:format, :undefined), do: nil

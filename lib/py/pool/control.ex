@@ -2,55 +2,30 @@ defmodule Py.Pool.Control do
   @moduledoc false
   # Starts and stops pools, and checks their options: for `Py.Router`, whose pools the application supervises, and `Py.Pool`.
 
-  alias Py.Context
+  alias Py.{Context, Schema}
   alias Py.Pool.Table
 
-  # Each context is a thread.
-  @max_size 10_000
-
-  @doc "Checks the arguments of a pool. Returns its strategy, and the options of its contexts."
-  @spec check!(term(), term(), keyword()) :: {atom(), keyword()}
-  def check!(pool, size, options) do
-    if not (is_atom(pool) and pool not in [nil, true, false]),
-      do: raise(ArgumentError, "expected a pool name as an atom, got: #{inspect(pool)}")
-
+  @doc """
+  Checks the arguments of a pool; `function` is that of `Py.Schema` whose options they are. Returns its strategy, and the
+  options of its contexts.
+  """
+  @spec check!(term(), term(), term(), atom()) :: {atom(), keyword()}
+  def check!(pool, size, options, function) do
+    Schema.check!(:own_pool, :name, pool)
     Py.Lifecycle.running!()
+    Schema.check!(:own_pool, :size, size)
 
-    if not (is_integer(size) and size in 1..@max_size) do
-      raise ArgumentError,
-            "expected a positive number of contexts, at most #{@max_size}, got: #{inspect(size)}"
-    end
-
-    {strategy, options} = Keyword.pop(options, :strategy, :affinity)
-    {pg, options} = Keyword.pop(options, :pg, false)
-    strategy!(strategy)
-
-    if not is_boolean(pg),
-      do: raise(ArgumentError, "invalid :pg #{inspect(pg)}, expected a boolean")
-
-    if Keyword.has_key?(options, :name),
+    if is_list(options) and List.keymember?(options, :name, 0),
       do: raise(ArgumentError, "unknown option :name, a pool names its contexts by number")
 
-    Context.Server.check!(options, [:strategy, :pg, :replace_stuck])
-    {strategy, [pg: pg] ++ options}
+    function |> Schema.check!(options) |> Keyword.pop!(:strategy)
   end
 
-  defp strategy!(strategy) when strategy in [:affinity, :round_robin, :least_busy], do: :ok
-
-  defp strategy!(strategy) do
-    if not (is_atom(strategy) and Code.ensure_loaded?(strategy) and
-              function_exported?(strategy, :pick, 3)) do
-      raise ArgumentError,
-            "invalid :strategy #{inspect(strategy)}, expected :affinity, :round_robin, :least_busy or a module " <>
-              "with the behaviour Py.Router.Strategy"
-    end
-  end
-
-  @doc "Starts a pool, as `Py.Router.start_pool/3` documents it."
-  @spec start(Py.Router.pool(), pos_integer(), keyword()) ::
+  @doc "Starts a pool, as `Py.Router.start_pool/3` documents it; `function` is that of `check!/4`."
+  @spec start(Py.Router.pool(), pos_integer(), keyword(), atom()) ::
           {:ok, [pid()]} | {:error, {:already_started, Py.Router.pool()} | Py.ContextError.t()}
-  def start(pool, size, options) do
-    {strategy, options} = check!(pool, size, options)
+  def start(pool, size, options, function \\ :pool) do
+    {strategy, options} = check!(pool, size, options, function)
 
     # Contexts report to the process of the table while they start, so that process does not start them.
     child = {Context.Supervisor, {pool, size, strategy, options}}

@@ -4,6 +4,8 @@ defmodule Py.Callback.FunctionsTest do
   import Py.Test.Callback
   import Py.Test.Wait
 
+  alias Py.Test.Dialect
+
   def add(a, b), do: a + b
 
   for mode <- modes() do
@@ -143,13 +145,13 @@ defmodule Py.Callback.FunctionsTest do
         register("seen", fn value -> tell(me, {:seen, value}, {:ok, [value, :none]}) end)
         options = [context: ctx, dialect: :erlang]
 
-        assert Py.eval("__import__('erlang').call('seen', None)", options) ==
+        assert Dialect.eval("__import__('erlang').call('seen', None)", options) ==
                  {:ok, {"ok", [:none, :none]}}
 
         assert_received {:seen, :none}
 
         assert {:error, {:CallbackError, text}} =
-                 Py.eval("__import__('erlang').call('nobody')", options)
+                 Dialect.eval("__import__('erlang').call('nobody')", options)
 
         assert to_string(text) =~ "no function is registered"
         works(ctx)

@@ -318,7 +318,8 @@ defmodule Py.Native.LifetimesTest do
         end
       end
 
-      {:ok, worker} = Peer.call(peer, GenServer, :start, [Py.Context.Server, [mode: :worker]])
+      options = Py.Schema.check!(:context, mode: :worker)
+      {:ok, worker} = Peer.call(peer, GenServer, :start, [Py.Context.Server, options])
       eval = fn code -> Peer.call(peer, Py, :eval!, [worker, code, []]) end
       assert eval.("__import__('datetime').MINYEAR") == 1
       # It works with its part in C, which 3.12 breaks when that is imported first.

@@ -78,7 +78,7 @@ defmodule Py.Router.PoolTest do
 
       assert_raise ArgumentError, ~r/:mode/, fn -> Router.start_pool(:ml, 1, mode: :fast) end
 
-      assert_raise ArgumentError, ~r/unknown options/, fn ->
+      assert_raise ArgumentError, ~r/unknown option/, fn ->
         Router.start_pool(:ml, 1, sise: 1)
       end
 

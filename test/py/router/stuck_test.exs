@@ -120,7 +120,7 @@ defmodule Py.Router.StuckTest do
       end
 
       # Of a context of one's own its supervisor takes care.
-      assert_raise ArgumentError, ~r/unknown options/, fn ->
+      assert_raise ArgumentError, ~r/unknown option/, fn ->
         Py.Context.start_link(replace_stuck: 100)
       end
     end

@@ -5,6 +5,8 @@ defmodule Py.Telemetry.CallTest do
   import Py.Test.Telemetry
   import Py.Test.Wait
 
+  alias Py.Test.Dialect
+
   @moduletag :capture_log
 
   setup {Py.Test.Telemetry, :detach_after}
@@ -46,10 +48,10 @@ defmodule Py.Telemetry.CallTest do
 
       for {run, error, type} <- [
             {fn -> Py.eval("1/0") end, :python, "ZeroDivisionError"},
-            {fn -> Py.call(:nope, :nope, [], dialect: :erlang) end, :python,
+            {fn -> Dialect.call(:nope, :nope, [], dialect: :erlang) end, :python,
              "ModuleNotFoundError"},
             {fn -> Py.exec("while True: pass", timeout: 20) end, :timeout, "Py.TimeoutError"},
-            {fn -> Py.exec("while True: pass", timeout: 20, dialect: :erlang) end, :timeout,
+            {fn -> Dialect.exec("while True: pass", timeout: 20, dialect: :erlang) end, :timeout,
              "Py.TimeoutError"},
             {fn -> Py.call(:builtins, :len, [<<1::3>>]) end, :conversion, "Py.ConversionError"},
             {fn -> Py.eval("1", context: :nobody) end, :context, "Py.ContextError"}
@@ -71,14 +73,14 @@ defmodule Py.Telemetry.CallTest do
       code = "import json\n\njson.loads('{')"
 
       for dialect <- [:elixir, :erlang] do
-        {:error, _} = Py.exec(context, code, dialect: dialect)
+        {:error, _} = Dialect.exec(context, code, dialect: dialect)
         assert_received {:call, :exception, _, %{line: 3, file: "<exec " <> _} = metadata}
         assert metadata.context_name == "telemetry_named"
-        {:error, _} = Py.call(context, :time, :sleep, [1], timeout: 10, dialect: dialect)
+        {:error, _} = Dialect.call(context, :time, :sleep, [1], timeout: 10, dialect: dialect)
         assert_received {:call, :exception, _, %{line: nil, file: nil}}
-        {:ok, 1} = Py.eval(context, "1", dialect: dialect)
+        {:ok, 1} = Dialect.eval(context, "1", dialect: dialect)
         assert_received {:call, :stop, _, %{context_name: "telemetry_named"}}
-        {:error, _} = Py.await(Py.async(:math, :sqrt, [-1], dialect: dialect))
+        {:error, _} = Py.await(Dialect.async(:math, :sqrt, [-1], dialect: dialect))
         assert_receive {:call, :exception, _, %{function: "sqrt", context_name: "default " <> _}}
       end
 
@@ -139,7 +141,7 @@ defmodule Py.Telemetry.CallTest do
       test "of tasks end with their work, or when they are given up (#{dialect})" do
         listen()
         dialect = unquote(dialect)
-        async = &Py.async(&1, &2, &3, [dialect: dialect] ++ &4)
+        async = &Dialect.async(&1, &2, &3, [dialect: dialect] ++ &4)
         task = async.(:time, :sleep, [0.02], [])
         assert_received {:call, :start, _, %{function: "sleep", telemetry_span_context: span}}
         refute_received {:call, :stop, _, _}
@@ -376,7 +378,7 @@ defmodule Py.Telemetry.CallTest do
     assert %{operation: :call, module: "math", function: "sqrt"} = metadata
     assert %{context: id, context_name: "default " <> _} = metadata
     assert is_integer(id)
-    Py.cast(:json, :loads, ["{"], dialect: :erlang)
+    Dialect.cast(:json, :loads, ["{"], dialect: :erlang)
     assert_receive {:cast, :exception, _, %{function: "loads", line: line}}, 5_000
     assert is_integer(line)
 

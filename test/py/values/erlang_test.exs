@@ -1,6 +1,8 @@
 defmodule Py.Values.ErlangTest do
   use Py.Case, async: true
 
+  alias Py.Test.Dialect
+
   @erlang [dialect: :erlang]
 
   # {term, type in Python, repr in Python, what comes back}
@@ -103,7 +105,7 @@ defmodule Py.Values.ErlangTest do
             else: assert({term, eval(ctx, "repr(x)", locals, @erlang)} === {term, repr})
 
           assert {term, eval(ctx, "x", locals, @erlang)} === {term, back}
-          assert Py.call(ctx, :copy, :copy, [[term]], @erlang) === {:ok, [back]}
+          assert Dialect.call(ctx, :copy, :copy, [[term]], @erlang) === {:ok, [back]}
         end
       end
 
@@ -160,25 +162,25 @@ defmodule Py.Values.ErlangTest do
                {String.duplicate("N", 300), ~c"long"}},
               {"nobody", {:NameError, ~c"name 'nobody' is not defined"}}
             ] do
-          assert {code, Py.eval(ctx, code, @erlang)} |> normal() === {code, {:error, reason}}
-          assert Py.eval(ctx, "1", @erlang) === {:ok, 1}
+          assert {code, Dialect.eval(ctx, code, @erlang)} |> normal() === {code, {:error, reason}}
+          assert Dialect.eval(ctx, "1", @erlang) === {:ok, 1}
         end
 
-        assert {:error, {:SyntaxError, text}} = Py.exec(ctx, "x = (", @erlang)
+        assert {:error, {:SyntaxError, text}} = Dialect.exec(ctx, "x = (", @erlang)
         assert List.to_string(text) =~ "line 1"
 
         assert {:error, {:ModuleNotFoundError, ~c"No module named 'nope'"}} =
-                 Py.call(ctx, :nope, :f, [], @erlang)
+                 Dialect.call(ctx, :nope, :f, [], @erlang)
       end
 
       test "what has no counterpart is an error", %{ctx: ctx} do
         for {term, path} <- @refused do
           assert {:error, {:conversion_error, text}} =
-                   Py.call(ctx, :builtins, :id, [term], @erlang)
+                   Dialect.call(ctx, :builtins, :id, [term], @erlang)
 
           assert is_list(text)
           if path, do: assert(List.to_string(text) =~ "cannot convert #{path}: ")
-          assert Py.eval(ctx, "1", @erlang) === {:ok, 1}
+          assert Dialect.eval(ctx, "1", @erlang) === {:ok, 1}
         end
 
         for {code, part} <- [
@@ -188,22 +190,25 @@ defmodule Py.Values.ErlangTest do
               {"type('S', (), {'__str__': lambda self: 1})()", "__str__"},
               {"__import__('erlang').Atom('x' * 300)", "atom"}
             ] do
-          assert {:error, {:conversion_error, text}} = Py.eval(ctx, code, @erlang)
+          assert {:error, {:conversion_error, text}} = Dialect.eval(ctx, code, @erlang)
           assert List.to_string(text) =~ part
         end
 
         deep = Enum.reduce(1..513, [], fn _, list -> [list] end)
-        assert {:error, {:conversion_error, text}} = Py.call(ctx, :builtins, :id, [deep], @erlang)
+
+        assert {:error, {:conversion_error, text}} =
+                 Dialect.call(ctx, :builtins, :id, [deep], @erlang)
+
         assert List.to_string(text) =~ "nested deeper than 512"
       end
 
       test "timeouts and other failures have the shapes of the Erlang API", %{ctx: ctx} do
-        assert Py.eval(ctx, "__import__('time').sleep(0.05)", timeout: 1, dialect: :erlang) ==
+        assert Dialect.eval(ctx, "__import__('time').sleep(0.05)", timeout: 1, dialect: :erlang) ==
                  {:error, :timeout}
 
         {:ok, ended} = Py.Context.start_link()
         :ok = Py.Context.stop(ended)
-        assert {:error, {:context_died, _reason}} = Py.eval(ended, "1", @erlang)
+        assert {:error, {:context_died, _reason}} = Dialect.eval(ended, "1", @erlang)
       end
 
       @tag :own_gil
@@ -212,7 +217,7 @@ defmodule Py.Values.ErlangTest do
         object = eval(ended, "object()")
         :ok = Py.Context.stop(ended)
 
-        assert Py.call(ctx, :builtins, :id, [object], @erlang) ==
+        assert Dialect.call(ctx, :builtins, :id, [object], @erlang) ==
                  {:error, {:context_died, :wrong_interpreter}}
       end
     end

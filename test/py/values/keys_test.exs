@@ -26,12 +26,12 @@ defmodule Py.Values.KeysTest do
         assert eval(ctx, "x[p]", %{x: map, p: self()}) == 7
       end
 
-      test "keyword arguments of the same name are an error", %{ctx: ctx} do
+      test "keyword arguments of the same name, or of none, are an error", %{ctx: ctx} do
         assert {:error, error} = Py.call(ctx, :builtins, :dict, [], kwargs: %{"a" => 1, a: 2})
         assert %Py.ConversionError{path: "kwargs.a"} = error
         assert error.reason =~ "same name"
 
-        assert {:error, %Py.ConversionError{reason: reason}} =
+        assert {:error, %Py.ConversionError{path: "kwargs[1]", reason: reason}} =
                  Py.call(ctx, :builtins, :dict, [], kwargs: %{1 => 2})
 
         assert reason =~ "names of keyword arguments"

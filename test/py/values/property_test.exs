@@ -4,6 +4,7 @@ defmodule Py.Values.PropertyTest do
   import Py.Property
 
   alias Py.ValuesModel
+  alias Py.Test.Dialect
 
   @moduletag timeout: 120_000
 
@@ -143,7 +144,7 @@ defmodule Py.Values.PropertyTest do
     do: {ValuesModel.round_trip(term, dialect), round_trip_result(ctx, term, dialect)}
 
   defp round_trip_result(ctx, term, dialect) do
-    case Py.eval(ctx, "x", locals: %{x: term}, dialect: dialect) do
+    case Dialect.eval(ctx, "x", locals: %{x: term}, dialect: dialect) do
       {:ok, back} -> {:ok, back}
       {:error, %Py.ConversionError{}} -> :error
       {:error, {:conversion_error, _text}} -> :error

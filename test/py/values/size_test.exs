@@ -2,6 +2,8 @@ defmodule Py.Values.SizeTest do
   # Lowers a limit of the whole VM.
   use Py.Case, async: false
 
+  alias Py.Test.Dialect
+
   @mb 1_000_000
 
   setup do
@@ -75,12 +77,12 @@ defmodule Py.Values.SizeTest do
       ]
 
       for code <- large do
-        assert reason(Py.eval(context, code, options)) =~
+        assert reason(Dialect.eval(context, code, options)) =~
                  ~r/more than 1000000 bytes.*return a handle.*max_value_size/
       end
 
       for code <- ["'x' * 990_000", "list(range(60_000))", "[1, 'x' * 500_000, 'x' * 400_000]"] do
-        assert {:ok, value} = Py.eval(context, code, options)
+        assert {:ok, value} = Dialect.eval(context, code, options)
         refute value in [nil, :none, []]
       end
 
