@@ -35,7 +35,7 @@ max_concurrent() -> 'Elixir.Py.Semaphore':max_concurrent().
 
 ?DOC("Permits in use.").
 -spec current() -> non_neg_integer().
-current() -> 'Elixir.Py.Semaphore':current().
+current() -> 'Elixir.Py.Semaphore':in_use().
 
 ?DOC("Changes the limit. Raising it serves those that wait; lowering it takes nothing from work that runs.").
 -spec set_max_concurrent(pos_integer()) -> ok.

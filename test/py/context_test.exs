@@ -111,7 +111,7 @@ defmodule Py.ContextTest do
                    run.()
 
           assert Exception.message(error) =~
-                   "still queued behind other work on Python context #{id}"
+                   "queued behind other requests on Python context #{id}"
         end
 
         assert Py.eval(context, "1", timeout: 50, dialect: :erlang) == {:error, :timeout}

@@ -69,7 +69,7 @@ defmodule Py.LiveDashboardTest do
         overview(
           Snapshot.new(%{
             python: %{version: "3.14.77"},
-            permits: %{current: 4, max: 5, waiting: 17},
+            permits: %{in_use: 4, max_concurrent: 5, waiting: 17},
             totals: %{calls: 1_234_567, errors: 89}
           })
         )
@@ -195,7 +195,7 @@ defmodule Py.LiveDashboardTest do
       html =
         rendered_to_string(Py.LiveDashboard.render(%{result: {:error, text}, __changed__: nil}))
 
-      assert html =~ "No statistics of Python from this node"
+      assert html =~ "This node has no statistics of Python"
       assert html =~ to_string(node)
       text
     end

@@ -264,7 +264,7 @@ defmodule Py.RouterTest do
   defp stuck(context) do
     pipe = pipe()
     hang(context, pipe)
-    assert eventually(fn -> match?({:ok, %{stuck: true}}, Py.Context.info(context)) end)
+    assert eventually(fn -> match?({:ok, %{state: :stuck}}, Py.Context.info(context)) end)
     pipe
   end
 
