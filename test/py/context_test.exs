@@ -300,19 +300,6 @@ defmodule Py.ContextTest do
       assert log =~ "interpreter stays in memory"
       assert Py.call(:math, :sqrt, [4]) == {:ok, 2.0}
     end
-
-    test "handles do not survive their interpreter" do
-      context = start_supervised!({Py.Context, mode: :owngil}, restart: :temporary)
-      list = Py.eval!(context, "[1]", return: :object)
-      [worker | _] = Py.Router.contexts()
-
-      assert {:error, %Py.ContextError{reason: :wrong_interpreter}} =
-               Py.call(worker, :builtins, :len, [list])
-
-      Py.Context.stop(context)
-      assert {:error, %Py.ContextError{}} = Py.call(list, :copy)
-      assert inspect(list) =~ "#Py.Object<list #Ref<"
-    end
   end
 
   describe "the pool" do

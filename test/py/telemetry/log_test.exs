@@ -31,7 +31,10 @@ defmodule Py.Telemetry.LogTest do
       # Few, for reports come while this runs; together they miss none.
       for what <- ["refused", "timed out waiting for a permit"] do
         counts =
-          Regex.scan(~r/(\d+) Python requests? #{what} in the last second: no permit is free/, log)
+          Regex.scan(
+            ~r/(\d+) Python requests? #{what} in the last second: no permit is free/,
+            log
+          )
 
         assert length(counts) < 25
 

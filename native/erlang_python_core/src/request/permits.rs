@@ -72,12 +72,9 @@ impl<W: Waiter> Permits<W> {
         self.waiting.load(SeqCst)
     }
 
-    /// The number of waiters that have not given up. Walks the FIFO only if one may have.
+    /// The number of waiters that have not given up. Walks the FIFO.
     pub fn still_waiting(&self) -> usize {
-        match self.given_up.load(SeqCst) {
-            0 => self.waiting(),
-            _ => lock(&self.fifo).iter().filter(|waiter| !waiter.gone()).count(),
-        }
+        lock(&self.fifo).iter().filter(|waiter| !waiter.gone()).count()
     }
 
     /// Changes the limit. Raising it serves waiters at once; lowering it takes nothing from those that run.

@@ -15,7 +15,7 @@ fn permits_used() -> (usize, usize) {
     (PERMITS.used(), PERMITS.max())
 }
 
-/// A map, see `t:Py.Stats.permits/0`. Counts the waiters one by one where some have given up.
+/// A map, see `t:Py.Stats.permits/0`. Counts the waiters one by one.
 #[rustler::nif]
 fn permits(env: Env<'_>) -> Term<'_> {
     to_term(env, &snapshot::permits()).expect("numbers")
