@@ -204,7 +204,7 @@ defmodule Py.RouterTest do
         end
 
         release(pipe)
-        assert eventually(fn -> match?({:ok, %{stuck: false}}, Py.Context.info(one)) end)
+        assert eventually(fn -> match?({:ok, %{state: :idle}}, Py.Context.info(one)) end)
         Router.stop_pool(name)
       end
     end

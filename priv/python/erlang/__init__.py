@@ -2,17 +2,17 @@
 
 Functions registered with `Py.register_function` are called by name: `erlang.call("name", 1, 2)`, `erlang.name(1, 2)`, or
 `from erlang import name`. They may call Python again, on the same context too. A function passed as an argument is called
-like any other. A failing one raises `CallbackError`.
+like any other. A function that fails raises `CallbackError`.
 
-`state_get`, `state_set`, `state_delete`, `state_keys`, `state_clear`, `state_incr` and `state_decr` work on the state shared
-with Elixir (`Py.State`) and Erlang (`py_state`), without any message.
+`state_get`, `state_set`, `state_delete`, `state_keys`, `state_clear`, `state_incr` and `state_decr` read and write the state
+shared with Elixir (`Py.State`) and Erlang (`py_state`), without any message.
 
-Values that have no Python counterpart arrive as instances of the classes below and go back as the very term they
-came from: process identifiers (`Pid`), references (`Ref`), ports (`Port`) and functions (`Function`). `Atom` is a
-`str` that returns to the BEAM as an atom instead of a binary.
+Terms that have no Python counterpart arrive as instances of the classes below and go back as the same term: process
+identifiers (`Pid`), references (`Ref`), ports (`Port`) and functions (`Function`). `Atom` is a `str` that returns to the BEAM
+as an atom instead of a binary.
 
-Outside the BEAM the package can be imported, so that editors, type checkers and test runners read code that uses it. What
-needs the BEAM raises a RuntimeError there when it is called.
+Outside the BEAM the package can be imported, so that editors, type checkers and test runners can read code that uses it.
+Functions that need the BEAM raise a RuntimeError there.
 """
 
 from functools import partial as _partial
@@ -71,7 +71,7 @@ def call(name, *args, **kwargs):
 
 
 def setup_logging(level=10, format=None):
-    """Send Python's log records from `level` on (a number of `logging`, or a name) to the BEAM's logger: see `Py.Logging`."""
+    """Send log records of at least `level` (a number of `logging`, or a name) to the BEAM's logger: see `Py.Logging`."""
     from erlang import _logging
 
     # Raises outside the BEAM.
@@ -79,7 +79,7 @@ def setup_logging(level=10, format=None):
     _logging.configure(level, format)
 
 
-# Loaded when it is first asked for.
+# Loaded on first use.
 _LATER = {"Span": "erlang._tracing", "trace": "erlang._tracing"}
 
 

@@ -4,7 +4,7 @@ import sys
 
 
 def namespace():
-    """A fresh namespace to run code in, like that of a program's main module."""
+    """Return a new namespace to run code in, like that of a program's main module."""
     import builtins
 
     import erlang
@@ -13,7 +13,7 @@ def namespace():
 
 
 def add_paths(paths):
-    """Put `paths` in front of `sys.path`, in their order, without doubling any."""
+    """Put `paths` in front of `sys.path`, in their order, each once."""
     for path in reversed(paths):
         if path not in sys.path:
             sys.path.insert(0, path)
@@ -43,13 +43,13 @@ class _SpawnByDefault:
 
 
 def prepare_output():
-    """Have lines appear when they are printed, also where standard output is no terminal."""
+    """Flush standard output after each line, also if it is no terminal."""
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
 
 
 def prepare_imports():
-    """Install the hook above, the guards of forks, standard input, and `__main__`, once per interpreter."""
+    """Install the hook above, the guards of forks, standard input and `__main__`, once per interpreter."""
     if "multiprocessing" not in sys.modules and not any(isinstance(f, _SpawnByDefault) for f in sys.meta_path):
         sys.meta_path.insert(0, _SpawnByDefault())
     from erlang import _fork, _input, _main
@@ -60,7 +60,7 @@ def prepare_imports():
 
 
 def guard_extensions(load_in_main):
-    """CPython 3.12: have the main interpreter load C extensions before this one tries, see `runtime/extensions.rs`."""
+    """CPython 3.12: load C extensions in the main interpreter before this one does, see `runtime/extensions.rs`."""
     from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 
     def guarded(create_module):
@@ -68,8 +68,8 @@ def guard_extensions(load_in_main):
             name = args[-1].name
             if not load_in_main(name, args[-1].origin):
                 raise ImportError(
-                    f"CPython 3.12 can load the C extension {name} in an own-GIL context only when the main interpreter can "
-                    "load it too: a worker context shows why it cannot (mode: :worker). Or use CPython 3.13",
+                    f"CPython 3.12 can load the C extension {name} in an own-GIL context only if the main interpreter can "
+                    "load it too, and it cannot. Import it in a worker context (mode: :worker) to see why, or use CPython 3.13",
                     name=name,
                 )
             return create_module(*args)
@@ -106,7 +106,7 @@ def load_extension(name, origin):
 
 
 def end_threads(seconds):
-    """Have the threads of this interpreter end as at the end of a program, but wait no longer than `seconds`."""
+    """End the threads of this interpreter as at the end of a program, and wait for at most `seconds`."""
     threading = sys.modules.get("threading")
     if threading is None:
         return

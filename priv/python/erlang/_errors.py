@@ -63,7 +63,7 @@ def describe_briefly(exc):
 
 
 def describe_start(exc):
-    """Return what went wrong in the code that contexts run first, as text."""
+    """Return the text of an exception of the code that contexts run first."""
     with _Abridged(exc):
         return _describe_start(exc)
 
@@ -87,7 +87,7 @@ _MAX_ITEMS = 10_000
 
 
 class _Abridged:
-    """While this is entered, large arguments of an exception, and of what led to it, are replaced by a short form."""
+    """While entered, replaces large arguments of an exception and of its causes by a short form."""
 
     def __init__(self, exc):
         self._replaced = []
@@ -121,7 +121,7 @@ _SMALL = (str, bytes, int, float, bool, type(None))
 
 
 class _Brief:
-    """What a large argument is shown as."""
+    """The short form of a large argument."""
 
     def __init__(self, value):
         form = reprlib.Repr()
@@ -133,7 +133,7 @@ class _Brief:
 
 
 def _items(value, left):
-    """`left`, less the items of nested containers in `value`; not above 0 where those are more."""
+    """Return `left` minus the number of items in `value` and its nested containers; at most 0 if there are more."""
     stack = [value]
     while stack and left > 0:
         item = stack.pop()
@@ -150,7 +150,7 @@ def _items(value, left):
 
 
 def _related(exc):
-    """The chain of an exception, and of the members of groups in it, each once."""
+    """Return the chain of an exception, and of the members of groups in it, each once."""
     found, stack = [], [exc]
     while stack and len(found) < _MAX_CHAIN * _MAX_CHAIN:
         for link in _chain(stack.pop()):
@@ -162,7 +162,7 @@ def _related(exc):
 
 
 def _prepare(exc):
-    """Give advice where there is some, and take the frames of this package out."""
+    """Add advice if there is any, and remove the frames of this package."""
     chain = _chain(exc)
     _advise(exc, chain)
     for link in chain:
@@ -176,7 +176,7 @@ def forget_frames(exc):
 
 
 def _chain(exc):
-    """The exception and what led to it."""
+    """Return the exception and its causes."""
     chain = []
     while exc is not None and len(chain) < _MAX_CHAIN:
         chain.append(exc)
@@ -185,7 +185,7 @@ def _chain(exc):
 
 
 def _foreign(tb):
-    """The traceback without frames of this package."""
+    """Return the traceback without frames of this package."""
     kept, count, link = [], 0, tb
     while link is not None:
         count += 1
@@ -201,7 +201,7 @@ def _foreign(tb):
 
 
 def _location(exc):
-    """`(file, line)` of the innermost line of the program; of a library where there is none; else None."""
+    """Return `(file, line)` of the innermost line of the program, or of a library if there is none; else None."""
     found, innermost, link = None, None, exc.__traceback__
     while link is not None:
         file = link.tb_frame.f_code.co_filename
@@ -224,12 +224,12 @@ def _of_library(file):
 
 
 def message(exc):
-    """`str(exc)`, or a stand-in when that raises."""
+    """Return `str(exc)`, or a stand-in if that raises."""
     return _text(exc)
 
 
 def _text(value):
-    """`str(value)` with lone surrogates, which UTF-8 cannot hold, escaped; a stand-in when `__str__` raises."""
+    """Return `str(value)` with lone surrogates escaped, which UTF-8 cannot hold; a stand-in if `__str__` raises."""
     try:
         return str(value).encode(errors="backslashreplace").decode()
     except BaseException as error:  # noqa: BLE001 - __str__ is anybody's code

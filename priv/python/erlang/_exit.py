@@ -1,4 +1,4 @@
-"""What Python does at the end of a program, at the end of the application or of the VM."""
+"""The steps of Python at the end of a program, run at the end of the application or of the VM."""
 
 import _io
 import atexit
@@ -7,7 +7,7 @@ import sys
 
 
 def run():
-    """Run the functions registered with `atexit`, once, then write out what files hold back."""
+    """Run the functions registered with `atexit`, once, then flush the open files."""
     atexit._run_exitfuncs()
     files = [thing for thing in gc.get_objects() if issubclass(type(thing), _io._IOBase)]
     for file in (sys.stdout, sys.stderr, *files):

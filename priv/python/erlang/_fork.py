@@ -11,7 +11,7 @@ _PREEXEC_FN = 21
 
 
 def install():
-    """Guard the functions that fork, once per interpreter. Programs that `subprocess` starts are not concerned."""
+    """Guard the functions that fork, once per interpreter. Programs that `subprocess` starts are not affected."""
     import posix
 
     for name in ("fork", "forkpty"):
@@ -23,7 +23,7 @@ def install():
     _guard_preexec_fn()
 
 
-# This process is a forked child: it may fork as it likes.
+# True in a forked child, which may fork without a guard.
 _forked = False
 
 

@@ -1,7 +1,7 @@
 """Standard input, `exit` and `breakpoint` of code that runs inside the BEAM.
 
-The terminal belongs to the Erlang shell: whoever else reads from it takes every second line. Reading raises an error that says
-what to do instead.
+The terminal belongs to the Erlang shell. Another reader would take every second line from it, so reading raises an error that
+says what to do instead.
 """
 
 import io
@@ -12,13 +12,13 @@ _ADVICE = (
     "pass the text as an argument, or register a function that reads and call it with erlang.call"
 )
 _DEBUG = (
-    "breakpoint() and pdb read commands from standard input, which belongs to the Erlang shell. Use erlang_python's "
-    "Py.Error frames and traceback, print, or logging; or debug the same code in a plain python3"
+    "breakpoint() and pdb read commands from standard input, which belongs to the Erlang shell. Use the frames and the "
+    "traceback of Py.Error, print or logging, or debug the same code in a plain python3"
 )
 
 
 class _NoInput(io.TextIOBase):
-    """A `sys.stdin` that cannot be read, and that nobody can close for the VM."""
+    """A `sys.stdin` that cannot be read, and whose `close` does not close that of the VM."""
 
     name = "<stdin>"
     encoding = "utf-8"
@@ -43,7 +43,7 @@ class _NoInput(io.TextIOBase):
 
 
 class _Exit:
-    """`exit` and `quit`: SystemExit, and no more. That of `site` closes standard input."""
+    """`exit` and `quit`: they raise SystemExit. Those of `site` would close standard input, too."""
 
     def __init__(self, name):
         self._name = name
@@ -60,7 +60,7 @@ def _breakpoint(*_args, **_kwargs):
 
 
 def install():
-    """Put these in place, once per interpreter. What the environment variable PYTHONBREAKPOINT names is kept."""
+    """Install these, once per interpreter. A breakpoint function that PYTHONBREAKPOINT names is kept."""
     import builtins
     import os
 

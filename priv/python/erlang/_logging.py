@@ -17,7 +17,7 @@ _LEVELS = (
 
 
 class BeamHandler(logging.Handler):
-    """Sends records to the process that logs them; while there is none they are dropped."""
+    """Sends records to the process that logs them. While there is none, records are dropped."""
 
     def emit(self, record):
         try:
@@ -41,7 +41,7 @@ def _text(value):
 
 
 def configure(level, format=None):
-    """Send what the root logger gets, from `level` on, to the BEAM: once, however often this is called."""
+    """Send the records of the root logger of at least `level` to the BEAM. A second call only changes the level."""
     root = logging.getLogger()
     handler = next((handler for handler in root.handlers if isinstance(handler, BeamHandler)), None)
     if handler is None:
@@ -53,7 +53,7 @@ def configure(level, format=None):
 
 
 def _hook():
-    """Log what Python otherwise writes to standard error: warnings, and exceptions that nobody can catch."""
+    """Log what Python otherwise writes to standard error: warnings and unraisable exceptions."""
     logging.captureWarnings(True)
     threading.excepthook = _log_thread
     sys.unraisablehook = _log_unraisable

@@ -19,7 +19,7 @@ _of_fork = None
 
 
 def _namespace():
-    """The namespace of the code that asks, or None."""
+    """Return the namespace of the calling code, or None."""
     frame = sys._getframe()
     while frame is not None:
         names = frame.f_globals
@@ -38,7 +38,7 @@ def _namespace():
 
 
 def keep_in_fork():
-    """Call before a fork: what to call in the child."""
+    """Prepare a fork. Return a function to call in the child."""
     names = _namespace()
 
     def keep():

@@ -1,10 +1,10 @@
-"""What `Py.Object` asks of objects."""
+"""The functions of objects that `Py.Object` calls."""
 
 from operator import attrgetter
 
 
 def getattr(obj, name):  # noqa: A001 - named after what it does
-    """The attribute `name` of `obj`; dots reach into attributes of attributes."""
+    """Return the attribute `name` of `obj`. Dots reach into attributes of attributes."""
     return attrgetter(name)(obj)
 
 
@@ -16,7 +16,7 @@ _BRIEF = 80
 
 
 def brief(object):
-    """Return a short `repr()` on one line; None where it fails."""
+    """Return a short `repr()` on one line; None if `repr()` fails."""
     from reprlib import Repr
 
     form = Repr()

@@ -1,4 +1,4 @@
-"""In place of `erlang._native` where Python runs outside the BEAM: in a test runner, an editor, a type checker."""
+"""The replacement of `erlang._native` outside the BEAM: in a test runner, an editor, a type checker."""
 
 
 def _stand_in(name):
@@ -31,5 +31,5 @@ def call(name, args):
 
 
 def is_registered(name):
-    """Any function may be registered where the code is to run."""
+    """Any name may be a registered function inside the BEAM."""
     return True

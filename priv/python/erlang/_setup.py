@@ -1,4 +1,4 @@
-"""What contexts are set up with while they run: see `Py.Setup`, `Py.Logging`, `Py.memory_stats`."""
+"""Functions that change or read interpreters while they run: see `Py.Setup`, `Py.Logging`, `Py.memory_stats`."""
 
 import gc
 import importlib
@@ -9,7 +9,7 @@ from erlang._boot import add_paths  # noqa: F401 - reached by name from Py.Setup
 
 
 def reload(name):
-    """Reload the module `name` if it is loaded: whether it was."""
+    """Reload the module `name` if it is loaded. Return True if it was."""
     module = sys.modules.get(name)
     if module is None:
         return False
@@ -18,7 +18,7 @@ def reload(name):
 
 
 def sync_env(variables):
-    """Make `os.environ` hold these variables, and no others whose names are text."""
+    """Give `os.environ` these variables, and remove all others whose names are text."""
     for name in list(os.environ):
         if name not in variables and name.isprintable():
             del os.environ[name]
@@ -28,7 +28,7 @@ def sync_env(variables):
 
 
 def memory_stats():
-    """`(statistics by generation, counts, thresholds, () or (current, peak) of traced memory)`."""
+    """Return `(statistics by generation, counts, thresholds, () or (current, peak) of traced memory)`."""
     # Not imported for this: own-GIL interpreters cannot load it.
     tracemalloc = sys.modules.get("tracemalloc")
     traced = tracemalloc.get_traced_memory() if tracemalloc and tracemalloc.is_tracing() else ()

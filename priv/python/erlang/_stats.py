@@ -1,4 +1,4 @@
-"""What the interpreter knows about its memory, for the native half of the package."""
+"""The interpreter's statistics of its memory, for the native half of the package."""
 
 import gc
 

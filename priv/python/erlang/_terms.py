@@ -1,4 +1,4 @@
-"""Python types for BEAM terms that Python has no type for."""
+"""Python types for BEAM terms that have no Python counterpart."""
 
 from erlang import _native
 
@@ -78,9 +78,9 @@ class Function(_Term):
 
 
 class CallbackError(RuntimeError):
-    """A function of the BEAM failed, or there is none of that name.
+    """A function of the BEAM failed, or no function is registered under that name.
 
-    `kind` is "error", "exit" or "throw", `reason` its text, `stacktrace` that of Elixir (or empty).
+    `kind` is "error", "exit" or "throw", `reason` the text of the error, `stacktrace` that of Elixir, or empty.
     """
 
     def __init__(self, kind, reason, stacktrace=""):
@@ -96,13 +96,13 @@ class CallbackError(RuntimeError):
 
 
 class ProcessError(Exception):
-    """A message was sent to a process that does not exist (any more)."""
+    """A message was sent to a process that does not exist, or has ended."""
 
 
 class SuspensionRequired(BaseException):
-    """There for programs of the C package, which name it; never raised here."""
+    """Exists because programs of the C package name it. Never raised here."""
 
 
-# Where users find them.
+# The module where users find them.
 for _class in (Atom, Pid, Ref, Port, Function, CallbackError, ProcessError, SuspensionRequired):
     _class.__module__ = "erlang"

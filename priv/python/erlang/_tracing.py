@@ -1,4 +1,4 @@
-"""Spans of work, for `Py.Tracing`. Where nobody collects them they cost one look."""
+"""Spans, for `Py.Tracing`. While they are not collected, a span costs one check."""
 
 import functools
 import inspect
@@ -14,7 +14,7 @@ _current = ContextVar("erlang_span", default=None)
 
 
 class Span:
-    """A piece of work with a name and attributes: `with erlang.Span("parse", size=3) as span: ...`.
+    """A span with a name and attributes: `with erlang.Span("parse", size=3) as span: ...`.
 
     Spans that begin inside of it, also in tasks of asyncio, have it as their parent. An exception that leaves it makes its
     status `error`. Attributes are numbers, text, booleans and None; of other values it is the `str()`.
@@ -45,11 +45,11 @@ class Span:
         return False
 
     def event(self, name, **attrs):
-        """Note that something has happened within the span."""
+        """Record an event within the span."""
         _send("span_event", self.span_id, str(name), attrs, self._now())
 
     def _now(self):
-        """Microseconds since 1970, which never go back within a span."""
+        """Return microseconds since 1970, which never go back within a span."""
         if self._started is None:
             return time.time_ns() // 1000
         wall, ticks = self._started

@@ -1,4 +1,4 @@
-"""The rare conversions: what the native converter does not do itself.
+"""Rare conversions, which the native converter does not do itself.
 
 `classify` says once per type how its values cross; the numbers are `Kind` in native/…/convert/kind.rs.
 """
@@ -72,7 +72,7 @@ def _zone(value):
     if zone is dt.timezone.utc or getattr(zone, "key", None) in ("UTC", "Etc/UTC"):
         return "Etc/UTC", "UTC", 0, 0
     if offset.microseconds:
-        raise ValueError("UTC offset with fractions of a second")
+        raise ValueError("a UTC offset with fractions of a second has no Elixir counterpart; use a whole number of seconds")
     if type(zone) is Zone:
         return zone.parts
     name = getattr(zone, "key", None)
@@ -141,7 +141,7 @@ def _has_times_in_fields(dtype):
 
 
 def _records(value):
-    """Structured data of numpy, field by field: its `tolist` would make numbers of some times."""
+    """Return structured numpy data field by field: its `tolist` would turn some times into numbers."""
     if value.ndim > 0:
         return [_records(item) for item in value]
     parts = [value[name] for name in value.dtype.names]
@@ -149,7 +149,7 @@ def _records(value):
 
 
 def _microseconds(value, dtype):
-    """The numpy times of `value` so that `tolist` makes no numbers of them."""
+    """Return numpy times in a unit that `tolist` does not turn into numbers."""
     if dtype.str.endswith(("ns]", "ps]", "fs]", "as]")):
         coarse = value.astype(f"{dtype.kind}8[us]")
         if not (coarse.astype(dtype).astype("i8") == value.astype("i8")).all():
@@ -165,7 +165,7 @@ def _microseconds(value, dtype):
 
 
 def _decimal(value):
-    """`(sign, coefficient, exponent)` as Elixir's Decimal has them."""
+    """Return `(sign, coefficient, exponent)` as Elixir's Decimal has them."""
     sign, digits, exponent = value.as_tuple()
     sign = -1 if sign else 1
     if exponent == "F":

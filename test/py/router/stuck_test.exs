@@ -36,7 +36,7 @@ defmodule Py.Router.StuckTest do
             assert {:error, %Py.ContextError{reason: :stopped}} = Task.await(queued)
           end)
 
-        assert log =~ "number 1 of #{inspect(name)}) was stuck for"
+        assert log =~ "pool #{inspect(name)}, slot 1) was stuck for"
         assert_receive {:stop, _, %{id: ^id, reason: {:shutdown, :stuck}}}
         new = eventually(fn -> Enum.find(Router.contexts(name), &(&1 not in [one, two])) end)
         assert Router.contexts(name) == [new, two]
