@@ -1,29 +1,31 @@
 defmodule Py.Test.Leftovers do
   @moduledoc false
-  # What tests share and have to leave as they found it: the main interpreter's `sys.path`, pools, contexts, registered functions,
-  # keys of the shared state, and the limit. Compared before the first test and after the last one.
+  # What outlives tests in the main interpreter, and they have to leave as they found it: `sys.path`, the names in `builtins`,
+  # and the working directory. Compared before the first test and after the last one. Pools, registered functions and the
+  # shared state are not compared: a test that restarts the application, or clears the state, would hide what others leave.
 
-  @doc "The shared things, as they are now."
+  @code "(lambda os, sys, builtins: (sys.path[:], sorted(dir(builtins)), os.getcwd()))" <>
+          "(__import__('os'), __import__('sys'), __import__('builtins'))"
+
+  @doc "Reads them."
   def take do
-    %{
-      sys_path: Py.eval!("list(__import__('sys').path)"),
-      pools: Enum.sort(Py.Router.pools()),
-      contexts: length(Py.Context.list()),
-      functions: Py.Callback.counts() |> Enum.map(&elem(&1, 0)) |> Enum.sort(),
-      state: Enum.sort(Py.State.keys()),
-      max_concurrent: Py.Semaphore.max_concurrent()
-    }
+    {sys_path, builtins, folder} = Py.eval!(@code, context: worker())
+    %{sys_path: sys_path, builtins: builtins, folder: folder}
   end
 
-  @doc "Raises if anything differs from `before`. What processes of the last test hold ends with them, after a moment."
-  def check!(before) do
-    Py.Test.Wait.eventually(fn -> take() == before end)
-  rescue
-    ExUnit.AssertionError ->
-      now = take()
-      differences = for {what, was} <- before, now[what] != was, do: {what, was, now[what]}
+  defp worker,
+    do: Enum.find(Py.Context.list(), &match?({:ok, %{mode: :worker}}, Py.Context.info(&1)))
 
-      raise "tests have left something behind, as {what, before the first test, after the last}:\n" <>
+  @doc "Raises if anything differs from `before`."
+  def check!(before) do
+    now = take()
+
+    differences =
+      for {what, was} <- before, now[what] != was, do: {what, %{before: was, after: now[what]}}
+
+    if differences != [] do
+      raise "tests have left something behind in the main interpreter:\n" <>
               inspect(differences, pretty: true, limit: :infinity)
+    end
   end
 end

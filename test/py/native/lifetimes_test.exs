@@ -2,6 +2,7 @@ defmodule Py.Native.LifetimesTest do
   # Objects, namespaces, contexts and interpreters, and the Python code that runs when they end.
   use Py.Case, async: false
 
+  import Py.Test.Callback, only: [register: 2]
   import Py.Test.Wait
 
   alias Py.Test.Peer
@@ -186,7 +187,7 @@ defmodule Py.Native.LifetimesTest do
   test "a destructor at the end of a context calls nobody" do
     context = start(:worker)
     thread = "py_context_#{info(context).id}"
-    Py.register_function(:at_the_end, fn -> :called end)
+    register(:at_the_end, fn -> :called end)
 
     Py.exec!(context, """
     import builtins, threading
