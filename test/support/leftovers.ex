@@ -4,13 +4,14 @@ defmodule Py.Test.Leftovers do
   # and the working directory. Compared before the first test and after the last one. Pools, registered functions and the
   # shared state are not compared: a test that restarts the application, or clears the state, would hide what others leave.
 
-  @code "(lambda os, sys, builtins: (sys.path[:], sorted(dir(builtins)), os.getcwd()))" <>
+  # The last value that `sys.displayhook` has printed is `_`.
+  @code "(lambda os, sys, builtins: (sys.path[:], sorted({*dir(builtins)} - {'_'}), os.getcwd()))" <>
           "(__import__('os'), __import__('sys'), __import__('builtins'))"
 
   @doc "Reads them."
   def take do
     {sys_path, builtins, folder} = Py.eval!(@code, context: worker())
-    %{sys_path: sys_path, builtins: builtins, folder: folder}
+    %{sys_path: sys_path, builtins: builtins, folder: [folder]}
   end
 
   defp worker,
@@ -21,7 +22,9 @@ defmodule Py.Test.Leftovers do
     now = take()
 
     differences =
-      for {what, was} <- before, now[what] != was, do: {what, %{before: was, after: now[what]}}
+      for {what, was} <- before, now[what] != was do
+        %{what => %{added: now[what] -- was, removed: was -- now[what]}}
+      end
 
     if differences != [] do
       raise "tests have left something behind in the main interpreter:\n" <>

@@ -225,6 +225,7 @@ defmodule Py.Native.LifetimesTest do
     eventually(fn -> Py.eval!(context, "len(finalized)") == 100 end)
     assert Py.eval!(context, "all(made_by == end for made_by, end in finalized)")
     assert Py.eval!(context, "len({end for _, end in finalized})") == 4
+    Py.exec!(context, "import builtins; del builtins.finalized")
   end
 
   test "objects of a context that has ended are released by another one" do
@@ -251,6 +252,7 @@ defmodule Py.Native.LifetimesTest do
     assert Py.eval!(second, "len(released)") == 0
     send(process, :end)
     eventually(fn -> Py.eval!(second, "len(released)") == 1 end)
+    Py.exec!(second, "import builtins; del builtins.released")
   end
 
   describe "own-GIL contexts" do
