@@ -167,24 +167,6 @@ defmodule Fuzz.Terms do
 
   alias Py.ValuesModel
 
-  # Python takes some of them for the same.
-  @similar [0, 0.0, -0.0, false, 1, 1.0, true, "1", :"1", "a", :a, nil, :none, {1}, {true}]
-  @atoms [
-    nil,
-    true,
-    false,
-    :a,
-    :ok,
-    :none,
-    :undefined,
-    :"日本 ö",
-    :"",
-    Enum,
-    :nan,
-    :infinity,
-    :neg_infinity
-  ]
-
   def generate(dialect), do: term(dialect, 3)
   def expected(term, dialect), do: ValuesModel.round_trip(term, dialect)
 
@@ -245,7 +227,7 @@ defmodule Fuzz.Terms do
   defp key(dialect) do
     case :rand.uniform(6) do
       1 -> many(3, fn -> scalar(dialect) end) |> List.to_tuple()
-      2 -> pick(@similar)
+      2 -> pick(ValuesModel.similar())
       _scalar -> scalar(dialect)
     end
   end
@@ -265,7 +247,7 @@ defmodule Fuzz.Terms do
         :rand.bytes(:rand.uniform(12) - 1)
 
       7 ->
-        pick(@atoms)
+        pick(ValuesModel.atoms())
 
       8 when dialect == :elixir ->
         pick([

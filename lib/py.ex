@@ -656,37 +656,50 @@ defmodule Py do
     do: Py.Memory.collect(generation, Options.new(options, @memory_options))
 
   @doc """
-  What this Python is.
+  Returns what this Python is, and the numbers of the limit on concurrent requests.
 
       iex> info = Py.info()
       iex> info.contexts == Py.Router.num_contexts()
       true
+      iex> info.max_concurrent == Py.Semaphore.max_concurrent()
+      true
 
-  Keys: `:version`, `:executable`, `:library`, `:prefix`, `:base_prefix`, `:own_gil` (whether own-GIL contexts are possible),
-  `:free_threaded` (whether this Python was built without a GIL; such builds are refused today, so always `false`),
-  `:contexts` and `:context_mode` of the default pool, `:max_concurrent`, `:in_use` and `:waiting` of the limit on concurrent work.
+  Keys:
+
+    * `:version`, `:executable`, `:library`, `:prefix`, `:base_prefix` - strings
+    * `:own_gil` - `true` if own-GIL contexts are possible
+    * `:free_threaded` - `true` if this Python was built without a GIL. Such builds are refused today: always `false`
+    * `:contexts`, `:context_mode` - the number and the mode of the contexts in the default pool
+    * `:in_use`, `:max_concurrent`, `:waiting` - as in `Py.Semaphore.info/0`
+
+  ## Errors
+
+  Raises `Py.ContextError` with the reason `:not_running` while the application is not running.
   """
+  @doc since: "0.1.0"
   @spec info() :: map()
   def info do
     %{interpreter: python, version: version, own_gil: own_gil} =
       :persistent_term.get(Py.Interpreter, nil) || raise %Py.ContextError{reason: :not_running}
 
-    {in_use, max, waiting} = Py.Native.permits()
-
     python
     |> Map.take([:executable, :library, :prefix, :base_prefix, :free_threaded])
+    |> Map.merge(Py.Semaphore.info())
     |> Map.merge(%{
       version: version,
       own_gil: own_gil,
       contexts: Py.Router.num_contexts(),
-      context_mode: Py.Router.mode() || Py.Config.get(:context_mode),
-      max_concurrent: max,
-      in_use: in_use,
-      waiting: waiting
+      context_mode: Py.Router.mode() || Py.Config.get(:context_mode)
     })
   end
 
-  @doc "Everything worth watching, as one map. See `Py.Stats`."
+  @doc """
+  Returns the statistics of this node as one map. See `Py.Stats.snapshot/0`.
+
+      iex> Py.stats().permits.max_concurrent == Py.Semaphore.max_concurrent()
+      true
+  """
+  @doc since: "0.1.0"
   @spec stats() :: Py.Stats.snapshot()
   defdelegate stats, to: Py.Stats, as: :snapshot
 

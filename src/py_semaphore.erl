@@ -66,7 +66,7 @@ max_concurrent() -> 'Elixir.Py.Semaphore':max_concurrent().
 ?DOC("Returns the number of permits in use.").
 ?SINCE("0.1.0").
 -spec current() -> non_neg_integer().
-current() -> 'Elixir.Py.Semaphore':current().
+current() -> 'Elixir.Py.Semaphore':in_use().
 
 ?DOC("""
 Changes the limit, until the application stops.

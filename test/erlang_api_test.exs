@@ -137,7 +137,7 @@ for mode <- Py.Case.modes() do
       @row row
       test "#{row}" do
         # What other tests have left behind may take a while to end.
-        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
+        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.in_use() == 0 end)
         apply(@table, @row, [])
       end
     end

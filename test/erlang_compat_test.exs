@@ -93,11 +93,6 @@ defmodule ErlangCompatTest do
         assert :py_context.eval(ctx, call, %{}, 5_000, env) == {:ok, ["env", "env"]}
         :ok = :py.unregister_function(:who)
       end
-
-      test "of locals do not leak", %{ctx: ctx} do
-        assert :py_context.eval(ctx, "x", %{x: 1}) == {:ok, 1}
-        assert {:error, {:NameError, _text}} = :py_context.eval(ctx, "x")
-      end
     end
 
     describe "#{mode}: functions" do

@@ -12,9 +12,9 @@ for mode <- Py.Case.modes() do
       @name name
       test "#{name}" do
         # What other tests have left behind may take a while to end.
-        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
+        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.in_use() == 0 end)
         assert apply(:py_examples, @name, []) == :ok
-        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.current() == 0 end)
+        assert Py.Test.Wait.eventually(fn -> Py.Semaphore.in_use() == 0 end)
       end
     end
 

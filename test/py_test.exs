@@ -77,7 +77,7 @@ defmodule PyTest do
         |> Task.await_many(60_000)
         |> Enum.each(&assert(&1 == []))
 
-        eventually(fn -> Py.Semaphore.current() == 0 end)
+        eventually(fn -> Py.Semaphore.in_use() == 0 end)
       end
 
       test "callers that are killed leave nothing behind", %{context: context} do
@@ -88,10 +88,10 @@ defmodule PyTest do
           assert_receive {:DOWN, ^monitor, :process, ^pid, :killed}
         end
 
-        eventually(fn -> Py.Semaphore.current() == 0 end)
+        eventually(fn -> Py.Semaphore.in_use() == 0 end)
 
         eventually(fn ->
-          match?({:ok, %{queued: 0, running: false}}, Py.Context.info(context))
+          match?({:ok, %{queued: 0, running: 0}}, Py.Context.info(context))
         end)
 
         assert Py.call(context, :math, :sqrt, [4]) == {:ok, 2.0}

@@ -20,3 +20,10 @@ ExUnit.start(
     if(info.own_gil, do: [], else: without_own_gil) ++
       if(ctypes?, do: [], else: [ctypes: :owngil])
 )
+
+before = Py.Test.Leftovers.take()
+
+# After a failure, what its test left behind says nothing.
+ExUnit.after_suite(fn %{failures: failures} ->
+  if failures == 0, do: Py.Test.Leftovers.check!(before)
+end)

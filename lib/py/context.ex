@@ -124,21 +124,26 @@ defmodule Py.Context do
   end
 
   @doc """
-  What is known of a context, without asking Python.
+  Returns the numbers of one context, without waiting for Python: the same map as in `Py.stats().contexts`.
 
       iex> {:ok, context} = Py.Context.start_link()
       iex> {:ok, info} = Py.Context.info(context)
-      iex> {info.running, info.stuck, info.queued}
-      {false, false, 0}
+      iex> {info.state, info.running, info.queued}
+      {:idle, 0, 0}
 
-  Keys: `:id`, `:mode`, `:queued`, `:running` (a call, or a destructor between two), `:stopped`, `:stuck` (an interrupt has
-  had no effect for half a second: C code that does not return), `:max_queue`, `:thread_ident` (of `threading.get_ident()`),
-  and counts since the start: `:calls`, `:errors`, `:timeouts`, `:interrupts`, `:orphans` (caller died), `:rejected` (refused
-  at once), `:expired` (waited for a permit in vain), `:callbacks`, `:callback_errors`, `:stuck_count`. `Py.Stats` tells more.
+  `t:Py.Stats.context/0` lists the keys, among them `:id`, `:mode`, `:state`, `:running`, `:queued`, `:load`, `:max_queue` and
+  the counts since the start of the context.
+
+  ## Errors
+
+  `{:error, %Py.ContextError{reason: :not_found}}` when there is no such context on this node.
   """
-  @spec info(t()) :: {:ok, map()} | {:error, Py.ContextError.t()}
+  @doc since: "0.1.0"
+  @spec info(t()) :: {:ok, Py.Stats.context()} | {:error, Py.ContextError.t()}
   def info(context) do
-    with {:ok, native} <- Router.lookup(context), do: {:ok, Native.context_info(native)}
+    with {:ok, pid} <- Router.whereis(context) do
+      with :error <- Py.Stats.Contexts.fetch(pid), do: not_found(context)
+    end
   end
 
   @typedoc "A line that runs, or that called the next one. `:line` is `nil` for code that has no lines."

@@ -8,28 +8,35 @@ defmodule Py.Error do
       iex> Py.Error.is_a?(error, "ArithmeticError")
       false
 
-  `Exception.message/1` shows class, message and traceback as Python prints them.
+  `Exception.message/1` gives class, message and traceback as Python prints them. The guide [Errors](errors.md) says what to do
+  with each kind of error.
 
   Fields:
 
-    * `:type` - qualified name of the class, `"ValueError"`
-    * `:module` - module of the class, `"builtins"`
+    * `:type` - the qualified name of the class, `"ValueError"`
+    * `:module` - the module of the class, `"builtins"`
     * `:message` - `str()` of the exception
-    * `:traceback` - as Python prints it, causes and notes included
-    * `:frames` - outermost first, at most the 50 innermost: maps with `:file`, `:line`, `:function`, `:code`
-    * `:notes` - what `add_note` added
+    * `:traceback` - the text that Python prints, causes and notes included
+    * `:frames` - at most the 50 innermost frames, outermost first: see `t:frame/0`
+    * `:notes` - the texts that `add_note` added
     * `:cause` - the `Py.Error` that caused this one (`raise … from …`, or raised while handling), or `nil`
     * `:exceptions` - the members of an exception group
-    * `:bases` - qualified names of the class and its base classes, see `is_a?/2`
+    * `:bases` - the qualified names of the class and its base classes, see `is_a?/2`
     * `:exception` - a `Py.Object` for the exception itself, without its traceback, or `nil` for causes and members
   """
 
+  @typedoc """
+  A frame of the traceback: the file and line, the qualified name of the function, and the source text of the line. `:line` is
+  `nil` for code that has no lines.
+  """
   @type frame :: %{
           file: String.t(),
           line: pos_integer() | nil,
           function: String.t(),
           code: String.t()
         }
+
+  @typedoc "A Python exception. The fields are described above."
   @type t :: %__MODULE__{
           type: String.t(),
           module: String.t(),
@@ -58,7 +65,7 @@ defmodule Py.Error do
   def message(error) do
     short = "#{error.type}: #{error.message}"
 
-    # Without frames, as for errors of functions written in C, the traceback may have nothing to add.
+    # The traceback of an error without frames, as from a function written in C, repeats the short form.
     case String.trim_trailing(error.traceback) do
       traceback when traceback in ["", short] -> short
       traceback -> short <> "\n\n" <> traceback
@@ -66,9 +73,10 @@ defmodule Py.Error do
   end
 
   @doc """
-  Whether `except class:` would catch this exception.
+  Returns `true` if `except class:` would catch this exception.
 
-  `class` is a name with its module (`"json.decoder.JSONDecodeError"`), or without one for built-in classes.
+  `class` is a name with its module (`"json.decoder.JSONDecodeError"`), or without one for built-in classes. The result is
+  `false` for an exception that is no `Py.Error`.
 
       iex> {:error, error} = Py.call(:json, :loads, ["{"])
       iex> {Py.Error.is_a?(error, "json.decoder.JSONDecodeError"), Py.Error.is_a?(error, "ValueError")}
@@ -76,6 +84,7 @@ defmodule Py.Error do
       iex> Py.Error.is_a?(error, "KeyError")
       false
   """
+  @doc since: "0.1.0"
   @spec is_a?(Exception.t(), String.t() | atom()) :: boolean()
   def is_a?(%__MODULE__{bases: bases}, class) do
     class = to_string(class)
@@ -84,7 +93,7 @@ defmodule Py.Error do
 
   def is_a?(_other, _class), do: false
 
-  @statements "eval takes one expression; Py.exec/2 runs statements, with return: :last for the value of the last one"
+  @statements "Py.eval takes one expression. Use Py.exec/2 for statements, with return: :last for the value of the last one"
 
   @doc false
   # Adds a note to the syntax error of an expression, where `code` looks like statements.
@@ -97,7 +106,7 @@ defmodule Py.Error do
     end
   end
 
-  # Of code that the expression has run.
+  # An error of code that the expression has run.
   def advise_statements(error, _code), do: error
 
   # Several lines, a keyword that begins a statement, or an assignment.
@@ -134,13 +143,20 @@ end
 
 defmodule Py.TimeoutError do
   @moduledoc """
-  A call took longer than its `:timeout`, time in the queue included.
+  A request took longer than its `:timeout`, which includes the time in the queue.
 
-    * `:timeout` - milliseconds, as given
-    * `:phase` - `:running`, and the Python code is interrupted; or `:queued`, or `:waiting` for a permit, when nothing of the
-      request had run; `nil` where that is not known. A call that got no permit ends with `Py.OverloadedError` instead
-    * `:context` - the number of the context, as in `Py.stats/0`, or `nil`
+    * `:timeout` - the timeout that was given, in milliseconds
+    * `:phase` - how far the request had come. `:running`: the Python code is interrupted. `:queued` at its context, or
+      `:waiting` for a permit: it never ran. `nil` if that is not known
+    * `:context` - the id of the context, as in `Py.stats/0`, or `nil`
+
+  A synchronous call that got no permit in time fails with `Py.OverloadedError` instead.
+
+      iex> {:error, error} = Py.exec("while True: pass", timeout: 50)
+      iex> {error.__struct__, error.timeout, error.phase}
+      {Py.TimeoutError, 50, :running}
   """
+  @typedoc "A timeout. The fields are described above."
   @type t :: %__MODULE__{
           timeout: timeout(),
           phase: :waiting | :queued | :running | nil,
@@ -150,17 +166,17 @@ defmodule Py.TimeoutError do
 
   @impl true
   def message(%{timeout: timeout, phase: :queued, context: context}) do
-    "no result within #{timeout} ms; the request was still queued behind other work#{on(context)}, nothing of it has run. " <>
-      "Use another context, a pool with more of them, or a larger :timeout; Py.stats/0 shows what its contexts do"
+    "timed out after #{timeout} ms: the request was queued behind other requests#{on(context)} and never ran. " <>
+      "Use another context, a pool with more contexts, or a larger :timeout. Py.stats/0 shows what each context runs"
   end
 
   def message(%{timeout: timeout, phase: :waiting}) do
-    "no result within #{timeout} ms; the request was still waiting for a permit, nothing of it has run. Await it for longer, " <>
-      "raise :max_concurrent, or run less at once"
+    "timed out after #{timeout} ms: the request was waiting for a permit and never ran. Use a larger timeout, raise " <>
+      ":max_concurrent, or send fewer requests at once"
   end
 
   def message(%{timeout: timeout, context: context}) do
-    "no result within #{timeout} ms; the Python code#{on(context)} was interrupted. Pass a larger :timeout if it needs longer"
+    "timed out after #{timeout} ms: the Python code#{on(context)} was interrupted. Use a larger :timeout if it needs longer"
   end
 
   defp on(nil), do: ""
@@ -168,22 +184,29 @@ defmodule Py.TimeoutError do
 end
 
 defmodule Py.InterruptedError do
-  @moduledoc "The Python code was interrupted: by `Py.interrupt/1`."
-  @type t :: %__MODULE__{}
-  defexception message: "the Python code was interrupted"
+  @moduledoc """
+  The Python code was interrupted by `Py.interrupt/1` or `Py.Context.interrupt/1`: Python raised `KeyboardInterrupt`.
+  """
+  @typedoc "An interrupt; `:message` is its text."
+  @type t :: %__MODULE__{message: String.t()}
+  defexception message: "the Python code was interrupted (Py.interrupt/1, Py.Context.interrupt/1)"
 end
 
 defmodule Py.OverloadedError do
   @moduledoc """
-  Too much Python work at once: nothing of the work has run.
+  A request was refused because there are too many at once. It never ran, so it can be sent again.
 
-    * `:limit` - what was in the way for longer than the call was ready to `:wait`:
-      * `:permits` - the limit on concurrent work of the VM, `config :erlang_python, max_concurrent: …`
-      * `:context` - its context was busy: one request runs, and another one is next. Other contexts may be idle
-      * `:queue` - as many requests as its `max_queue` allows wait for that context; refused at once
-    * `:current`, `:max` - what is in use and what may be: permits, or requests at that context. Those that are ready to wait
-      stand in its line beyond `:max`, so `:current` may be more
+    * `:limit` - the limit that was reached for longer than the `:wait` of the request:
+      * `:permits` - all permits of the VM are in use, `config :erlang_python, max_concurrent: …`
+      * `:context` - its context is busy: one request runs, and another one is next. Other contexts may be idle
+      * `:queue` - its context has as many requests as `max_queue` allows. Such a request is refused at once
+    * `:current`, `:max` - the number in use and the limit. They are the `in_use` and `max_concurrent` of `Py.Semaphore` for
+      `:permits`, the `load` of the context (see `t:Py.Stats.context/0`) and its `max_queue` for `:queue`, its `load` and 2 for
+      `:context`. `:current` may exceed `:max`, because further requests wait in line at the context
+
+  See the guide [Limits and back-pressure](limits-and-back-pressure.md).
   """
+  @typedoc "A refused request. The fields are described above."
   @type t :: %__MODULE__{
           current: non_neg_integer(),
           max: non_neg_integer(),
@@ -193,40 +216,43 @@ defmodule Py.OverloadedError do
 
   @impl true
   def message(%{current: current, limit: :context}) do
-    "the Python context is busy: #{current} requests are there. Use another context, a pool with more of them, or wait " <>
-      "longer (:wait)"
+    "refused: the Python context is busy and has #{current} requests. Use another context, a pool with more contexts, or " <>
+      "a longer :wait"
   end
 
   def message(%{current: current, max: max, limit: :queue}) do
-    "the Python context has #{current} requests, and its max_queue is #{max}. Try again later, use another context, a pool " <>
-      "with more of them, or raise :max_queue"
+    "refused: the Python context has #{current} requests, and its max_queue is #{max}. Try again later, use another " <>
+      "context, a pool with more contexts, or a larger :max_queue"
   end
 
   def message(%{current: current, max: max}) do
-    "too much Python work at once: #{current} of #{max} permits in use. Try again later, wait longer (:wait), or raise " <>
-      ":max_concurrent"
+    "refused: too many Python requests at once, #{current} of #{max} permits in use. Try again later, use a longer " <>
+      ":wait, or raise :max_concurrent"
   end
 end
 
 defmodule Py.ContextError do
   @moduledoc """
-  The context cannot serve the call. `:reason` is one of
+  The context cannot serve the request. `:reason` is one of
 
-    * `:not_found` - no such context: a wrong pid, name or index
-    * `:stopped` - it was stopped, or its owner died, before the call was done
-    * `{:crashed, text}` - its thread failed; it is being replaced
-    * `{:failed, text}` - it could not start
-    * `{:unreachable, text}` - it is on another node, which does not answer or cannot do this
-    * `:not_running` - the application `:erlang_python` is not started
+    * `:not_found` - there is no such context: a wrong pid, name or index
+    * `:stopped` - the context was stopped, or its owner died, before the request was done
+    * `{:crashed, text}` - the thread of the context crashed. A context of a pool is replaced
+    * `{:failed, text}` - the context could not start
+    * `{:unreachable, text}` - the context is on another node, which does not answer or cannot do this
+    * `:not_running` - the application `:erlang_python` is not running
     * `:wrong_interpreter` - a handle belongs to another interpreter, or to one that has ended
+
+  `:context` is the pid, name, index or id of the context where it is known.
   """
+  @typedoc "A context that cannot serve the request. The fields are described above."
   @type t :: %__MODULE__{reason: atom() | {atom(), String.t()}, context: term()}
   defexception [:reason, :context]
 
   @impl true
   def message(%{reason: :not_running}) do
-    "the application erlang_python is not running; start it first: Application.ensure_all_started(:erlang_python), in Erlang " <>
-      "application:ensure_all_started(erlang_python)"
+    "the application erlang_python is not running. Start it with Application.ensure_all_started(:erlang_python), in Erlang " <>
+      "with application:ensure_all_started(erlang_python)"
   end
 
   def message(%{reason: :not_found, context: :default}) do
@@ -235,28 +261,31 @@ defmodule Py.ContextError do
         message(%{reason: :not_running})
 
       Py.Config.get(:num_contexts) == 0 ->
-        "there is no default pool, for config :erlang_python, num_contexts is 0; raise it, or name a context or pool of your own"
+        "there is no default pool, because config :erlang_python, num_contexts is 0. Raise it, or name a context or pool of " <>
+          "your own"
 
       true ->
-        "the default pool is not started; see Py.Router.start/1"
+        "the default pool is not started. Start it with Py.Router.start/1"
     end
   end
 
   def message(%{reason: :not_found, context: name}) when is_atom(name) do
-    "there is no Python context #{inspect(name)}, and no pool of that name; start a pool with Py.Router.start_pool/3. " <>
-      "Started are the pools #{inspect(Py.Pool.Table.pools())}; Py.Context.list/0 lists the running contexts"
+    "there is no Python context #{inspect(name)}, and no pool of that name. Start a pool with Py.Router.start_pool/3. " <>
+      "The started pools are #{inspect(Py.Pool.Table.pools())}. Py.Context.list/0 lists the running contexts"
   end
 
   def message(%{reason: :not_found, context: context}) do
-    "there is no Python context #{inspect(context)}; Py.Context.list/0 lists the running ones"
+    "there is no Python context #{inspect(context)}. Py.Context.list/0 lists the running contexts"
   end
 
   def message(%{reason: :stopped}) do
-    "the Python context was stopped before the call was done; contexts of a pool are replaced at once, try again"
+    "the Python context was stopped before the request was done. A context of a pool is replaced at once: try again, if the " <>
+      "code may run twice"
   end
 
-  def message(%{reason: {:crashed, text}}),
-    do: "the thread of the Python context crashed: #{text}"
+  def message(%{reason: {:crashed, text}}) do
+    "the thread of the Python context crashed: #{text}. A context of a pool is replaced at once. Please report this as a bug"
+  end
 
   def message(%{reason: {:unreachable, text}}),
     do: "the Python context of another node cannot be used: #{text}"
@@ -264,18 +293,24 @@ defmodule Py.ContextError do
   def message(%{reason: {:failed, text}}), do: "the Python context could not start: #{text}"
 
   def message(%{reason: :wrong_interpreter}) do
-    "a Py.Object or Py.Env of another interpreter, or of one that has ended; use it on the context it was made in"
+    "a Py.Object or Py.Env belongs to another interpreter, or to one that has ended. Use it on the context it was made in"
   end
 end
 
 defmodule Py.ConversionError do
   @moduledoc """
-  A term has no Python counterpart, or a Python object no term. `:path` leads to it: `"args[0].users[3].pid"`.
+  A term has no Python counterpart, or a Python object no Elixir or Erlang counterpart.
+
+    * `:reason` - a text that says why
+    * `:path` - the place of the value: `"args[0].users[3].pid"`; `""` if it is the value itself
+
+  The guide [Values](values.md) lists what is converted.
 
       iex> {:error, error} = Py.call(:builtins, :len, [%{users: [<<1::3>>]}])
       iex> error.path
       "args[0].users[0]"
   """
+  @typedoc "A value that cannot be converted. The fields are described above."
   @type t :: %__MODULE__{reason: String.t(), path: String.t()}
   defexception [:reason, path: ""]
 
@@ -285,7 +320,11 @@ defmodule Py.ConversionError do
 end
 
 defmodule Py.InterpreterError do
-  @moduledoc "No usable Python: what was tried, and how to fix it."
+  @moduledoc """
+  There is no usable Python, so the application does not start. `:message` says what was tried and how to fix it. See
+  `Py.Interpreter` for where Python is searched.
+  """
+  @typedoc "An unusable Python; `:message` is its text."
   @type t :: %__MODULE__{message: String.t()}
   defexception [:message]
 end

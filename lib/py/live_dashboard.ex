@@ -5,18 +5,22 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
         live_dashboard "/dashboard", additional_pages: [python: Py.LiveDashboard]
 
-    It shows load against the limit, throughput, errors, contexts, Python's garbage collection, the shared state, callbacks
-    and recent failures, of the node that is selected and as often as the dashboard refreshes. It reads snapshots
-    (`Py.Stats.snapshot/0`), which never wait for Python: the page is as quick with Python busy, or a context stuck, as
-    without.
+    It shows permits, throughput, errors, contexts, Python's garbage collection, the shared state, callbacks and recent
+    failures of the selected node, and refreshes with the dashboard. It reads snapshots (`Py.Stats.snapshot/0`), which never
+    wait for Python, so the page is equally quick while Python is busy or a context is stuck.
 
     Options:
 
-      * `:state_values` - whether values of the shared state are shown beside their keys. Default: `true`. Set it to `false`
-        where operators must not see them: `additional_pages: [python: {Py.LiveDashboard, state_values: false}]`
+      * `:state_values` - `true` (the default) shows values of the shared state beside their keys. Set it to `false` where
+        operators must not see them: `additional_pages: [python: {Py.LiveDashboard, state_values: false}]`
 
-    The node that serves the page needs the application's code but need not run Python. What each number means, and when to
-    worry, is in the guide [The dashboard](dashboard.md).
+    The node that serves the page needs the application's code but need not run Python. The guide
+    [The dashboard](dashboard.md) says what each number means and when to worry.
+
+    ## Errors
+
+    A wrong option raises `ArgumentError` when the router is compiled or the page is opened. Where a node has no statistics, the
+    page shows a sentence that says why.
 
     This module exists when `:phoenix_live_dashboard` (0.8) is among the dependencies.
     """
@@ -25,7 +29,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     alias Py.LiveDashboard.{Components, Format, History, Rows, Source, Tabs}
 
-    # The first rates soon after the page opens, whatever the refresh interval.
+    # The delay of the second snapshot, which gives the first rates.
     @second_sample_ms 1_000
 
     @impl true
@@ -82,7 +86,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
       ~H"""
       <div id="py-unavailable" class="alert alert-warning" role="alert">
-        <h5 class="alert-heading">No statistics of Python from this node</h5>
+        <h5 class="alert-heading">This node has no statistics of Python</h5>
         <%= @text %>
       </div>
       """
@@ -120,12 +124,12 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
           <Tabs.Callbacks.render snapshot={@snapshot} page={@page} />
       <% end %>
       <p class="text-right py-note" id="py-as-of">
-        As of <%= Format.clock(@snapshot.at) %> UTC, read in <%= Format.microseconds(@read_us) %> without waiting for Python.
+        As of <%= Format.clock(@snapshot.at) %> UTC. Read in <%= Format.microseconds(@read_us) %> without waiting for Python.
       </p>
       """
     end
 
-    # Not live_nav_bar: it does not draw the content of a tab again when only what it shows has changed.
+    # Not live_nav_bar: it does not render a tab again when only its content has changed.
     defp tabs do
       [
         {"overview", "Overview"},
@@ -136,7 +140,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       ]
     end
 
-    # What was chosen on one tab (a context, an order, a search) is not for another.
+    # Choices made on one tab (a context, an order, a search) do not apply to another.
     defp tab_page(page, name),
       do: %{page | params: page.params |> Map.take(["node"]) |> Map.put("nav", name)}
 

@@ -65,7 +65,12 @@ defmodule Py.Native do
   @spec echo(reference(), {reference(), term()}) :: :ok
   def echo(_thread, _pair), do: stub()
 
-  @spec permits() :: {non_neg_integer(), non_neg_integer(), non_neg_integer()}
+  @doc "Permits in use, and the limit."
+  @spec permits_used() :: {non_neg_integer(), pos_integer()}
+  def permits_used, do: stub()
+
+  @doc "The numbers of the limit. Slower than `permits_used/0` while many requests wait."
+  @spec permits() :: Py.Stats.permits()
   def permits, do: stub()
 
   @doc "Bounds the size of one value that comes from Python, in bytes; `0` for the default. Returns the bound."
@@ -82,6 +87,7 @@ defmodule Py.Native do
   @spec context_stop(context()) :: non_neg_integer()
   def context_stop(_context), do: stub()
 
+  @doc "What a snapshot has of the context."
   @spec context_info(context()) :: map()
   def context_info(_context), do: stub()
 

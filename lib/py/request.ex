@@ -190,7 +190,7 @@ defmodule Py.Request do
       # It never got a permit: the limit is what stood in the way.
       :waiting ->
         Native.count_timeout(request, true)
-        {current, max, _waiting} = Native.permits()
+        {current, max} = Native.permits_used()
         {:error, {:overloaded, :permits, current, max}}
 
       phase ->

@@ -1,43 +1,103 @@
 defmodule Py.Semaphore do
   @moduledoc """
-  The limit on concurrent Python work: `config :erlang_python, max_concurrent: n`.
+  The limit on concurrent Python requests: `config :erlang_python, max_concurrent: n`.
 
-  Every call, evaluation, task and cast holds a permit from the moment it is handed to a context until its Python code is
-  done. Beyond the limit work waits in the order it came, without polling, up to its `:wait` (default: its timeout), and then
-  fails with `Py.OverloadedError`; `wait: 0` sheds it at once. What a callback calls rides on the permit of the call it serves,
-  so a limit of 1 cannot deadlock. Permits come back whatever happens: errors, timeouts, killed callers, crashed contexts.
+  Each call, evaluation, task and cast holds a permit from the moment it is next at its context until its Python code is done.
+  Beyond the limit, requests wait in the order in which they came, without polling. A request waits up to its `:wait` (default:
+  its `:timeout`) and then fails with `Py.OverloadedError`; with `wait: 0` it fails at once. A call that a callback makes uses
+  the permit of the call it serves, so a limit of 1 cannot deadlock. A permit always comes back: after errors, timeouts, killed
+  callers and crashed contexts.
 
   A process may hold permits itself, to count other work against the same limit:
 
       iex> Py.Semaphore.acquire(1_000)
       :ok
-      iex> Py.Semaphore.current()
+      iex> Py.Semaphore.in_use()
       1
       iex> Py.Semaphore.release()
       :ok
 
-  Its own Python calls need further permits. What it holds comes back when it dies.
+  The Python calls of that process need permits of their own. The permits that a process holds come back when it dies.
+
+  The numbers of the limit have the same names everywhere: see
+  [The numbers and where to find them](telemetry.md#the-numbers-and-where-to-find-them).
   """
 
   alias Py.Native
 
+  # The key in the process dictionary for the permits that the process holds.
   @held :"$py_permits"
 
-  @doc "Permits in use."
-  @spec current() :: non_neg_integer()
-  def current, do: elem(Native.permits(), 0)
+  @doc """
+  Returns the three numbers of the limit.
 
-  @doc "The limit."
-  @spec max_concurrent() :: non_neg_integer()
-  def max_concurrent, do: elem(Native.permits(), 1)
+      iex> Py.Semaphore.info()
+      %{in_use: 0, max_concurrent: Py.Semaphore.max_concurrent(), waiting: 0}
 
-  @doc "Those that wait for a permit."
-  @spec waiting() :: non_neg_integer()
-  def waiting, do: elem(Native.permits(), 2)
+  Keys:
+
+    * `:in_use` - the number of permits in use. It exceeds `:max_concurrent` for a while after the limit was lowered
+    * `:max_concurrent` - the limit
+    * `:waiting` - the number of requests and processes that wait for a permit. Those that gave up are not counted
+
+  `Py.info/0` and `Py.Stats` have the same numbers.
+  """
+  @doc since: "0.1.0"
+  @spec info() :: Py.Stats.permits()
+  def info, do: Native.permits()
 
   @doc """
-  Changes the limit. Raising it serves those that wait; lowering it takes nothing from work that runs.
+  Returns the number of permits in use: one for each request that is next or running at its context, and those that processes
+  hold.
+
+      iex> Py.Semaphore.in_use()
+      0
   """
+  @doc since: "0.1.0"
+  @spec in_use() :: non_neg_integer()
+  def in_use, do: elem(Native.permits_used(), 0)
+
+  @doc """
+  Returns the limit. The default is twice the number of schedulers online, plus one.
+
+      iex> Py.Semaphore.max_concurrent() > 0
+      true
+  """
+  @doc since: "0.1.0"
+  @spec max_concurrent() :: pos_integer()
+  def max_concurrent, do: elem(Native.permits_used(), 1)
+
+  @doc """
+  Returns the number of requests and processes that wait for a permit.
+
+      iex> Py.Semaphore.waiting()
+      0
+
+  Requests that wait for a busy context are not counted here but in its `queued`, see `t:Py.Stats.context/0`.
+  """
+  @doc since: "0.1.0"
+  @spec waiting() :: non_neg_integer()
+  def waiting, do: info().waiting
+
+  @doc """
+  Changes the limit, until the VM stops or the application starts again.
+
+      iex> limit = Py.Semaphore.max_concurrent()
+      iex> Py.Semaphore.set_max_concurrent(limit + 1)
+      :ok
+      iex> Py.Semaphore.max_concurrent() - limit
+      1
+      iex> Py.Semaphore.set_max_concurrent(limit)
+      :ok
+
+  After the limit was raised, waiting requests get the new permits at once. After it was lowered, requests that have a permit
+  keep it.
+
+  ## Errors
+
+  Raises `ArgumentError` if `max` is not a positive integer.
+  """
+  @doc since: "0.1.0"
   @spec set_max_concurrent(pos_integer()) :: :ok
   def set_max_concurrent(max) when is_integer(max) and max > 0, do: Native.set_max_permits(max)
 
@@ -45,10 +105,21 @@ defmodule Py.Semaphore do
     do: raise(ArgumentError, "expected a positive limit, got: #{inspect(max)}")
 
   @doc """
-  Takes a permit for the calling process, waiting in line up to `timeout` milliseconds.
+  Takes a permit for the calling process, and waits for one up to `timeout` milliseconds (default: `:infinity`).
 
-  `{:error, %Py.OverloadedError{}}` when there is none by then. Give it back with `release/0`, in the same process.
+      iex> Py.Semaphore.acquire()
+      :ok
+      iex> Py.Semaphore.release()
+      :ok
+
+  Give it back with `release/0`, in the same process. A process may hold several.
+
+  ## Errors
+
+    * `{:error, %Py.OverloadedError{limit: :permits}}` - no permit became free in that time
+    * raises `ArgumentError` if `timeout` is neither a number of milliseconds nor `:infinity`
   """
+  @doc since: "0.1.0"
   @spec acquire(timeout()) :: :ok | {:error, Py.OverloadedError.t()}
   def acquire(timeout \\ :infinity) do
     timeout = Py.Options.timeout!(:timeout, timeout)
@@ -76,7 +147,18 @@ defmodule Py.Semaphore do
     end
   end
 
-  @doc "Gives back a permit that the calling process has acquired. Raises `ArgumentError` when it holds none."
+  @doc """
+  Gives back a permit that the calling process has acquired.
+
+      iex> Py.Semaphore.acquire()
+      iex> Py.Semaphore.release()
+      :ok
+
+  ## Errors
+
+  Raises `ArgumentError` if the calling process holds no permit.
+  """
+  @doc since: "0.1.0"
   @spec release() :: :ok
   def release do
     case Process.get(@held, []) do
@@ -87,7 +169,7 @@ defmodule Py.Semaphore do
 
       [] ->
         raise ArgumentError,
-              "this process holds no permit; it must be released by the process that acquired it"
+              "this process holds no permit; a permit must be released by the process that acquired it"
     end
   end
 
@@ -97,7 +179,7 @@ defmodule Py.Semaphore do
   end
 
   defp overloaded do
-    {current, max, _waiting} = Native.permits()
+    {current, max} = Native.permits_used()
     {:error, %Py.OverloadedError{current: current, max: max, limit: :permits}}
   end
 end

@@ -1,35 +1,40 @@
 defmodule Py.Stats do
   @moduledoc """
-  One plain map of everything worth watching.
+  The statistics of a node, as one plain map: permits, contexts, interpreters, callbacks, failures, the shared state, and the
+  operating system's process.
 
       iex> snapshot = Py.Stats.snapshot()
-      iex> snapshot.permits.current <= snapshot.permits.max
+      iex> snapshot.permits.in_use <= snapshot.permits.max_concurrent
       true
       iex> Enum.map(snapshot.contexts, & &1.state) |> Enum.all?(&is_atom/1)
       true
 
-  Taking one never waits for Python: counters are native atomics, and what only Python knows (garbage collection, allocated
-  blocks) was sampled by a context's own thread when it last became idle. So it is quick while Python is busy or stuck.
+  Taking a snapshot never waits for Python. Counters are native atomics. What only Python knows (garbage collection, allocated
+  blocks) was sampled by a thread of each interpreter when it was last idle. So a snapshot is as quick while Python is busy or
+  stuck.
 
-  A snapshot holds numbers, atoms, strings, pids, lists and maps without structs. It may be fetched from another node, which
-  need not run Python itself:
+  A snapshot holds numbers, atoms, strings, pids, lists and maps, and no structs. It can be fetched from another node by one
+  that runs no Python:
 
       :erpc.call(node, Py.Stats, :snapshot, [])
 
-  Units are in the names: `_ms` milliseconds, `_us` microseconds, `_bytes` bytes; shares are `0.0..1.0`. Counts grow from the
-  start of the VM. Compare two snapshots for rates.
+  Units are in the names: `_ms` milliseconds, `_us` microseconds, `_bytes` bytes. Shares are `0.0..1.0`. Counts grow from the
+  start of the VM; two snapshots give a rate.
+
+  The numbers of permits and requests have the same names in `Py.info/0`, `Py.Semaphore.info/0`, `Py.Context.info/1` and
+  telemetry: see [The numbers and where to find them](telemetry.md#the-numbers-and-where-to-find-them).
   """
 
   @typedoc """
-  * `node` - where it was taken
-  * `at` - when, in milliseconds since 1970 (UTC)
-  * `uptime_ms` - since the application was started
-  * `mode` - of the contexts in the default pool
-  * `contexts` - ordered by pool, then index, then id; those that are no part of a pool last
-  * `interpreters` - those of living contexts; number 0, the main one, serves all worker contexts
+  * `node` - the node of the snapshot
+  * `at` - the time of the snapshot, in milliseconds since 1970 (UTC)
+  * `uptime_ms` - the time since the application was started
+  * `mode` - the mode of the contexts in the default pool
+  * `contexts` - ordered by pool, then index, then id; those of no pool last
+  * `interpreters` - the interpreters of living contexts; number 0, the main one, serves all worker contexts
   * `callbacks` - one entry for each registered function, and one named `nil` for all functions that were passed as arguments
   * `failures` - the latest 50, newest first
-  * `handles` - `Py.Object`s, on this node, that keep a Python object alive
+  * `handles` - the number of Python objects that `Py.Object`s of this node keep alive
   """
   @type snapshot :: %{
           node: node(),
@@ -50,8 +55,9 @@ defmodule Py.Stats do
 
   @typedoc """
   * `version` - such as `"3.14.3"`
-  * `own_gil` - whether own-GIL contexts are possible (CPython 3.12)
-  * `free_threaded` - whether this is a build without the GIL
+  * `executable`, `library` - the paths of the interpreter's program and of libpython
+  * `own_gil` - `true` if own-GIL contexts are possible (CPython 3.12+)
+  * `free_threaded` - `true` for a build without the GIL
   """
   @type python :: %{
           version: String.t(),
@@ -61,24 +67,33 @@ defmodule Py.Stats do
           free_threaded: boolean()
         }
 
-  @typedoc "The limit on concurrent Python work, see `Py.Semaphore`: permits in use, the limit, and who waits for one."
+  @typedoc """
+  The limit on concurrent requests, see `Py.Semaphore`.
+
+  * `in_use` - the number of permits in use; above `max_concurrent` for a while after the limit was lowered
+  * `max_concurrent` - the limit
+  * `waiting` - the number of requests and processes that wait for a permit
+  """
   @type permits :: %{
-          current: non_neg_integer(),
-          max: pos_integer(),
+          in_use: non_neg_integer(),
+          max_concurrent: pos_integer(),
           waiting: non_neg_integer()
         }
 
   @typedoc """
   Counts over all contexts, ended ones included.
 
-  * `calls` - requests that ran; `errors` of them gave no value
-  * `timeouts` - requests ended because their time was over, waiting ones included
-  * `interrupts` - interrupts of Python code, for whatever reason; `orphans` - requests whose caller died
-  * `rejected` - work refused at once: no permit was free and it would not wait, or the queue of its context was full
-  * `expired` - work that waited for a permit in vain
-  * `callbacks` - calls from Python to functions of the BEAM; `callback_errors` of them failed
+  * `calls` - requests that ran
+  * `errors` - requests of `calls` that returned no value
+  * `timeouts` - requests that timed out in the queue of a context or while they ran
+  * `interrupts` - interrupts of Python code, for any reason
+  * `orphans` - requests whose caller died
+  * `rejected` - requests refused at once: no permit was free and `:wait` was 0, or the queue of the context was full
+  * `expired` - requests that timed out waiting for a permit
+  * `callbacks` - calls from Python to functions of the BEAM
+  * `callback_errors` - calls of `callbacks` that failed
   * `cast_failures` - casts that failed
-  * `contexts_started`, `contexts_crashed`, `contexts_stuck` - how often each happened
+  * `contexts_started`, `contexts_crashed`, `contexts_stuck` - the number of times that each happened
   * `contexts_abandoned` - threads and interpreters that did not end with their context
   """
   @type totals :: %{
@@ -99,20 +114,27 @@ defmodule Py.Stats do
         }
 
   @typedoc """
+  One context. `Py.Context.info/1` returns the same map.
+
   * `id` - unique in this VM; a context that is restarted has a new one
-  * `pool`, `index` - its place (from 1), `nil` for a context that is no part of a pool; `name` - what it was registered as
-  * `state` - `:starting` (its thread prepares, or runs `:preload`), `:idle`, `:running`, `:waiting` (its Python code waits
-    for a function of the BEAM), `:stuck` (an interrupt has had no effect for half a second: C code that does not return),
-    `:dead` (ended, and not replaced yet)
-  * `running_ms` - how long the running request has been running; `nil` when none is
-  * `queue_length` - requests that wait for the thread: the next one, which has a permit, and the line behind it
-  * `load` - all requests on it, those that wait for a permit and the running one included: what `max_queue` bounds
+  * `pool`, `index` - its pool and its slot there (from 1); `nil` for a context of no pool
+  * `name` - the name it was registered as, or `nil`
+  * `state` - `:starting` (it runs `:preload`), `:idle`, `:running`, `:in_callback` (its Python code waits for a function of
+    the BEAM), `:stuck` (an interrupt has had no effect for half a second: C code that does not return), `:dead` (ended, and
+    not replaced yet)
+  * `running` - the number of requests that its thread runs: 1 while its state is `:running`, `:in_callback` or `:stuck`,
+    else 0. Python code of no request counts too, such as a destructor
+  * `running_ms` - the time since the running request began; `nil` while none runs
+  * `queued` - the number of requests that wait for the thread: the next one, which has a permit, and the line behind it
+  * `load` - the number of all requests on it: running, queued, and next but still waiting for a permit. `max_queue` bounds it
   * `calls` to `callback_errors` - as in `t:totals/0`, for this context since its start
-  * `busy_ms` - time with a request, waiting for callbacks included
+  * `stuck_count` - the number of times that it was stuck
+  * `busy_ms` - the time with a request, waiting for callbacks included
   * `busy_share` - the same as a share of about the last one to two seconds
-  * `latency` - how long requests ran, conversion of values included, without the time in the queue
-  * `restarts` - how often the place in its pool was filled anew
+  * `latency` - the time that requests ran, conversion of values included, without the time in the queue
+  * `restarts` - the number of times that this slot of the pool was restarted
   * `interpreter` - the `id` of its `t:interpreter/0`
+  * `thread_ident` - the result of `threading.get_ident()` there; 0 before its thread has started
   """
   @type context :: %{
           id: pos_integer(),
@@ -121,10 +143,11 @@ defmodule Py.Stats do
           index: pos_integer() | nil,
           name: atom() | String.t() | nil,
           mode: :worker | :owngil,
-          state: :starting | :idle | :running | :waiting | :stuck | :dead,
+          state: :starting | :idle | :running | :in_callback | :stuck | :dead,
           uptime_ms: non_neg_integer(),
+          running: 0 | 1,
           running_ms: non_neg_integer() | nil,
-          queue_length: non_neg_integer(),
+          queued: non_neg_integer(),
           load: non_neg_integer(),
           max_queue: pos_integer(),
           calls: non_neg_integer(),
@@ -133,18 +156,21 @@ defmodule Py.Stats do
           interrupts: non_neg_integer(),
           orphans: non_neg_integer(),
           rejected: non_neg_integer(),
+          expired: non_neg_integer(),
           callbacks: non_neg_integer(),
           callback_errors: non_neg_integer(),
+          stuck_count: non_neg_integer(),
           busy_ms: non_neg_integer(),
           busy_share: float(),
           latency: latency(),
           restarts: non_neg_integer(),
-          interpreter: non_neg_integer()
+          interpreter: non_neg_integer(),
+          thread_ident: integer()
         }
 
   @typedoc """
-  Of all requests since the start. `p50_us` and `p99_us` are upper bounds of buckets, at most a quarter above the true value;
-  `nil` before the first request.
+  The latencies of all requests since the start of the context. `p50_us` and `p99_us` are upper bounds of buckets, at most 25 %
+  above the true value. Half of the requests took at most `p50_us`, 99 of 100 at most `p99_us`. `nil` before the first request.
   """
   @type latency :: %{
           count: non_neg_integer(),
@@ -154,9 +180,11 @@ defmodule Py.Stats do
         }
 
   @typedoc """
-  * `id` - 0 is the main interpreter; `contexts` - the ids of the contexts that run in it
-  * `gc_runs` to `gc_max_us` - from Python's `gc.callbacks`, up to date
-  * `sample` - what one of its threads last saw; `nil` before its first request
+  * `id` - 0 is the main interpreter
+  * `contexts` - the ids of the contexts that run in it
+  * `gc_runs`, `gc_collected` - the number of collections and of the objects they freed, from Python's `gc.callbacks`
+  * `gc_time_us`, `gc_max_us` - the time of all collections and of the longest
+  * `sample` - the values that one of its threads read last; `nil` before its first request
   """
   @type interpreter :: %{
           id: non_neg_integer(),
@@ -170,9 +198,9 @@ defmodule Py.Stats do
         }
 
   @typedoc """
-  * `age_ms` - how old it is; at most about a second older than the last request's end
+  * `age_ms` - the age of the sample; at most about a second older than the end of the last request
   * `gc` - Python's `gc.get_stats()`: generations 0, 1 and 2
-  * `gc_count` - Python's `gc.get_count()`, one number a generation
+  * `gc_count` - Python's `gc.get_count()`, one number for each generation
   * `allocated_blocks` - Python's `sys.getallocatedblocks()`, while the main interpreter is the only one; else `nil`. Do not
     call that function while there are own-GIL contexts: CPython counts the blocks of all interpreters, and crashes when one
     of them gives memory back meanwhile (seen on 3.14)
@@ -190,7 +218,13 @@ defmodule Py.Stats do
           allocated_blocks: non_neg_integer() | nil
         }
 
-  @typedoc "A function that Python calls. Counts since it was registered; a name registered anew keeps them."
+  @typedoc """
+  A function that Python calls. Counts are since it was registered. A name that is registered again keeps them.
+
+  * `name` - the registered name; `nil` for all functions that were passed as arguments
+  * `calls`, `errors` - the number of calls, and of those that failed
+  * `time_us` - the time of all calls together
+  """
   @type callback :: %{
           name: String.t() | nil,
           calls: non_neg_integer(),
@@ -211,8 +245,8 @@ defmodule Py.Stats do
     library where there is none. Code given to `Py.exec/2` has names such as `"<exec 2>"`. `nil` where no line is known, as
     in a timeout
   * `context` - the id of the context; `nil` where no context was reached
-  * `context_name` - its name, or its pool and its number there: `"default 1"`; `nil` where it has neither
-  * `message` - at most 500 characters. Text of the program: escape it where it is shown
+  * `context_name` - its name, or its pool and its index: `"default 1"`; `nil` where it has neither
+  * `message` - at most 500 characters. It may quote values of your program: escape it where it is shown
   """
   @type failure :: %{
           at: integer(),
@@ -228,7 +262,13 @@ defmodule Py.Stats do
           message: String.t()
         }
 
-  @typedoc "The state shared with Python, see `Py.State`; `bytes` of keys and values, about. `max_entries` is `nil` for no bound."
+  @typedoc """
+  The state shared with Python, see `Py.State`.
+
+  * `entries` - the number of keys
+  * `bytes` - the approximate size of keys and values
+  * `max_entries` - the bound on `entries`; `nil` for none
+  """
   @type state :: %{
           entries: non_neg_integer(),
           bytes: non_neg_integer(),
@@ -236,12 +276,12 @@ defmodule Py.Stats do
         }
 
   @typedoc """
-  Of the operating system's process: the BEAM and Python together.
+  The operating system's process: the BEAM and Python together.
 
-  * `memory_bytes` - resident
+  * `memory_bytes` - resident memory
   * `cpu_time_ms` - processor time of all threads since the process was started
-  * `cpu_share` - processors used, 1.0 for each, since the snapshot before this one, but over half a second at least
-  * `cpus` - processors the VM may use
+  * `cpu_share` - processors in use, 1.0 for each, since the snapshot before this one, measured over at least half a second
+  * `cpus` - processors that the VM may use
   """
   @type os :: %{
           memory_bytes: non_neg_integer(),
@@ -250,14 +290,22 @@ defmodule Py.Stats do
           cpus: pos_integer()
         }
 
-  alias Py.Stats.{Counters, Failures}
+  alias Py.Stats.{Contexts, Counters, Failures}
 
   @doc """
-  Takes a snapshot, in well under a millisecond. Raises `RuntimeError` when the application is not running.
+  Takes a snapshot of this node. It takes well under a millisecond.
+
+      iex> Py.Stats.snapshot().node == node()
+      true
+
+  ## Errors
+
+  Raises `RuntimeError` while the application is not running.
   """
+  @doc since: "0.1.0"
   @spec snapshot() :: snapshot()
   def snapshot do
-    contexts = contexts()
+    contexts = Contexts.all()
     native = Py.Native.stats_snapshot(for {_who, native} <- contexts, do: native)
 
     %{
@@ -268,7 +316,7 @@ defmodule Py.Stats do
       python: python(),
       permits: native.permits,
       totals: totals(native.totals),
-      contexts: contexts |> Enum.zip_with(native.contexts, &context/2) |> Enum.sort_by(&place/1),
+      contexts: contexts |> Enum.zip_with(native.contexts, &entry/2) |> Enum.sort_by(&order/1),
       interpreters: native.interpreters,
       callbacks: callbacks(),
       failures: Failures.list(),
@@ -319,48 +367,10 @@ defmodule Py.Stats do
     })
   end
 
-  # Those of living owners, and those in places of pools that wait for a replacement.
-  defp contexts do
-    places = Py.Pool.Table.places()
+  defp entry({who, _native}, native), do: Contexts.entry(who, native)
 
-    restarts =
-      Map.new(places, fn {pool, index, _pid, _native, count} -> {{pool, index}, count} end)
-
-    living =
-      for {pid, native, info} <- Py.Context.Table.all() do
-        {Map.merge(info, %{
-           pid: pid,
-           dead: false,
-           restarts: restarts[{info.pool, info.index}] || 0
-         }), native}
-      end
-
-    taken = MapSet.new(living, fn {who, _native} -> {who.pool, who.index} end)
-
-    dead =
-      for {pool, index, pid, native, count} <- places, {pool, index} not in taken do
-        {%{pid: pid, pool: pool, index: index, name: nil, dead: true, restarts: count}, native}
-      end
-
-    living ++ dead
-  end
-
-  defp context({who, _reference}, native) do
-    {counts, native} = Map.pop!(native, :counts)
-    counts = Map.drop(counts, [:stuck_count, :expired])
-    native = if who.dead, do: %{native | state: :dead, running_ms: nil}, else: native
-
-    native
-    |> Map.merge(counts)
-    |> Map.merge(Map.take(who, [:pid, :pool, :index, :restarts]))
-    |> Map.put(:name, name(who.name))
-  end
-
-  defp name(name) when is_atom(name), do: name
-  defp name(name), do: inspect(name)
-
-  defp place(%{pool: nil, id: id}), do: {1, nil, nil, id}
-  defp place(%{pool: pool, index: index, id: id}), do: {0, pool, index, id}
+  defp order(%{pool: nil, id: id}), do: {1, nil, nil, id}
+  defp order(%{pool: pool, index: index, id: id}), do: {0, pool, index, id}
 
   defp callbacks do
     passed =

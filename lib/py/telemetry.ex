@@ -12,17 +12,18 @@ defmodule Py.Telemetry do
       iex> :telemetry.detach("doc")
       :ok
 
-  Times are in native units (`System.convert_time_unit/3`), but for `:system_time` they are durations or monotonic. Metadata holds
-  few different values, apart from `:reason`, `:stacktrace`, `:file`, `:line` and `:telemetry_span_context`, and no arguments
-  or code: it may be used for tags. Events are emitted by processes, never by a thread that runs Python. While no handler is attached to the events
-  of calls or callbacks, a call pays a lookup each; `config :erlang_python, telemetry: false` saves that and switches these two
-  families off.
+  Times are in native units (see `System.convert_time_unit/3`). All of them are durations, except `monotonic_time` and
+  `system_time`. Metadata can be used for tags: it holds few different values, no arguments and no code. The exceptions are
+  `:reason`, `:stacktrace`, `:file`, `:line` and `:telemetry_span_context`. Events are emitted by processes, never by a thread
+  that runs Python. While no handler is attached to the events of calls or callbacks, a call costs one look-up for each event.
+  `config :erlang_python, telemetry: false` saves the look-ups and switches these two families off.
 
   ## Calls
 
-  Emitted for `Py.call/4`, `eval/2`, `exec/2`, each call of `parallel/2`, and tasks, by the process that calls. The end of a
-  task is emitted when its work has ended, whether or not it is awaited, by a process of this library; by the owner of the task
-  when it cancels the task, or times out waiting for it. A process that is killed while it waits for a call emits no end.
+  Emitted for `Py.call/4`, `Py.eval/2`, `Py.exec/2`, each call of `Py.parallel/2`, and tasks, by the calling process. The end
+  event of a task is emitted when the task has ended, awaited or not, by a process of this library. If the owner of the task
+  cancels it, or times out waiting for it, the owner emits the end event. A process that is killed while it waits for a call
+  emits no end event.
 
   | event | measurements | metadata |
   |---|---|---|
@@ -30,31 +31,31 @@ defmodule Py.Telemetry do
   | `[:erlang_python, :call, :stop]` | `monotonic_time`, `duration`, `queue_time`, `python_time` | the same and `context`, `context_name` |
   | `[:erlang_python, :call, :exception]` | as `stop` | as `stop` and `kind`, `reason`, `stacktrace`, `error`, `type`, `file`, `line` |
 
-  * `duration` - until the caller had the result, or the work of the task had ended
-  * `queue_time` - until Python took the call up: waiting for a permit and in the queue of its context
-  * `python_time` - on the context's thread, conversion of values included, without the time of callbacks
+  * `duration` - the time until the caller had the result, or until the task had ended
+  * `queue_time` - the time until the context began the request: waiting for a permit and in the queue of the context
+  * `python_time` - the time on the context's thread, conversion of values included, without the time of callbacks
   * `operation` - `:call`, `:eval`, `:exec` or `:new_env`
-  * `module`, `function` - as strings, the names that were given; `nil` for code. For a handle, the class of its object
-  * `context` - the id of the context, see `t:Py.Stats.context/0`; `nil` where none of this node was reached
-  * `context_name` - the name of the context, or its pool and its number there: `"default 1"`; `nil` where it has neither
-  * `file`, `line` - the innermost line of your Python code that the exception came through, or of a library where there is
-    none. Code given to `eval` and `exec` has names such as `<exec 2>`. `nil` where no line is known, as in a timeout
+  * `module`, `function` - strings, the names that were given; `nil` for code. For a handle, the class of its object
+  * `context` - the id of the context, see `t:Py.Stats.context/0`; `nil` if no context of this node was reached
+  * `context_name` - the name of the context, or its pool and its index: `"default 1"`; `nil` if it has neither
+  * `file`, `line` - the innermost line of your Python code that the exception came through, or of a library if there is none.
+    Code given to `Py.eval/2` and `Py.exec/2` has names such as `<exec 2>`. `nil` if no line is known, as in a timeout
   * `error` - `:python`, `:timeout`, `:interrupted`, `:overloaded`, `:context`, `:conversion`, `:cancelled` (a task
     that its owner cancelled, or whose owner died), `:raised` (the call raised, as a `Py.Router.Strategy` may)
   * `type` - Python's class, or the Elixir exception
-  * `kind`, `reason`, `stacktrace` - `:error`, the error that the call returned, `[]`; of a call that raised, what it raised
+  * `kind`, `reason`, `stacktrace` - `:error`, the error that the call returned, `[]`. For a call that raised, what it raised
 
   ## Casts
 
   | event | measurements | metadata |
   |---|---|---|
-  | `[:erlang_python, :cast, :exception]` | `count` | `operation`, `module`, `function`, `context`, `context_name`, `kind`, `reason`, `stacktrace`, `error`, `type`, `file`, `line` |
+  | `[:erlang_python, :cast, :exception]` | `count`: 1 | `operation`, `module`, `function`, `context`, `context_name`, `kind`, `reason`, `stacktrace`, `error`, `type`, `file`, `line` |
 
   The metadata is that of calls.
 
   ## Callbacks
 
-  Functions that Python calls, emitted by the process that runs them.
+  A callback is a function that Python calls. The process that runs it emits the events.
 
   | event | measurements | metadata |
   |---|---|---|
@@ -62,7 +63,7 @@ defmodule Py.Telemetry do
   | `[:erlang_python, :callback, :stop]` | `monotonic_time`, `duration` | the same |
   | `[:erlang_python, :callback, :exception]` | `monotonic_time`, `duration` | the same and `kind`, `reason`, `stacktrace` |
 
-  * `name` - what the function is registered as; `nil` for one that was passed as an argument
+  * `name` - the registered name; `nil` for a function that was passed as an argument
 
   ## Contexts
 
@@ -75,23 +76,24 @@ defmodule Py.Telemetry do
   | `[:erlang_python, :context, :recovered]` | `system_time`, `duration` of being stuck | as `start` |
   | `[:erlang_python, :context, :replaced]` | `system_time`, `duration` of being stuck | as `start` |
 
-  A context is *stuck* when an interrupt (of a timeout, of a caller that died) has had no effect for half a second: C code that
-  does not return. It is *replaced* when that has lasted for `:replace_stuck`; its `stop` follows, and the `start` of the new one.
-  A *crash* is an end that nobody asked for: a bug in native code, or an owner that was killed.
+  * *stuck* - an interrupt (after a timeout, or the death of a caller) has had no effect for half a second: C code that does not
+    return
+  * *replaced* - the context was stuck for `:replace_stuck`. Its `stop` follows, and the `start` of the new context
+  * *crash* - the context ended without being stopped: a bug in native code, or its owner was killed
 
   ## Overload
 
-  Emitted by the process whose work was refused; it gets `Py.OverloadedError`. See `Py.Semaphore`.
+  Emitted by the process whose request was refused with `Py.OverloadedError`. See `Py.Semaphore`.
 
   | event | measurements | metadata |
   |---|---|---|
   | `[:erlang_python, :overload, :rejected]` | `current`, `max` | `limit`, `context`, `context_name` |
   | `[:erlang_python, :overload, :expired]` | `current`, `max` | `limit`, `context`, `context_name` |
 
-  * `rejected` - at once: `limit` is `:permits` or `:context` (with `wait: 0`), or `:queue`
-  * `expired` - it has waited in vain: `limit` is `:permits` or `:context`
-
-  See `Py.OverloadedError` for the limits.
+  * `rejected` - the request was refused at once: `limit` is `:permits` or `:context` (with `wait: 0`), or `:queue`
+  * `expired` - the request timed out waiting for a permit: `limit` is `:permits` or `:context`
+  * `current`, `max` - the fields of `Py.OverloadedError`: with the limit `:permits`, `in_use` and `max_concurrent`; with
+    `:queue`, the `load` of the context and its `max_queue`; with `:context`, its `load` and 2
 
   ## Garbage collection
 
@@ -99,22 +101,22 @@ defmodule Py.Telemetry do
   |---|---|---|
   | `[:erlang_python, :gc, :run]` | `duration`, `collected`, `uncollectable` | `generation`, `interpreter` |
 
-  * `interpreter` - see `t:Py.Stats.interpreter/0`; 0 is the main one
+  * `interpreter` - the id of the interpreter, see `t:Py.Stats.interpreter/0`; 0 is the main one
 
-  They are told up to a tenth of a second later. At most 1,024 are kept until then, in place of older ones; the counts in
-  `Py.Stats` miss none.
+  Events arrive up to 100 ms late. Up to 1,024 are buffered; beyond that the oldest are dropped. The counts in `Py.Stats` are
+  exact.
 
   ## Polled statistics
 
-  Emitted by `measure/0`, for example from `:telemetry_poller` with `measurements/0`.
+  Emitted by `measure/0`, for example from `:telemetry_poller` with `measurements/0`. The numbers are those of `Py.Stats`.
 
   | event | measurements | metadata |
   |---|---|---|
   | `[:erlang_python, :stats, :node]` | see below | |
-  | `[:erlang_python, :stats, :context]` | `queue_length`, `load`, `busy_share`, `running_time`, `calls`, `errors`, `timeouts` | `id`, `mode`, `pool`, `index`, `name`, `state` |
-  | `[:erlang_python, :stats, :interpreter]` | `gc_runs`, `gc_collected`, `gc_time`, `allocated_blocks` where known | `interpreter`, `mode` |
+  | `[:erlang_python, :stats, :context]` | `running`, `queued`, `load`, `busy_share`, `running_time`, `calls`, `errors`, `timeouts` | `id`, `mode`, `pool`, `index`, `name`, `state` |
+  | `[:erlang_python, :stats, :interpreter]` | `gc_runs`, `gc_collected`, `gc_time`, and `allocated_blocks` if known | `interpreter`, `mode` |
 
-  Of the node: `permits_current`, `permits_max`, `permits_waiting`, `contexts`, `running` and `stuck` of them, `queue_length`, `state_entries`, `state_bytes`, `handles`, `memory` in bytes, `cpu_share`, and
+  Measurements of the node: `in_use`, `max_concurrent` and `waiting` of the permits; `contexts`, their number; `running`, `queued` and `stuck`, summed over all contexts; `state_entries`, `state_bytes`, `handles`, `memory` in bytes, `cpu_share`; and
   the counts of `t:Py.Stats.totals/0`.
   """
 
@@ -131,29 +133,38 @@ defmodule Py.Telemetry do
   @events for {family, names} <- @families, name <- names, do: [:erlang_python, family, name]
 
   @doc """
-  The names of all events.
+  Returns the names of all events.
 
       iex> [:erlang_python, :call, :stop] in Py.Telemetry.events()
       true
   """
+  @doc since: "0.1.0"
   @spec events() :: [:telemetry.event_name(), ...]
   def events, do: @events
 
   @doc """
-  For `:telemetry_poller`: `{:telemetry_poller, measurements: Py.Telemetry.measurements(), period: 10_000}`.
+  Returns the measurements for `:telemetry_poller`, which has `measure/0` called periodically:
+  `{:telemetry_poller, measurements: Py.Telemetry.measurements(), period: 10_000}`. The period is in milliseconds.
 
       iex> Py.Telemetry.measurements()
       [{Py.Telemetry, :measure, []}]
   """
+  @doc since: "0.1.0"
   @spec measurements() :: [{module(), atom(), []}]
   def measurements, do: [{__MODULE__, :measure, []}]
 
-  @doc "Emits the polled statistics, from a snapshot. Does nothing while the application is not running."
+  @doc """
+  Takes a snapshot and emits the polled statistics from it. Does nothing while the application is not running.
+
+      iex> Py.Telemetry.measure()
+      :ok
+  """
+  @doc since: "0.1.0"
   @spec measure() :: :ok
   def measure do
     measure(Py.Stats.snapshot())
   rescue
-    # The application is not running, or stopping. A poller drops a measurement that has failed once.
+    # The application is not running, or stopping. A poller drops a measurement after its first error.
     error in [RuntimeError, ArgumentError] ->
       if Py.Lifecycle.running?(), do: reraise(error, __STACKTRACE__), else: :ok
   end
@@ -164,7 +175,7 @@ defmodule Py.Telemetry do
     for context <- snapshot.contexts do
       measurements =
         context
-        |> Map.take([:queue_length, :load, :busy_share, :calls, :errors, :timeouts])
+        |> Map.take([:running, :queued, :load, :busy_share, :calls, :errors, :timeouts])
         |> Map.put(:running_time, native(context.running_ms || 0, :millisecond))
 
       metadata = Map.take(context, [:id, :mode, :pool, :index, :name, :state])
@@ -181,16 +192,15 @@ defmodule Py.Telemetry do
   end
 
   defp node_measurements(snapshot) do
-    states = Enum.frequencies_by(snapshot.contexts, & &1.state)
+    contexts = snapshot.contexts
 
-    Map.merge(snapshot.totals, %{
-      permits_current: snapshot.permits.current,
-      permits_max: snapshot.permits.max,
-      permits_waiting: snapshot.permits.waiting,
-      contexts: length(snapshot.contexts),
-      running: sum([:running, :waiting, :stuck], &Map.get(states, &1, 0)),
-      stuck: Map.get(states, :stuck, 0),
-      queue_length: sum(snapshot.contexts, & &1.queue_length),
+    snapshot.totals
+    |> Map.merge(snapshot.permits)
+    |> Map.merge(%{
+      contexts: length(contexts),
+      running: sum(contexts, & &1.running),
+      queued: sum(contexts, & &1.queued),
+      stuck: Enum.count(contexts, &(&1.state == :stuck)),
       state_entries: snapshot.state.entries,
       state_bytes: snapshot.state.bytes,
       handles: snapshot.handles,
@@ -221,12 +231,14 @@ defmodule Py.Telemetry do
 
   if Code.ensure_loaded?(Telemetry.Metrics) do
     @doc """
-    Metrics of these events, for reporters of `Telemetry.Metrics` and the metrics page of Phoenix LiveDashboard.
-
-    There when the library `telemetry_metrics` is. Those of polled statistics need `measurements/0` in a poller.
+    Returns metrics of these events, for reporters of `Telemetry.Metrics` and the metrics page of Phoenix LiveDashboard.
 
         def metrics, do: [...] ++ Py.Telemetry.metrics()
+
+    The function exists if the library `telemetry_metrics` is among the dependencies. Metrics of polled statistics need
+    `measurements/0` in a poller. Times are in milliseconds, sizes in megabytes.
     """
+    @doc since: "0.1.0"
     @spec metrics() :: [Telemetry.Metrics.t()]
     def metrics do
       # A variable, not an import: that would be expanded, and fail, without the library too.
@@ -259,11 +271,12 @@ defmodule Py.Telemetry do
         metrics.counter("erlang_python.overload.rejected.current", tags: [:limit]),
         metrics.counter("erlang_python.overload.expired.current", tags: [:limit]),
         metrics.summary("erlang_python.gc.run.duration", unit: milliseconds, tags: [:generation]),
-        metrics.last_value("erlang_python.stats.node.permits_current"),
-        metrics.last_value("erlang_python.stats.node.permits_waiting"),
+        metrics.last_value("erlang_python.stats.node.in_use"),
+        metrics.last_value("erlang_python.stats.node.max_concurrent"),
+        metrics.last_value("erlang_python.stats.node.waiting"),
         metrics.last_value("erlang_python.stats.node.running"),
         metrics.last_value("erlang_python.stats.node.stuck"),
-        metrics.last_value("erlang_python.stats.node.queue_length"),
+        metrics.last_value("erlang_python.stats.node.queued"),
         metrics.last_value("erlang_python.stats.node.memory", unit: {:byte, :megabyte}),
         metrics.last_value("erlang_python.stats.node.cpu_share"),
         metrics.last_value("erlang_python.stats.node.handles"),
@@ -277,18 +290,20 @@ defmodule Py.Telemetry do
   end
 
   @doc """
-  Logs more than problems of contexts and overload, which are logged without it (unless `config :erlang_python, log: false`), and
-  takes the place of that. What an operator should know: crashed and stuck contexts as errors; failed casts and callbacks, and overload, as
-  warnings; starts and stops of contexts at `:level`. Overload is summed up once a second.
+  Attaches a logger for what an operator should know: crashed and stuck contexts as errors, failed casts, failed callbacks and
+  overload as warnings, starts and stops of contexts at `:level`. Overload is summed up once a second.
 
-    * `:level` - of what is no failure. Default: `:info`
-    * `:families` - whose events are logged. Default: `[:cast, :callback, :context, :overload]`; `:call` logs calls that failed, `:gc`
-      runs of garbage collectors, at `:level`
-    * `:slow` - milliseconds: calls and runs of garbage collectors that took longer are logged as warnings, whatever
-      `:families` is. Default: none
+  Without it only problems of contexts and overload are logged (nothing with `config :erlang_python, log: false`). It takes the
+  place of that.
 
-  Messages have no arguments, code or texts of exceptions in them; the metadata of the event is the log event's metadata
-  `:erlang_python`, without `:reason` and `:stacktrace`.
+    * `:level` - the level of events that are no failures. Default: `:info`
+    * `:families` - the families whose events are logged. Default: `[:cast, :callback, :context, :overload]`. `:call` adds
+      calls that failed, `:gc` adds runs of garbage collectors, at `:level`
+    * `:slow` - in milliseconds: calls and runs of garbage collectors that took at least this long are logged as warnings,
+      independent of `:families`. Default: `nil`, none
+
+  Messages hold no arguments, code or texts of exceptions. The metadata of the event, without `:reason` and `:stacktrace`, is
+  the log event's metadata `:erlang_python`.
 
       iex> Py.Telemetry.attach_default_logger(level: :debug)
       :ok
@@ -296,7 +311,13 @@ defmodule Py.Telemetry do
       {:error, :already_exists}
       iex> Py.Telemetry.detach_default_logger()
       :ok
+
+  ## Errors
+
+    * `{:error, :already_exists}` - the logger is attached already
+    * raises `ArgumentError` for an unknown option or a wrong value
   """
+  @doc since: "0.1.0"
   @spec attach_default_logger(
           level: :logger.level(),
           families: [atom()],
@@ -304,7 +325,17 @@ defmodule Py.Telemetry do
         ) :: :ok | {:error, :already_exists}
   def attach_default_logger(options \\ []), do: Py.Telemetry.Log.attach(options, @events)
 
-  @doc "Undoes `attach_default_logger/1`."
+  @doc """
+  Detaches the logger of `attach_default_logger/1`. Problems of contexts and overload are logged again.
+
+      iex> Py.Telemetry.detach_default_logger()
+      {:error, :not_found}
+
+  ## Errors
+
+  `{:error, :not_found}` if the logger is not attached.
+  """
+  @doc since: "0.1.0"
   @spec detach_default_logger() :: :ok | {:error, :not_found}
   def detach_default_logger, do: Py.Telemetry.Log.detach()
 end

@@ -396,9 +396,9 @@ defmodule Py.ErrorTest do
   describe "exception structs" do
     test "say what to do" do
       for {error, text} <- [
-            {%Py.TimeoutError{timeout: 50}, "no result within 50 ms"},
+            {%Py.TimeoutError{timeout: 50}, "timed out after 50 ms"},
             {%Py.OverloadedError{current: 9, max: 9, limit: :permits}, "9 of 9 permits in use"},
-            {%Py.OverloadedError{current: 3, max: 2, limit: :context}, "3 requests are there"},
+            {%Py.OverloadedError{current: 3, max: 2, limit: :context}, "busy and has 3 requests"},
             {%Py.OverloadedError{current: 9, max: 9, limit: :queue}, "its max_queue is 9"},
             {%Py.InterruptedError{}, "interrupted"},
             {%Py.ContextError{reason: :not_found, context: :x}, "no Python context :x"},

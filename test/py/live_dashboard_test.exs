@@ -51,6 +51,27 @@ defmodule Py.LiveDashboardTest do
     end
   end
 
+  describe "the guide" do
+    test "quotes labels and sentences as the page has them" do
+      source =
+        ["lib/py/live_dashboard.ex" | Path.wildcard("lib/py/live_dashboard/**/*.ex")]
+        |> Enum.map_join(&File.read!/1)
+        # Sentences that span lines.
+        |> String.replace(~r/" <>\s+"/, "")
+
+      labels =
+        for [cell] <- Regex.scan(~r/^\| ([^|`]+) \|/m, guide(), capture: :all_but_first),
+            cell not in ["sentence", "number", "column"],
+            label <- String.split(cell, ", "),
+            do: String.trim(label, "*") |> String.trim_leading("… ")
+
+      assert length(labels) > 30
+      assert for(label <- labels, not (source =~ label), do: label) == []
+    end
+
+    defp guide, do: File.read!("guides/operating/dashboard.md")
+  end
+
   describe "what is drawn" do
     @html "<script>alert('x')</script>"
 
@@ -69,7 +90,7 @@ defmodule Py.LiveDashboardTest do
         overview(
           Snapshot.new(%{
             python: %{version: "3.14.77"},
-            permits: %{current: 4, max: 5, waiting: 17},
+            permits: %{in_use: 4, max_concurrent: 5, waiting: 17},
             totals: %{calls: 1_234_567, errors: 89}
           })
         )
@@ -195,7 +216,7 @@ defmodule Py.LiveDashboardTest do
       html =
         rendered_to_string(Py.LiveDashboard.render(%{result: {:error, text}, __changed__: nil}))
 
-      assert html =~ "No statistics of Python from this node"
+      assert html =~ "This node has no statistics of Python"
       assert html =~ to_string(node)
       text
     end

@@ -47,7 +47,7 @@ defmodule Py.RemoteTest do
     caller = spawn(fn -> Py.exec(context, "while True: pass", timeout: :infinity) end)
 
     running = fn ->
-      match?({:ok, %{running: true}}, :erpc.call(node, Py.Context, :info, [context]))
+      match?({:ok, %{running: 1}}, :erpc.call(node, Py.Context, :info, [context]))
     end
 
     assert eventually(running)

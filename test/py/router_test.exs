@@ -216,7 +216,7 @@ defmodule Py.RouterTest do
         end
 
         release(pipe)
-        assert eventually(fn -> match?({:ok, %{stuck: false}}, Py.Context.info(one)) end)
+        assert eventually(fn -> match?({:ok, %{state: :idle}}, Py.Context.info(one)) end)
         Router.stop_pool(name)
       end
     end
@@ -276,7 +276,7 @@ defmodule Py.RouterTest do
   defp stuck(context) do
     pipe = pipe()
     hang(context, pipe)
-    assert eventually(fn -> match?({:ok, %{stuck: true}}, Py.Context.info(context)) end)
+    assert eventually(fn -> match?({:ok, %{state: :stuck}}, Py.Context.info(context)) end)
     pipe
   end
 

@@ -11,7 +11,7 @@ defmodule Py.SemaphoreTest do
   setup do
     max = Semaphore.max_concurrent()
     on_exit(fn -> Semaphore.set_max_concurrent(max) end)
-    assert eventually(fn -> Semaphore.current() == 0 end)
+    assert eventually(fn -> Semaphore.in_use() == 0 end)
     {:ok, max: max}
   end
 
@@ -39,10 +39,10 @@ defmodule Py.SemaphoreTest do
   test "acquire and release" do
     assert Semaphore.acquire() == :ok
     assert Semaphore.acquire(0) == :ok
-    assert Semaphore.current() == 2
+    assert Semaphore.in_use() == 2
     assert Semaphore.release() == :ok
     assert Semaphore.release() == :ok
-    assert Semaphore.current() == 0
+    assert Semaphore.in_use() == 0
     assert_raise ArgumentError, ~r/holds no permit/, fn -> Semaphore.release() end
     assert_raise ArgumentError, ~r/invalid :timeout/, fn -> Semaphore.acquire(-1) end
     assert_raise ArgumentError, ~r/positive limit/, fn -> Semaphore.set_max_concurrent(0) end
@@ -66,7 +66,7 @@ defmodule Py.SemaphoreTest do
 
     for pid <- waiting do
       assert_receive {^pid, :ok}
-      assert Semaphore.current() == 1
+      assert Semaphore.in_use() == 1
       send(pid, :release)
       assert_receive {^pid, :ok}
     end
@@ -96,9 +96,9 @@ defmodule Py.SemaphoreTest do
     Semaphore.set_max_concurrent(3)
     for pid <- [one, two], do: assert_receive({^pid, :ok})
     Semaphore.set_max_concurrent(1)
-    assert Semaphore.current() == 3
+    assert Semaphore.in_use() == 3
     for pid <- [one, two], do: send(pid, :release)
-    assert eventually(fn -> Semaphore.current() == 1 end)
+    assert eventually(fn -> Semaphore.in_use() == 1 end)
     assert {:error, %Py.OverloadedError{current: 1, max: 1}} = Py.eval("1", wait: 0)
     Semaphore.release()
     assert Py.eval("1", wait: 0) == {:ok, 1}
@@ -115,7 +115,7 @@ defmodule Py.SemaphoreTest do
     assert Py.parallel([{:math, :sqrt, [4]}], wait: 0) == {:ok, [overloaded]}
 
     assert ExUnit.CaptureLog.capture_log(fn -> Py.cast(:math, :sqrt, [4], wait: 0) end) =~
-             "too much Python work"
+             "too many Python requests"
 
     assert_raise Py.OverloadedError, fn ->
       Py.Env.new(context: 1) |> then(fn _ -> Py.eval!("1", wait: 0) end)
@@ -239,7 +239,7 @@ defmodule Py.SemaphoreTest do
            %{context: context} = busy do
         tasks = for n <- 1..40, do: Py.async("__main__", "work", [n], context: context)
         assert permits() == %{in_use: 2, waiting: 0}
-        assert %{queue_length: 40, load: 41} = stats(context)
+        assert %{queued: 40, load: 41} = stats(context)
         assert {:ok, %{queued: 40}} = Py.Context.info(context)
         assert Py.eval("6 * 7", wait: 0) == {:ok, 42}
         busy.finish.()
@@ -261,7 +261,7 @@ defmodule Py.SemaphoreTest do
         assert {:error, %Py.OverloadedError{current: 2, max: 2, limit: :context} = error} =
                  Py.eval(context, "1", wait: 0)
 
-        assert Exception.message(error) =~ "the Python context is busy: 2 requests are there"
+        assert Exception.message(error) =~ "the Python context is busy and has 2 requests"
 
         assert {:error, %Py.OverloadedError{limit: :context}} =
                  Py.eval(context, "1", wait: 20, timeout: 5_000)

@@ -43,7 +43,7 @@ defmodule Py.StatsTest do
     assert snapshot.python.free_threaded == false
     assert snapshot.mode == info.context_mode
     assert abs(snapshot.at - System.system_time(:millisecond)) < 60_000
-    assert snapshot.permits == %{current: 0, max: info.max_concurrent, waiting: 0}
+    assert snapshot.permits == %{in_use: 0, max_concurrent: info.max_concurrent, waiting: 0}
 
     places =
       for %{pool: :default} = context <- snapshot.contexts, do: {context.index, context.pid}
@@ -256,7 +256,7 @@ defmodule Py.StatsTest do
     Py.Context.stop(context)
   end
 
-  test "tells refused work from work that waited in vain" do
+  test "refused requests and requests that timed out waiting are counted apart" do
     limit = Py.Semaphore.max_concurrent()
     on_exit(fn -> Py.Semaphore.set_max_concurrent(limit) end)
     Py.Semaphore.set_max_concurrent(1)
@@ -269,7 +269,7 @@ defmodule Py.StatsTest do
         assert {:error, %Py.OverloadedError{}} = Py.eval("1", timeout: 10)
 
         waiting = Task.async(fn -> Py.eval("2") end)
-        eventually(fn -> Py.stats().permits == %{current: 1, max: 1, waiting: 1} end)
+        eventually(fn -> Py.stats().permits == %{in_use: 1, max_concurrent: 1, waiting: 1} end)
         Py.Semaphore.release()
         assert Task.await(waiting) == {:ok, 2}
       end)
@@ -308,7 +308,7 @@ defmodule Py.StatsTest do
                  context
 
         assert context.id == info.id and context.max_queue == info.max_queue
-        assert %{calls: 101, errors: 1, timeouts: 0, queue_length: 0, load: 0} = context
+        assert %{calls: 101, errors: 1, timeouts: 0, queued: 0, load: 0} = context
         assert context.busy_ms in 100..context.uptime_ms
         assert context.busy_share > 0.0 and context.busy_share <= 1.0
         assert %{count: 101, p50_us: p50, p99_us: p99, max_us: max} = context.latency
@@ -323,7 +323,7 @@ defmodule Py.StatsTest do
         %{running_ms: ms} =
           eventually(fn ->
             context = context(pid)
-            match?(%{state: :running, load: 2, queue_length: 1}, context) && context
+            match?(%{state: :running, load: 2, running: 1, queued: 1}, context) && context
           end)
 
         assert %{running_ms: later} =
@@ -343,7 +343,7 @@ defmodule Py.StatsTest do
 
         caller = Task.async(fn -> Py.eval(pid, "f()", locals: %{f: back}) end)
         assert_receive {:called, callee}, 5_000
-        assert %{state: :waiting} = context(pid)
+        assert %{state: :in_callback, running: 1} = context(pid)
         send(callee, :go)
         assert Task.await(caller) == {:ok, 3}
       end

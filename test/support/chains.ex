@@ -34,7 +34,7 @@ defmodule Py.Test.Chains do
 
   @doc "Runs `work` with at most `max` permits."
   def in_permits(max, work) do
-    {_used, before, _waiting} = Py.Native.permits()
+    {_in_use, before} = Py.Native.permits_used()
     ExUnit.Callbacks.on_exit(fn -> Py.Native.set_max_permits(before) end)
     Py.Native.set_max_permits(max)
     work.()

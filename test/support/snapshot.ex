@@ -17,7 +17,7 @@ defmodule Py.Test.Snapshot do
           own_gil: true,
           free_threaded: false
         },
-        permits: %{current: 0, max: 5, waiting: 0},
+        permits: %{in_use: 0, max_concurrent: 5, waiting: 0},
         totals:
           Map.new(
             ~w(calls errors timeouts interrupts orphans rejected expired callbacks callback_errors cast_failures
@@ -47,8 +47,9 @@ defmodule Py.Test.Snapshot do
         mode: :worker,
         state: :idle,
         uptime_ms: 60_000,
+        running: 0,
         running_ms: nil,
-        queue_length: 0,
+        queued: 0,
         load: 0,
         max_queue: 10_000,
         calls: 0,
@@ -57,13 +58,16 @@ defmodule Py.Test.Snapshot do
         interrupts: 0,
         orphans: 0,
         rejected: 0,
+        expired: 0,
         callbacks: 0,
         callback_errors: 0,
+        stuck_count: 0,
         busy_ms: 0,
         busy_share: 0.0,
         latency: %{count: 0, p50_us: nil, p99_us: nil, max_us: nil},
         restarts: 0,
-        interpreter: 0
+        interpreter: 0,
+        thread_ident: 0
       },
       changes
     )

@@ -4,6 +4,16 @@ defmodule Py.ValuesModel do
   the conversion is refused. Knows nothing of the implementation.
   """
 
+  @doc "Atoms of every kind that the tables of the guide name, and some that have no meaning of their own."
+  def atoms do
+    [nil, true, false, :none, :undefined, :nan, :infinity, :neg_infinity] ++
+      [:a, :ok, :"日本 ö", :"", Enum]
+  end
+
+  @doc "Terms some of which Python takes for the same: as keys of a map they may be refused."
+  def similar,
+    do: [0, 0.0, -0.0, false, 1, 1.0, true, "1", :"1", "a", :a, nil, :none, {1}, {true}]
+
   @doc "The result of a round trip in a dialect."
   def round_trip(term, dialect) do
     {:ok, back(python(term, dialect), dialect)}

@@ -27,7 +27,7 @@ defmodule Py.Test.Wait do
 
   @doc "Waits until a context runs a request."
   def until_running(context) do
-    eventually(fn -> match?({:ok, %{running: true}}, Py.Context.info(context)) end)
+    eventually(fn -> match?({:ok, %{running: 1}}, Py.Context.info(context)) end)
   end
 
   @doc "A Python file of its own that code can wait for: returns its path."

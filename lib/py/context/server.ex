@@ -223,7 +223,7 @@ defmodule Py.Context.Server do
         Py.Log.log(
           :warning,
           "Python context #{id} did not end within #{@end_timeout} ms: its code cannot be interrupted. " <>
-            "Its thread is left to itself and ends when that code returns."
+            "Its thread ends when that code returns."
         )
     end
   end

@@ -39,6 +39,18 @@ defmodule Py.Context.Table do
     ArgumentError -> :error
   end
 
+  @doc "Returns the native context that a pid owns, and what it is."
+  @spec find(pid()) :: {:ok, Py.Native.context(), info()} | :error
+  def find(pid) do
+    case :ets.lookup(__MODULE__, pid) do
+      [{_pid, native, info}] -> {:ok, native, info}
+      [] -> :error
+    end
+  rescue
+    # The application is not running.
+    ArgumentError -> :error
+  end
+
   @doc "Returns the native context that a pid owns, or the error that users see."
   @spec lookup(pid()) :: {:ok, Py.Native.context()} | {:error, Py.ContextError.t()}
   def lookup(pid) do

@@ -1,8 +1,8 @@
 if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
   defmodule Py.LiveDashboard.Components do
     @moduledoc false
-    # The pieces the tabs of the dashboard page are made of. They look like LiveDashboard's own, and need no inline styles:
-    # a strict content security policy allows them.
+    # The components of the tabs. They look like LiveDashboard's own, and use no inline styles, so that a strict content
+    # security policy allows them.
 
     use Phoenix.Component
 
@@ -57,7 +57,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    @doc "What an operator should know first."
+    @doc "The sentences about what needs attention."
     attr :problems, :list, required: true
 
     def problems(assigns) do
@@ -143,7 +143,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     defp coordinate(number), do: :erlang.float_to_binary(number * 1.0, decimals: 2)
 
-    @doc "Shares of a whole: `{share, color}`."
+    @doc "A bar of the shares of a whole: `{share, color}`."
     attr :parts, :list, required: true
     attr :label, :string, default: nil
 
@@ -180,7 +180,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    @doc "Green, yellow, red."
+    @doc "The color of a share: green below 0.7, yellow below 0.9, else red."
     def load_color(share) when share < 0.7, do: :green
     def load_color(share) when share < 0.9, do: :yellow
     def load_color(_share), do: :red
@@ -199,7 +199,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    @doc "Names and values, one a line: `{name, value}`."
+    @doc "A list of names and values: `{name, value}`."
     attr :facts, :list, required: true
     attr :id, :string, default: nil
 
@@ -232,19 +232,23 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     def state(assigns) do
       ~H"""
-      <span class={"badge badge-#{badge(@state)}"}><%= @state %></span>
+      <span class={"badge badge-#{badge(@state)}"}><%= state_label(@state) %></span>
       """
     end
 
+    @doc "The name of a state."
+    def state_label(:in_callback), do: "in callback"
+    def state_label(state), do: Atom.to_string(state)
+
     defp badge(:running), do: "success"
-    defp badge(:waiting), do: "info"
+    defp badge(:in_callback), do: "info"
     defp badge(:idle), do: "secondary"
     defp badge(:starting), do: "primary"
     defp badge(:stuck), do: "danger"
     defp badge(_dead), do: "dark"
 
     def state_color(:running), do: :green
-    def state_color(:waiting), do: :blue
+    def state_color(:in_callback), do: :blue
     def state_color(:idle), do: :gray
     def state_color(:starting), do: :purple
     def state_color(:stuck), do: :red
@@ -257,7 +261,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     def failures(assigns) do
       ~H"""
-      <p :if={@failures == []} class="text-muted">None since the application was started.</p>
+      <p :if={@failures == []} class="text-muted">No failures since the application was started.</p>
       <div :if={@failures != []} class="card tabular-card mb-4">
         <div class="card-body p-0">
           <div class="dash-table-wrapper">

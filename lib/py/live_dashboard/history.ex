@@ -1,15 +1,15 @@
 defmodule Py.LiveDashboard.History do
   @moduledoc false
-  # What a page remembers of earlier snapshots: enough for rates and small charts.
+  # The latest snapshots of a page, reduced to what rates and small charts need.
 
   @size 60
   @counters [:calls, :errors, :timeouts, :refused, :callbacks]
-  @gauges [:permits, :waiting, :memory, :cpu]
+  @gauges [:in_use, :waiting, :memory, :cpu]
 
   @typep point :: %{required(atom()) => number() | nil}
   @opaque t :: %{last: map() | nil, points: [point()]}
 
-  @doc "How many points are kept."
+  @doc "The number of points that are kept."
   @spec size() :: pos_integer()
   def size, do: @size
 
@@ -17,8 +17,8 @@ defmodule Py.LiveDashboard.History do
   def new, do: %{last: nil, points: []}
 
   @doc """
-  Adds a snapshot. Its counters become rates for each second since the snapshot before it. After a restart of the VM, when
-  counters are smaller than before, history begins anew.
+  Adds a snapshot. Its counters become rates per second since the snapshot before it. After a restart of the VM, when counters
+  are smaller than before, the history starts again.
   """
   @spec push(t(), Py.Stats.snapshot()) :: t()
   def push(%{last: last, points: points}, snapshot) do
@@ -51,7 +51,7 @@ defmodule Py.LiveDashboard.History do
       timeouts: totals.timeouts,
       refused: totals.rejected + totals.expired,
       callbacks: totals.callbacks,
-      permits: permits.current,
+      in_use: permits.in_use,
       waiting: permits.waiting,
       memory: os.memory_bytes,
       cpu: os.cpu_share

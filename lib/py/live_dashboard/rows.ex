@@ -1,10 +1,10 @@
 defmodule Py.LiveDashboard.Rows do
   @moduledoc false
-  # What the dashboard page shows of a snapshot, as plain data: sorted, searched, in words. Pure functions.
+  # The content of the dashboard page as plain data, computed from a snapshot: sorted, searched, in words. Pure functions.
 
   alias Py.LiveDashboard.{Format, History}
 
-  @typedoc "What a table asks for, as Phoenix.LiveDashboard.PageBuilder gives it."
+  @typedoc "The parameters of a table, as Phoenix.LiveDashboard.PageBuilder passes them."
   @type params :: %{
           sort_by: atom(),
           sort_dir: :asc | :desc,
@@ -14,10 +14,10 @@ defmodule Py.LiveDashboard.Rows do
 
   any = fn keys -> Map.new(keys, &{&1, :any}) end
 
-  # What the page reads of a snapshot.
+  # The keys of a snapshot that the page reads.
   @shape Map.merge(any.(~w(at uptime_ms mode handles)a), %{
            python: any.(~w(version executable library own_gil free_threaded)a),
-           permits: any.(~w(current max waiting)a),
+           permits: any.(~w(in_use max_concurrent waiting)a),
            totals:
              any.(
                ~w(calls errors timeouts interrupts orphans rejected expired callbacks callback_errors
@@ -26,9 +26,9 @@ defmodule Py.LiveDashboard.Rows do
            state: any.(~w(entries bytes max_entries)a),
            os: any.(~w(memory_bytes cpu_time_ms cpu_share cpus)a),
            contexts: [
-             ~w(id pid pool index name mode state uptime_ms running_ms queue_length load max_queue calls errors
-                timeouts interrupts orphans rejected callbacks callback_errors busy_ms busy_share restarts
-                interpreter)a
+             ~w(id pid pool index name mode state uptime_ms running_ms queued load max_queue calls errors
+                timeouts interrupts orphans rejected expired callbacks callback_errors busy_ms busy_share
+                restarts interpreter)a
              |> any.()
              |> Map.put(:latency, any.(~w(p50_us p99_us max_us)a))
            ],
@@ -43,7 +43,7 @@ defmodule Py.LiveDashboard.Rows do
            ]
          })
 
-  @doc "Whether a snapshot, of another node's erlang_python perhaps, has all that the page reads."
+  @doc "Returns `true` if a snapshot, which may come from another version of erlang_python, has all keys that the page reads."
   @spec understood?(term()) :: boolean()
   def understood?(snapshot), do: fits?(snapshot, @shape)
 
@@ -56,7 +56,7 @@ defmodule Py.LiveDashboard.Rows do
       Enum.all?(shape, fn {key, inner} -> is_map_key(map, key) and fits?(map[key], inner) end)
   end
 
-  @doc "Rows of the table of contexts, and how many there are in all."
+  @doc "Rows of the table of contexts, and their number before they are cut."
   @spec contexts(Py.Stats.snapshot(), params()) :: {[map()], non_neg_integer()}
   def contexts(snapshot, params) do
     snapshot.contexts |> Enum.map(&context/1) |> page(params, [:label, :mode, :state])
@@ -80,7 +80,7 @@ defmodule Py.LiveDashboard.Rows do
     })
   end
 
-  @doc "What a context is called: its name, else its place in its pool, else its number."
+  @doc "The label of a context: its name, else its pool and index, else its id."
   @spec label(map()) :: String.t()
   def label(%{name: name}) when name != nil, do: name |> to_string() |> Format.text(60)
 
@@ -124,8 +124,8 @@ defmodule Py.LiveDashboard.Rows do
   end
 
   @doc """
-  The latest failures, newest first, with their texts made printable. Equal ones that follow each other are one row:
-  `:times` says how many, `:places` where.
+  The latest failures, newest first, with printable texts. Equal failures in a row are one row, with their number in `:times`
+  and their contexts in `:places`.
   """
   @spec failures(Py.Stats.snapshot()) :: [map()]
   def failures(snapshot) do
@@ -136,7 +136,7 @@ defmodule Py.LiveDashboard.Rows do
     |> Enum.map(&failure(&1, labels))
   end
 
-  # Each context numbers the code that it is given: the same code is <exec 2> here and <exec 5> there.
+  # Each context numbers the code that it runs: the same code is <exec 2> in one and <exec 5> in another.
   defp equal(%{file: "<" <> _number} = failure), do: equal(%{failure | file: nil})
   defp equal(failure), do: Map.drop(failure, [:at, :context, :context_name])
 
@@ -161,19 +161,19 @@ defmodule Py.LiveDashboard.Rows do
   defp ended(id, nil), do: "context #{id} (ended)"
   defp ended(_id, name), do: Format.text(name, 60) <> " (ended)"
 
-  # The file's name is enough to find the line, and its folder is long.
+  # Only the name of the file: its folder is long.
   defp line(%{file: nil}), do: nil
 
   defp line(%{file: file, line: line}),
     do: "#{file |> Path.basename() |> Format.text(80)}:#{line}"
 
-  @doc "Entries of the shared state, of `{key, bytes}`. Their keys are still as they are."
+  @doc "Rows of the shared state, from `{key, bytes}`. The keys are not made printable here."
   @spec state([{binary(), non_neg_integer()}], params()) :: {[map()], non_neg_integer()}
   def state(sizes, params) do
     page(for({key, bytes} <- sizes, do: %{key: key, bytes: bytes}), params, [:key])
   end
 
-  # Searched, sorted and cut. What is unknown comes last, whatever the direction.
+  # Searched, sorted and cut. Unknown values come last in both directions.
   defp page(rows, %{sort_by: key, sort_dir: direction} = params, searched) do
     found = Enum.filter(rows, &found?(&1, params.search, searched))
     {unknown, known} = Enum.split_with(found, &is_nil(&1[key]))
@@ -203,17 +203,17 @@ defmodule Py.LiveDashboard.Rows do
   defp mean(_sum, 0), do: nil
   defp mean(sum, number), do: sum / number
 
-  @doc "How many contexts are in each state, those with none left out."
+  @doc "The number of contexts in each state. States without contexts are left out."
   @spec states(Py.Stats.snapshot()) :: [{atom(), pos_integer()}]
   def states(snapshot) do
     frequencies = Enum.frequencies_by(snapshot.contexts, & &1.state)
 
-    for state <- [:running, :waiting, :idle, :starting, :stuck, :dead],
+    for state <- [:running, :in_callback, :idle, :starting, :stuck, :dead],
         number = frequencies[state],
         do: {state, number}
   end
 
-  @doc "The mean share of time in which contexts were busy; `nil` without contexts."
+  @doc "The mean share of time in which contexts were busy; `nil` if there are none."
   @spec busy_share(Py.Stats.snapshot()) :: float() | nil
   def busy_share(%{contexts: contexts}) do
     contexts |> Enum.map(& &1.busy_share) |> Enum.sum() |> mean(length(contexts))
@@ -221,7 +221,7 @@ defmodule Py.LiveDashboard.Rows do
 
   @long_ms 10_000
 
-  @doc "What an operator should know first, in sentences: `{:danger | :warning | :info, text}`, worst first."
+  @doc "Sentences about what needs attention: `{:danger | :warning | :info, text}`, worst first."
   @spec problems(Py.Stats.snapshot(), History.t()) :: [{:danger | :warning | :info, String.t()}]
   def problems(snapshot, history) do
     stuck(snapshot) ++
@@ -232,9 +232,9 @@ defmodule Py.LiveDashboard.Rows do
   defp stuck(%{contexts: contexts}) do
     for %{state: :stuck} = context <- contexts do
       {:danger,
-       "#{label(context)} is stuck: it has run the same request for #{Format.duration(context.running_ms)} and an " <>
-         "interrupt had no effect. C code that does not return is in the way. Callers get their errors in time; " <>
-         "the context serves nobody until that code returns."}
+       "#{label(context)} is stuck: it has run the same request for #{Format.duration(context.running_ms)}, and an " <>
+         "interrupt had no effect, because C code does not return. Callers get their errors in time. The context runs " <>
+         "no other request until that code returns. Click the context to see where it is."}
     end
   end
 
@@ -253,16 +253,18 @@ defmodule Py.LiveDashboard.Rows do
       rate ->
         [
           {:warning,
-           "Work is being refused: #{Format.rate(rate)} a second found no permit or a full queue."}
+           "Requests are being refused: #{Format.rate(rate)} per second, because no permit became free in time or the " <>
+             "queue of a context was full. Add permits or contexts, or send fewer requests."}
         ]
     end
   end
 
-  defp limit(%{permits: %{current: current, max: max, waiting: waiting}})
-       when current >= max and waiting > 0 do
+  defp limit(%{permits: %{in_use: in_use, max_concurrent: max, waiting: waiting}})
+       when in_use >= max and waiting > 0 do
     [
       {:warning,
-       "The limit on concurrent work is reached: #{Format.count(waiting)} wait for one of #{max} permits."}
+       "The limit on concurrent requests is reached: all #{Format.count(max)} permits are in use (max_concurrent), " <>
+         "#{Format.count(waiting)} waiting."}
     ]
   end
 
@@ -272,7 +274,8 @@ defmodule Py.LiveDashboard.Rows do
        when max != nil and entries >= max do
     [
       {:warning,
-       "The shared state is full: it holds its #{Format.count(max)} entries, new keys are refused."}
+       "The shared state is full: it has #{Format.count(max)} entries (max_state_entries), and new keys are refused. " <>
+         "Delete keys, or raise max_state_entries."}
     ]
   end
 

@@ -1,13 +1,13 @@
 defmodule Py.LiveDashboard.Source do
   @moduledoc false
-  # Reads what the dashboard page shows from a node, in bounded time. A failure is a sentence for the page.
+  # Reads the data of the dashboard page from a node, in bounded time. An error is a sentence for the page.
 
   alias Py.LiveDashboard.{Format, Rows}
 
   @snapshot_timeout 2_000
   @state_timeout 5_000
 
-  # Values beyond this are not fetched to be previewed.
+  # Larger values are not read.
   @preview_bytes 64 * 1024
   @key_characters 120
 
@@ -19,7 +19,7 @@ defmodule Py.LiveDashboard.Source do
     end
   end
 
-  @doc "What a context of a node runs now: lines of text, innermost last."
+  @doc "The Python frames that a context of a node runs now: lines of text, innermost last."
   @spec stack(node(), pid()) :: {:ok, [String.t()]} | {:error, String.t()}
   def stack(node, context) do
     with {:ok, result} <- fetch(node, Py.Context, :stack, [context], @snapshot_timeout) do
@@ -31,8 +31,8 @@ defmodule Py.LiveDashboard.Source do
   end
 
   @doc """
-  Entries of a node's shared state: `{rows, total}`. They are chosen, sorted and shortened on that node, so that large
-  values do not travel.
+  Entries of a node's shared state: `{rows, total}`. That node selects, sorts and shortens them, so that large values do not
+  travel.
   """
   @spec state(node(), Rows.params(), boolean()) ::
           {:ok, {[map()], non_neg_integer()}} | {:error, String.t()}
@@ -40,7 +40,7 @@ defmodule Py.LiveDashboard.Source do
     fetch(node, __MODULE__, :read_state, [params, values?], @state_timeout)
   end
 
-  @doc "What `state/3` runs on the node."
+  @doc "The part of `state/3` that runs on the node."
   @spec read_state(Rows.params(), boolean()) :: {[map()], non_neg_integer()}
   def read_state(params, values?) do
     {entries, total} = Rows.state(Py.State.sizes(), params)
@@ -59,7 +59,7 @@ defmodule Py.LiveDashboard.Source do
   defp value(key, _bytes, true) do
     case Py.State.fetch(key) do
       {:ok, value} -> Format.preview(value)
-      :error -> "(deleted meanwhile)"
+      :error -> "(deleted since)"
     end
   end
 
@@ -67,7 +67,8 @@ defmodule Py.LiveDashboard.Source do
     {:ok, :erpc.call(node, module, function, args, timeout)}
   catch
     :error, {:erpc, :timeout} ->
-      {:error, "#{node} did not answer within #{div(timeout, 1_000)} seconds."}
+      {:error,
+       "#{node} did not answer within #{div(timeout, 1_000)} seconds. The page tries again at the next refresh."}
 
     :error, {:erpc, reason} ->
       {:error, "#{node} cannot be reached (#{inspect(reason)})."}
@@ -93,14 +94,15 @@ defmodule Py.LiveDashboard.Source do
   end
 
   defp other_version(node) do
-    "#{node} runs erlang_python #{version(node) || "of another version"}, this page is of #{version(node())} and does " <>
-      "not understand its statistics. Open the dashboard on a node with the same version."
+    "#{node} runs erlang_python #{version(node) || "of another version"}, and this page is of #{version(node())}: it does " <>
+      "not understand those statistics. Open the dashboard on a node with the same version."
   end
 
   defp not_running(node, reason) do
     if running?(node),
       do: "#{node} failed: #{explain(reason)}",
-      else: "erlang_python is on #{node} but is not running there."
+      else:
+        "erlang_python is on #{node} but is not running there. Start it: Application.ensure_all_started(:erlang_python)."
   end
 
   defp explain(exception) when is_exception(exception),

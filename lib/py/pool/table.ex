@@ -66,7 +66,7 @@ defmodule Py.Pool.Table do
   def mode(pool) do
     case native_contexts(pool) do
       [] -> nil
-      [native | _others] -> native |> Native.context_info() |> Map.fetch!(:mode)
+      [native | _others] -> Native.context_info(native).mode
     end
   end
 
@@ -100,6 +100,15 @@ defmodule Py.Pool.Table do
   rescue
     # The process is being restarted, or that pool was stopped.
     ArgumentError -> []
+  end
+
+  @doc "The number of restarts of a slot of a pool; 0 of a slot that is not there."
+  @spec restarts(Py.Router.pool() | nil, pos_integer() | nil) :: non_neg_integer()
+  def restarts(pool, index) do
+    :ets.lookup_element(__MODULE__, {:starts, pool, index}, 2, 1) - 1
+  rescue
+    # The process is being restarted.
+    ArgumentError -> 0
   end
 
   @doc "Returns `true` if a pool of that owner may be replaced: it has ended, or `new` is its owner already."

@@ -1,6 +1,6 @@
 defmodule Py.Request.Failure do
   @moduledoc false
-  # What users see of a request that has failed, in the dialect of the call. Each failure is recorded for the statistics.
+  # Maps a failed request to the error that users see, in the dialect of the call, and records it for the statistics.
 
   alias Py.{Native, Operation, Options}
   alias Py.Request.{Reason, Traceback}
@@ -8,8 +8,8 @@ defmodule Py.Request.Failure do
   alias Py.Telemetry.Events
 
   @doc """
-  Maps the reply to a submitted request to what users see. `context` is its request, or the native context, or the id of that,
-  where one was reached.
+  Maps the reply to a submitted request to the result that users see. `context` is the request, the native context or its id;
+  `nil` if no context was reached.
   """
   @spec result(
           {:ok, term()} | {:error, term()},
@@ -29,7 +29,7 @@ defmodule Py.Request.Failure do
   def result({:error, reason}, options, context, brief),
     do: record(reason, options, context, brief)
 
-  @doc "Records a failure and returns it as users see it. `context` is the native one, or its id, where one was reached."
+  @doc "Records a failure and returns the error that users see. `context` is the native context or its id; `nil` if none was reached."
   @spec record(term(), Options.t(), Native.context() | pos_integer() | nil, Operation.brief()) ::
           {:error, term()}
   def record(reason, options, context, brief) do
@@ -41,7 +41,7 @@ defmodule Py.Request.Failure do
     {:error, error}
   end
 
-  @doc "What users see of a reason, and the line of the program that raised, where it is known. `context`: an id."
+  @doc "The error that users see, and the line of the program that raised if it is known. `context` is an id."
   @spec error(term(), Options.t(), pos_integer() | nil) ::
           {term(), {String.t(), pos_integer()} | nil}
   # From the watchdog, which does not know the timeout that was given.
@@ -60,7 +60,7 @@ defmodule Py.Request.Failure do
   end
 
   def error(reason, %{dialect: :erlang}, _context) do
-    # That of an earlier failure is not this one's.
+    # Deletes the traceback of an earlier failure.
     if Traceback.kept?(), do: Traceback.put(nil)
     {Reason.erlang(reason), location(reason)}
   end

@@ -1,6 +1,6 @@
 defmodule Py.Request.Reason do
   @moduledoc false
-  # The reasons for which the native code ends a request, as users see them: exceptions of Elixir, terms of the Erlang API.
+  # Maps the reasons for which the NIF ends a request to what users see: exceptions of Elixir, terms of the Erlang API.
 
   @doc "The exception struct of a native reason."
   @spec exception(term()) :: Exception.t()
@@ -9,7 +9,7 @@ defmodule Py.Request.Reason do
   def exception({:exception, {description, object}}) when is_tuple(description),
     do: Py.Error.from_description(description, object)
 
-  # In the Erlang dialect, of work that nobody waits for.
+  # From a cast in the Erlang dialect.
   def exception({:exception, {class, text, _location}}) do
     %Py.Error{
       type: to_string(class),
@@ -21,7 +21,7 @@ defmodule Py.Request.Reason do
   def exception({:exception, class}) do
     %Py.Error{
       type: class,
-      message: "(no details: describing the exception failed)",
+      message: "(no details: an error occurred while the exception was described)",
       bases: ["builtins.#{class}"]
     }
   end
@@ -38,18 +38,22 @@ defmodule Py.Request.Reason do
   def exception({:stopped, id}), do: %Py.ContextError{reason: :stopped, context: id}
   def exception({:panicked, text}), do: %Py.ContextError{reason: {:crashed, text}}
 
-  # Only where nobody is there to encode and submit again: a built-in struct with such a struct in one of its fields.
-  def exception(:encode),
-    do: %Py.ConversionError{reason: "a built-in struct holds a value that only Py.Encoder knows"}
+  # A built-in struct with a struct for `Py.Encoder` in one of its fields, which is not encoded and submitted again.
+  def exception(:encode) do
+    %Py.ConversionError{
+      reason:
+        "a built-in struct holds a struct that only Py.Encoder converts; encode that struct before you call Python"
+    }
+  end
 
   def exception(reason) when reason in [:bad_request, :cancelled],
     do: %Py.ContextError{
-      reason: {:failed, "unexpected reply #{inspect(reason)}; please report this"}
+      reason: {:failed, "unexpected reply #{inspect(reason)}; please report this as a bug"}
     }
 
   def exception(:wrong_interpreter), do: %Py.ContextError{reason: :wrong_interpreter}
 
-  @doc "The reason of a failure as the Erlang API has it."
+  @doc "The term of the Erlang API for a reason."
   @spec erlang(term()) :: term()
   def erlang({:exception, {:StopIteration, _text, _location}}),
     do: {:stop_iteration, :none}

@@ -1,6 +1,6 @@
 defmodule Py.Stats.Failures do
   @moduledoc false
-  # The latest failures, in a table of fixed size that whoever fails writes to.
+  # The latest failures, in a table of fixed size. The process whose request failed writes to it.
 
   alias Py.Context.Table
   alias Py.Operation
@@ -26,14 +26,14 @@ defmodule Py.Stats.Failures do
     :ok
   end
 
-  @doc "How many are kept."
+  @doc "The number of failures that are kept."
   @spec size() :: pos_integer()
   def size, do: @size
 
   @typedoc "File and line."
   @type location :: {String.t(), pos_integer()} | nil
 
-  @doc "Keeps a failure of an operation: an exception, or what the Erlang API has in its place."
+  @doc "Records a failure of an operation: an exception, or the term of the Erlang API."
   @spec record(term(), pos_integer() | nil, Operation.brief(), location()) :: :ok
   def record(error, context, brief, location) do
     {kind, type} = classify(error)
@@ -42,13 +42,13 @@ defmodule Py.Stats.Failures do
     put(kind, type, message(error), where)
   end
 
-  @doc "Keeps the failure of a function that Python called."
+  @doc "Records the failure of a function that Python called."
   @spec record_callback(String.t(), String.t(), String.t() | nil, pos_integer() | nil, location()) ::
           :ok
   def record_callback(type, message, name, context, location),
     do: put(:callback, type, message, {:callback, name, context, location})
 
-  @doc "Keeps the end of a context that nobody asked for."
+  @doc "Records the crash of a context."
   @spec record_crash(String.t(), pos_integer()) :: :ok
   def record_crash(message, context),
     do: put(:context, "crash", message, {nil, nil, context, nil})
@@ -84,7 +84,7 @@ defmodule Py.Stats.Failures do
     for {_slot, _number, failure} <- Enum.sort_by(slots, &elem(&1, 1), :desc), do: failure
   end
 
-  @doc "What kind of failure an error is, and its type: Python's class or the name of the Elixir exception."
+  @doc "The kind of a failure, and its type: Python's class or the name of the Elixir exception."
   @spec classify(term()) :: {kind(), String.t()}
   def classify(%Py.Error{type: type}), do: {:python, type}
   def classify(%module{} = error) when is_exception(error), do: {kind(module), inspect(module)}
@@ -107,7 +107,7 @@ defmodule Py.Stats.Failures do
   defp kind(Py.ConversionError), do: :conversion
   defp kind(_other), do: :context
 
-  # Not `Exception.message/1`: that of a Python error has its traceback in it.
+  # Not `Exception.message/1` of a Python error, which has the traceback in it.
   defp message(%Py.Error{message: message}) when is_binary(message), do: message
   defp message(error) when is_exception(error), do: Exception.message(error)
   defp message({_class, text}) when is_list(text), do: List.to_string(text)
@@ -117,7 +117,7 @@ defmodule Py.Stats.Failures do
 
   defp cut(message) do
     {head, more?} = Py.Text.head(message, @max_message)
-    # A copy: a part would keep the whole message in memory.
+    # A copy, because a part of a binary keeps the whole in memory.
     head |> String.replace_invalid("") |> Py.Text.cut(@max_message - 1, more?) |> :binary.copy()
   end
 end

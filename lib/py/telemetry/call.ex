@@ -1,6 +1,6 @@
 defmodule Py.Telemetry.Call do
   @moduledoc false
-  # The events of calls. `start/1` returns nil when nobody listens, and then nothing else is done.
+  # The events of calls. `start/1` returns nil if no handler is attached; then nothing else is done.
 
   alias Py.{Config, Native, Operation}
   alias Py.Telemetry.Events
@@ -11,14 +11,14 @@ defmodule Py.Telemetry.Call do
 
   @type t :: %{started: integer(), metadata: map()}
 
-  # Of a task whose value has gone elsewhere: `:ok`.
+  # `:ok` for a task whose value was delivered to its owner.
   @type outcome ::
           Operation.result()
           | :ok
           | {:error, :cancelled}
           | {:raised, :error | :exit | :throw, term(), Exception.stacktrace()}
 
-  @doc "A call begins."
+  @doc "Emits the start of a call; returns `nil` if no handler is attached to the events of calls."
   @spec start(Operation.t()) :: t() | nil
   def start(operation) do
     if Config.get(:telemetry) and
@@ -40,7 +40,7 @@ defmodule Py.Telemetry.Call do
     %{started: started, metadata: metadata}
   end
 
-  @doc "Runs a call, whose process waits for it, between its events. `run` returns the result, and the request if there was one."
+  @doc "Runs a synchronous call between its events. `run` returns the result, and the request if there was one."
   @spec span(t(), (-> {result, Native.request() | nil})) :: result
         when result: Operation.result()
   def span(call, run) do
@@ -49,7 +49,7 @@ defmodule Py.Telemetry.Call do
     result
   end
 
-  @doc "Runs a part of a call. What it raises ends the call, too."
+  @doc "Runs a part of a call. An exception that it raises ends the call, too."
   @spec guard(t() | nil, (-> result)) :: result when result: term()
   def guard(nil, run), do: run.()
 
@@ -61,13 +61,13 @@ defmodule Py.Telemetry.Call do
       :erlang.raise(kind, reason, __STACKTRACE__)
   end
 
-  @doc "A call has ended. `request` is nil where none was made."
+  @doc "Emits the end of a call. `request` is nil if none was made."
   @spec stop(t() | nil, Native.request() | nil, outcome()) :: :ok
   def stop(nil, _request, _result), do: :ok
   def stop(call, nil, result), do: ended(call, {nil, 0, 0}, result)
   def stop(call, request, result), do: ended(call, Native.request_times(request), result)
 
-  @doc "The same, with the times of its request: the context, and nanoseconds in the queue and in Python."
+  @doc "Emits the end of a call, with the context of its request, and its nanoseconds in the queue and in Python."
   @spec ended(t(), {pos_integer() | nil, non_neg_integer(), non_neg_integer()}, outcome()) :: :ok
   def ended(call, {context, queued, ran}, result) do
     now = System.monotonic_time()

@@ -1,6 +1,6 @@
 defmodule Py.Telemetry.Events do
   @moduledoc false
-  # Emits the events that `Py.Telemetry` documents, but for those of calls (`Py.Telemetry.Call`) and the polled statistics.
+  # Emits the events of `Py.Telemetry`, except those of calls (`Py.Telemetry.Call`) and the polled statistics.
 
   alias Py.{Config, Native, Operation}
   alias Py.Context.Table
@@ -9,7 +9,7 @@ defmodule Py.Telemetry.Events do
   # The key in the process dictionary for the line where the latest call failed, until an event reports it.
   @location :"$py_failed_at"
 
-  # `:telemetry` does not document this table, which is the same in all its versions. Without it every event is emitted.
+  # `:telemetry` does not document this table, which is the same in all its versions. Without it each event is emitted.
   @doc "Returns `true` if a handler is attached to an event."
   @spec handled?(:telemetry.event_name()) :: boolean()
   def handled?(event) do
@@ -22,14 +22,14 @@ defmodule Py.Telemetry.Events do
   @spec failed_at({String.t(), pos_integer()}) :: term()
   def failed_at(location), do: Process.put(@location, location)
 
-  @doc "The metadata of that line, which is forgotten."
+  @doc "Takes the metadata of that line."
   @spec location() :: %{file: String.t() | nil, line: pos_integer() | nil}
   def location do
     {file, line} = Process.delete(@location) || {nil, nil}
     %{file: file, line: line}
   end
 
-  @doc "The metadata of a context, by its id."
+  @doc "The metadata of a context, by its id: `context` and `context_name`."
   @spec place(pos_integer() | nil) :: map()
   def place(context), do: %{context: context, context_name: Table.label(context)}
 
@@ -80,12 +80,12 @@ defmodule Py.Telemetry.Events do
 
   defp callback_metadata(name), do: %{name: name, telemetry_span_context: make_ref()}
 
-  # Constants: nothing is built while no handler is attached.
+  # Constants, so that no list is built while no handler is attached.
   for name <- [:start, :stop, :exception] do
     defp callback(unquote(name)), do: [:erlang_python, :callback, unquote(name)]
   end
 
-  @doc "Emits an event of a context. `info.started` is the time at which the span that the event ends began."
+  @doc "Emits an event of a context. `info.started` is the start of the time span that the event ends."
   @spec context(atom(), Table.info(), map()) :: :ok
   def context(name, info, metadata \\ %{}) do
     count(name, info, metadata)
@@ -109,7 +109,7 @@ defmodule Py.Telemetry.Events do
 
   defp count(_name, _info, _metadata), do: :ok
 
-  @doc "Emits an event if the reason of a failure is overload."
+  @doc "Emits an event if the reason of a failure is overload, and does nothing otherwise."
   @spec overload(term(), pos_integer() | nil) :: :ok
   def overload({:rejected, limit, current, max}, context),
     do: overload(:rejected, limit, current, max, context)

@@ -1,14 +1,14 @@
 defmodule Py.Telemetry.Log do
   @moduledoc false
-  # The default logger, see `Py.Telemetry.attach_default_logger/1`, and what is logged without it: problems of contexts, and
-  # overload. Overload is counted and summed up once a second: a line for each refusal would add to the load.
+  # The default logger, see `Py.Telemetry.attach_default_logger/1`, and the logger that is attached without it, for problems
+  # of contexts and overload. Overload is counted and summed up once a second: a line for each refusal would add to the load.
 
   @id "erlang_python-default-logger"
   @problems_id "erlang_python-problems"
   @problems [context: :crash, context: :stuck, context: :recovered, context: :replaced] ++
               [overload: :rejected, overload: :expired]
 
-  # Counts, then the latest limits, then whether a report is on its way.
+  # One array: the counts, then the latest limits, then 1 while a report is scheduled.
   @overloads [rejected: :permits, rejected: :queue, rejected: :context] ++
                [expired: :permits, expired: :context]
   @kinds length(@overloads)
@@ -21,7 +21,7 @@ defmodule Py.Telemetry.Log do
   @allowed [:call, :gc | @families]
   @options [level: :info, families: @families, slow: nil]
 
-  @doc "Logs those of `events` that the options ask for."
+  @doc "Attaches the default logger to those of `events` that the options select."
   @spec attach(keyword(), [:telemetry.event_name()]) :: :ok | {:error, :already_exists}
   def attach(options, events) do
     config = options |> Keyword.validate!(@options) |> Map.new()
@@ -29,12 +29,12 @@ defmodule Py.Telemetry.Log do
     events = Enum.filter(events, &wanted?(&1, config))
 
     with :ok <- :telemetry.attach_many(@id, events, &__MODULE__.handle/4, config) do
-      # It takes their place.
       :telemetry.detach(@problems_id)
       :ok
     end
   end
 
+  @doc "Detaches the default logger, and attaches the other one while the application runs."
   @spec detach() :: :ok | {:error, :not_found}
   def detach do
     with :ok <- :telemetry.detach(@id) do
@@ -43,7 +43,7 @@ defmodule Py.Telemetry.Log do
     end
   end
 
-  @doc "Prepares the counts, before anything is emitted."
+  @doc "Creates the counts, before any event is emitted."
   @spec init() :: :ok
   def init do
     if :persistent_term.get(__MODULE__, nil) == nil,
@@ -52,7 +52,7 @@ defmodule Py.Telemetry.Log do
     :ok
   end
 
-  @doc "Logs problems from now on, unless the default logger does or `config :erlang_python, log: false` says otherwise."
+  @doc "Attaches the logger of problems, unless the default logger is attached or `config :erlang_python, log: false` is set."
   @spec attach_problems() :: :ok
   def attach_problems do
     default? = Enum.any?(:telemetry.list_handlers([:erlang_python]), &(&1.id == @id))
@@ -65,7 +65,7 @@ defmodule Py.Telemetry.Log do
     :ok
   end
 
-  @doc "The application stops."
+  @doc "Detaches the logger of problems when the application stops, and logs what it has counted."
   @spec detach_problems() :: :ok
   def detach_problems do
     :telemetry.detach(@problems_id)
@@ -82,7 +82,7 @@ defmodule Py.Telemetry.Log do
       do: Process.send_after(Py.Telemetry.Reporter, :overload, @report_ms)
   end
 
-  @doc "Logs what overload there was since the last report."
+  @doc "Logs the overload since the last report."
   @spec report() :: :ok
   def report do
     counts = :persistent_term.get(__MODULE__)
@@ -92,12 +92,11 @@ defmodule Py.Telemetry.Log do
         count = :atomics.exchange(counts, kind, 0),
         count > 0 do
       max = :atomics.get(counts, kind + @kinds)
-      what = if name == :rejected, do: "refused", else: "waited in vain"
-      times = if count == 1, do: "once", else: "#{count} times"
+      requests = if count == 1, do: "1 Python request", else: "#{count} Python requests"
 
       Py.Log.log(
         :warning,
-        "Python work #{what}: #{limit(limit, max)} (#{times} within a second)",
+        "#{requests} #{refusal(name, limit)} in the last second: #{cause(limit, max)}",
         %{erlang_python: %{limit: limit, count: count}}
       )
     end
@@ -156,27 +155,29 @@ defmodule Py.Telemetry.Log do
 
   defp message(:context, :stuck, _measurements, info, _config) do
     {:error,
-     "#{context(info)} is stuck: its Python code cannot be interrupted and has not returned" <>
+     "#{context(info)} is stuck: an interrupt has had no effect for half a second, because C code does not return" <>
        where(info.stack)}
   end
 
   defp message(:context, :recovered, measurements, info, _config),
-    do: {:warning, "#{context(info)} works again, after #{ms(measurements.duration)} ms"}
+    do:
+      {:warning,
+       "#{context(info)} runs again, after being stuck for #{ms(measurements.duration)} ms"}
 
   defp message(:context, :replaced, measurements, info, _config) do
     {:warning,
-     "#{context(info)} was stuck for #{ms(measurements.duration)} ms and is replaced: its thread is left to itself"}
+     "#{context(info)} was stuck for #{ms(measurements.duration)} ms and is replaced; its thread ends when its C code returns"}
   end
 
   defp message(:cast, :exception, _measurements, metadata, _config),
-    do: {:warning, "a Py.cast failed: #{metadata.type}"}
+    do: {:warning, "Py.cast failed: #{metadata.type}"}
 
   defp message(:callback, :exception, _measurements, metadata, _config),
-    do: {:warning, "#{function(metadata.name)} that Python called failed"}
+    do: {:warning, "Python called #{function(metadata.name)}, which failed"}
 
   defp message(:gc, :run, measurements, metadata, config) do
     text =
-      "garbage collection of generation #{metadata.generation} in interpreter #{metadata.interpreter} " <>
+      "Python garbage collection of generation #{metadata.generation} in interpreter #{metadata.interpreter} " <>
         "took #{ms(measurements.duration)} ms"
 
     cond do
@@ -194,8 +195,8 @@ defmodule Py.Telemetry.Log do
 
       slow?(measurements, config) ->
         {:warning,
-         "#{call(metadata)} took #{ms(measurements.duration)} ms, " <>
-           "#{ms(measurements.queue_time)} of them in the queue, #{ms(measurements.python_time)} in Python"}
+         "#{call(metadata)} took #{ms(measurements.duration)} ms: " <>
+           "#{ms(measurements.queue_time)} ms queued, #{ms(measurements.python_time)} ms in Python"}
 
       true ->
         nil
@@ -210,21 +211,25 @@ defmodule Py.Telemetry.Log do
   defp context(%{pool: nil} = info), do: "Python context #{info.id} (#{info.mode})"
 
   defp context(info),
-    do: "Python context #{info.id} (#{info.mode}, number #{info.index} of #{inspect(info.pool)})"
+    do: "Python context #{info.id} (#{info.mode}, pool #{inspect(info.pool)}, slot #{info.index})"
 
-  # The innermost frames say most.
+  # The innermost frames matter most.
   defp where([]), do: ""
 
   defp where(stack) do
     lines =
       for frame <- Enum.take(stack, -@stack_lines), do: ["\n  ", Py.Context.Stack.format(frame)]
 
-    IO.iodata_to_binary([". It is at (innermost last)" | lines])
+    IO.iodata_to_binary([". It runs (innermost last)" | lines])
   end
 
-  defp limit(:permits, max), do: "the limit of #{max} pieces of work at once is reached"
-  defp limit(:queue, max), do: "the queue of its context holds #{max} requests"
-  defp limit(:context, _max), do: "its context is busy and has a next request"
+  defp refusal(:rejected, _limit), do: "refused"
+  defp refusal(:expired, :permits), do: "timed out waiting for a permit"
+  defp refusal(:expired, :context), do: "timed out waiting for a busy context"
+
+  defp cause(:permits, max), do: "no permit is free (max_concurrent: #{max})"
+  defp cause(:queue, max), do: "the queue of the context is full (max_queue: #{max})"
+  defp cause(:context, _max), do: "one request runs on the context and another one is next"
 
   defp function(nil), do: "a function"
   defp function(name), do: "the function #{inspect(name)}"

@@ -1,15 +1,15 @@
 defmodule Py.Telemetry.Reporter do
   @moduledoc false
-  # Emits the events that happen on Python's threads: runs of the garbage collectors. The native side keeps a bounded number of
-  # them and sends one message when there are any; while more keep coming this process looks again from time to time, and
-  # when there are none it waits to be told. So nothing happens while Python is idle.
+  # Emits the events that happen on Python's threads: runs of the garbage collectors. The NIF buffers a bounded number of them
+  # and sends one message when there are any. While more keep coming this process polls, and when there are none it waits for
+  # the next message. So it does nothing while Python is idle.
 
   use Py.Server
 
   alias Py.Native
   alias Py.Telemetry.{Events, Log}
 
-  # Between two looks, in milliseconds.
+  # Milliseconds between two polls, with and without a handler.
   @pause 100
   @pause_unheard 1_000
 
@@ -18,26 +18,26 @@ defmodule Py.Telemetry.Reporter do
   @impl true
   def init(nil) do
     Native.stats_subscribe()
-    # What a reporter that was killed has left.
+    # The counts that a killed reporter has left.
     Log.report()
     {:ok, :idle}
   end
 
-  # The state is `:idle`, to be told of the next event, or `:looking`, with a timer.
+  # The state is `:idle`, until the next message of the NIF, or `:polling`, with a timer.
   @impl true
   def handle_info(:overload, state) do
     Log.report()
     {:noreply, state}
   end
 
-  def handle_info(look, _state) when look in [:py_events, :look] do
+  def handle_info(poll, _state) when poll in [:py_events, :poll] do
     case Native.stats_take_events() do
       [] ->
         {:noreply, :idle}
 
       events ->
-        Process.send_after(self(), :look, emit(events))
-        {:noreply, :looking}
+        Process.send_after(self(), :poll, emit(events))
+        {:noreply, :polling}
     end
   end
 

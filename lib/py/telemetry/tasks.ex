@@ -1,8 +1,8 @@
 defmodule Py.Telemetry.Tasks do
   @moduledoc false
-  # The end events of tasks. Nobody may ever await a task, and its owner may die: so the native side reports the end of each
-  # tracked one here. Where the owner itself ends one, so that no reply will come, it emits the event: whoever takes the call
-  # out of the table does.
+  # The end events of tasks. A task may never be awaited, and its owner may die, so the NIF reports the end of each tracked task
+  # here. If the owner itself ends a task, so that no reply will come, the owner emits the event. The process that takes the
+  # call out of the table emits it.
 
   use Py.Server
 
@@ -19,7 +19,7 @@ defmodule Py.Telemetry.Tasks do
     :ok
   end
 
-  @doc "Follows a task, from before it is submitted."
+  @doc "Follows a task. Called before it is submitted."
   @spec follow(reference(), Call.t(), Options.t()) :: :ok
   def follow(ref, call, options) do
     :ets.insert(__MODULE__, {ref, call, %{options | locals: nil, kwargs: nil}})
@@ -29,7 +29,7 @@ defmodule Py.Telemetry.Tasks do
     ArgumentError -> :ok
   end
 
-  @doc "The call of a task whose end event was not emitted yet: whoever gets it emits that. `nil` for all others."
+  @doc "Takes the call of a task whose end event is not emitted yet: the caller must emit it. `nil` for all other tasks."
   @spec take(reference()) :: Call.t() | nil
   def take(ref) do
     with {call, _options} <- remove(ref), do: call
@@ -72,7 +72,7 @@ defmodule Py.Telemetry.Tasks do
     {:error, error}
   end
 
-  # The application stops. What ended before has been reported.
+  # The application stops. Tasks that ended before are reported in messages.
   @impl true
   def terminate(_reason, _state) do
     flush()

@@ -68,8 +68,8 @@ def guard_extensions(load_in_main):
             name = args[-1].name
             if not load_in_main(name, args[-1].origin):
                 raise ImportError(
-                    f"CPython 3.12 can load the C extension {name} in an own-GIL context only when the main interpreter can "
-                    "load it too: a worker context shows why it cannot (mode: :worker). Or use CPython 3.13",
+                    f"CPython 3.12 can load the C extension {name} in an own-GIL context only if the main interpreter can "
+                    "load it too, and it cannot. Import it in a worker context (mode: :worker) to see why, or use CPython 3.13",
                     name=name,
                 )
             return create_module(*args)

@@ -12,8 +12,8 @@ _ADVICE = (
     "pass the text as an argument, or register a function that reads and call it with erlang.call"
 )
 _DEBUG = (
-    "breakpoint() and pdb read commands from standard input, which belongs to the Erlang shell. Use erlang_python's "
-    "Py.Error frames and traceback, print, or logging; or debug the same code in a plain python3"
+    "breakpoint() and pdb read commands from standard input, which belongs to the Erlang shell. Use the frames and the "
+    "traceback of Py.Error, print or logging, or debug the same code in a plain python3"
 )
 
 

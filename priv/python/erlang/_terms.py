@@ -1,4 +1,4 @@
-"""Python types for BEAM terms that Python has no type for."""
+"""Python types for BEAM terms that have no Python counterpart."""
 
 from erlang import _native
 
@@ -109,6 +109,6 @@ class SuspensionRequired(BaseException):
     """A name that programs for the C package catch. It is never raised here."""
 
 
-# Where users find them.
+# The module where users find them.
 for _class in (Atom, Pid, Ref, Port, Function, CallbackError, ProcessError, SuspensionRequired):
     _class.__module__ = "erlang"

@@ -14,7 +14,7 @@ _current = ContextVar("erlang_span", default=None)
 
 
 class Span:
-    """A piece of work with a name and attributes: `with erlang.Span("parse", size=3) as span: ...`.
+    """A span with a name and attributes: `with erlang.Span("parse", size=3) as span: ...`.
 
     A span that begins inside of it, also in a task of asyncio, has it as its parent. An exception that leaves it makes its
     status `error`, and is not swallowed. Attributes are numbers, text, booleans and None; any other value is sent as its

@@ -72,7 +72,7 @@ def _zone(value):
     if zone is dt.timezone.utc or getattr(zone, "key", None) in ("UTC", "Etc/UTC"):
         return "Etc/UTC", "UTC", 0, 0
     if offset.microseconds:
-        raise ValueError("UTC offset with fractions of a second")
+        raise ValueError("a UTC offset with fractions of a second has no Elixir counterpart; use a whole number of seconds")
     if type(zone) is Zone:
         return zone.parts
     name = getattr(zone, "key", None)

@@ -145,7 +145,7 @@ defmodule Py.Erlang.ArgumentsTest do
       {:ok, env} = :py_context.create_local_env(ctx)
       {:ok, object} = :py.call(ctx, :builtins, :list, [], %{return: :ref})
       # What other tests have left behind may take a while to end.
-      on_exit(fn -> assert eventually(fn -> Py.Semaphore.current() == 0 end) end)
+      on_exit(fn -> assert eventually(fn -> Py.Semaphore.in_use() == 0 end) end)
       %{ctx: ctx, env: env, object: object, native: :py_context.get_nif_ref(ctx)}
     end
 

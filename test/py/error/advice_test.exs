@@ -13,7 +13,7 @@ defmodule Py.Error.AdviceTest do
         ] do
       test "leads to exec: #{inspect(code)}" do
         assert {:error, %Py.Error{type: "SyntaxError"} = error} = Py.eval(unquote(code))
-        assert Exception.message(error) =~ "Py.exec/2 runs statements"
+        assert Exception.message(error) =~ "Use Py.exec/2 for statements"
         assert [_note] = error.notes
       end
     end

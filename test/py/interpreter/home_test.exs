@@ -184,7 +184,7 @@ defmodule Py.Interpreter.HomeTest do
           fn -> raise elem(Py.Context.start_link(), 1) end
         ]
 
-        native = [fn -> Py.info() end, fn -> Py.State.put("a", 1) end, fn -> Py.Semaphore.current() end]
+        native = [fn -> Py.info() end, fn -> Py.State.put("a", 1) end, fn -> Py.Semaphore.in_use() end]
 
         messages = fn calls ->
           for call <- calls do

@@ -16,10 +16,10 @@ defmodule Py.LiveDashboard.HistoryTest do
   end
 
   test "one snapshot gives gauges but no rates" do
-    history = history([snapshot(1, %{totals: %{calls: 7}, permits: %{current: 3}})])
-    assert History.latest(history, :permits) == 3
+    history = history([snapshot(1, %{totals: %{calls: 7}, permits: %{in_use: 3}})])
+    assert History.latest(history, :in_use) == 3
     assert History.latest(history, :calls) == nil
-    assert History.values(history, :permits) == [3]
+    assert History.values(history, :in_use) == [3]
     assert History.values(history, :calls) == []
   end
 
@@ -41,7 +41,7 @@ defmodule Py.LiveDashboard.HistoryTest do
     assert history([snapshot, snapshot]) == history([snapshot])
   end
 
-  test "history begins anew after a restart" do
+  test "history starts again after a restart" do
     history =
       history([
         snapshot(100, %{totals: %{calls: 10}}),

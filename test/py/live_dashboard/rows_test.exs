@@ -254,12 +254,12 @@ defmodule Py.LiveDashboard.RowsTest do
     end
 
     test "the limit is one when somebody waits for it" do
-      assert problems(Snapshot.new(%{permits: %{current: 5, max: 5}})) == []
+      assert problems(Snapshot.new(%{permits: %{in_use: 5, max_concurrent: 5}})) == []
 
       assert [{:warning, text}] =
-               problems(Snapshot.new(%{permits: %{current: 5, max: 5, waiting: 3}}))
+               problems(Snapshot.new(%{permits: %{in_use: 5, max_concurrent: 5, waiting: 3}}))
 
-      assert text =~ "3 wait for one of 5 permits"
+      assert text =~ "all 5 permits are in use (max_concurrent), 3 waiting"
     end
 
     test "refused work is one while it is refused" do
@@ -270,7 +270,7 @@ defmodule Py.LiveDashboard.RowsTest do
       [first, refused, quiet] = snapshots |> Enum.scan(History.new(), &History.push(&2, &1))
       assert problems(Snapshot.new(), first) == []
       assert [{:warning, text}] = problems(Snapshot.new(), refused)
-      assert text =~ "4 a second"
+      assert text =~ "refused: 4 per second"
       assert problems(Snapshot.new(), quiet) == []
     end
 
@@ -280,7 +280,7 @@ defmodule Py.LiveDashboard.RowsTest do
       assert [{:warning, text}] =
                problems(Snapshot.new(%{state: %{entries: 10, max_entries: 10}}))
 
-      assert text =~ "its 10 entries"
+      assert text =~ "it has 10 entries (max_state_entries)"
     end
   end
 end

@@ -2,6 +2,7 @@ defmodule Py.Native.LifetimesTest do
   # Objects, namespaces, contexts and interpreters, and the Python code that runs when they end.
   use Py.Case, async: false
 
+  import Py.Test.Callback, only: [register: 2]
   import Py.Test.Wait
 
   alias Py.Test.Peer
@@ -71,7 +72,7 @@ defmodule Py.Native.LifetimesTest do
         Py.exec!(other, "def spin():\n    while True: pass")
         task = Py.async("__main__", "spin", [], context: other, timeout: 100)
         assert {:error, %Py.TimeoutError{}} = Py.await(task)
-        assert info(context).running
+        assert info(context).running == 1
         release(pipe)
         assert Py.call(context, :math, :sqrt, [4]) == {:ok, 2.0}
       end
@@ -83,7 +84,7 @@ defmodule Py.Native.LifetimesTest do
         until_running(context)
         assert Py.Context.interrupt(context) == :ok
         assert Py.call(context, :math, :sqrt, [4]) == {:ok, 2.0}
-        eventually(fn -> not info(context).running end)
+        eventually(fn -> info(context).running == 0 end)
         assert Py.Context.interrupt(context) == {:error, :not_running}
       end
 
@@ -96,13 +97,13 @@ defmodule Py.Native.LifetimesTest do
         Py.exec!(context, waits_for(pipe))
         drop_handle(context, "Waits()")
         until_running(context)
-        refute info(context).stuck
+        assert info(context).state == :running
         assert Py.Context.interrupt(context) == :ok
-        eventually(fn -> info(context).stuck end)
+        eventually(fn -> info(context).state == :stuck end)
         assert Py.call(other, :math, :sqrt, [4]) == {:ok, 2.0}
         release(pipe)
         assert Py.call(context, :math, :sqrt, [4]) == {:ok, 2.0}
-        eventually(fn -> not info(context).stuck end)
+        eventually(fn -> info(context).state == :idle end)
       end
 
       test "endless destructors do not keep a context that is stopped", %{mode: mode} do
@@ -186,7 +187,7 @@ defmodule Py.Native.LifetimesTest do
   test "a destructor at the end of a context calls nobody" do
     context = start(:worker)
     thread = "py_context_#{info(context).id}"
-    Py.register_function(:at_the_end, fn -> :called end)
+    register(:at_the_end, fn -> :called end)
 
     Py.exec!(context, """
     import builtins, threading
@@ -224,6 +225,7 @@ defmodule Py.Native.LifetimesTest do
     eventually(fn -> Py.eval!(context, "len(finalized)") == 100 end)
     assert Py.eval!(context, "all(made_by == end for made_by, end in finalized)")
     assert Py.eval!(context, "len({end for _, end in finalized})") == 4
+    Py.exec!(context, "import builtins; del builtins.finalized")
   end
 
   test "objects of a context that has ended are released by another one" do
@@ -250,6 +252,7 @@ defmodule Py.Native.LifetimesTest do
     assert Py.eval!(second, "len(released)") == 0
     send(process, :end)
     eventually(fn -> Py.eval!(second, "len(released)") == 1 end)
+    Py.exec!(second, "import builtins; del builtins.released")
   end
 
   describe "own-GIL contexts" do

@@ -44,7 +44,7 @@ defmodule Py.Native.RecordsTest do
       end
 
       test "the result of a callback", %{ctx: ctx, record: record} do
-        :ok = Py.register_function("native_record_#{unquote(mode)}", fn -> [record] end)
+        Py.Test.Callback.register("native_record_#{unquote(mode)}", fn -> [record] end)
         code = "__import__('erlang').call('native_record_#{unquote(mode)}')"
         assert {:error, %Py.Error{} = error} = Py.eval(ctx, code)
         assert error.message =~ "[0]: a term that has no Python counterpart"

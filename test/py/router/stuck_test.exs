@@ -36,7 +36,7 @@ defmodule Py.Router.StuckTest do
             assert {:error, %Py.ContextError{reason: :stopped}} = Task.await(queued)
           end)
 
-        assert log =~ "number 1 of #{inspect(name)}) was stuck for"
+        assert log =~ "pool #{inspect(name)}, slot 1) was stuck for"
         assert_receive {:stop, _, %{id: ^id, reason: {:shutdown, :stuck}}}
         new = eventually(fn -> Enum.find(Router.contexts(name), &(&1 not in [one, two])) end)
         assert Router.contexts(name) == [new, two]
@@ -47,7 +47,7 @@ defmodule Py.Router.StuckTest do
         stats = Py.stats()
         assert stats.totals.contexts_abandoned == abandoned + 1
         # While its thread is still stuck.
-        eventually(fn -> Py.stats().permits.current == 0 end)
+        eventually(fn -> Py.stats().permits.in_use == 0 end)
         assert %{restarts: 1} = Enum.find(stats.contexts, &(&1.pid == new))
 
         # The old thread ends, and the new context is not disturbed.
@@ -61,7 +61,7 @@ defmodule Py.Router.StuckTest do
           {name, [one]} = pool(1, mode: unquote(mode), replace_stuck: option)
           pipe = pipe()
           hang(one, pipe)
-          assert eventually(fn -> match?({:ok, %{stuck: true}}, Py.Context.info(one)) end)
+          assert eventually(fn -> match?({:ok, %{state: :stuck}}, Py.Context.info(one)) end)
           assert eventually(fn -> :sys.get_state(one).stuck_since end)
           assert is_reference(:sys.get_state(one).timer) == is_integer(option)
           release(pipe)

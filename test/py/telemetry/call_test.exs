@@ -119,8 +119,10 @@ defmodule Py.Telemetry.CallTest do
     test "a callback's time is not Python's, and its own calls have their own events" do
       listen()
 
+      # It takes at least 50 ms, whatever the machine does.
       function = fn ->
-        Process.sleep(50)
+        until = System.monotonic_time() + native(50)
+        eventually(fn -> System.monotonic_time() >= until end)
         Py.eval!("'inner'")
       end
 

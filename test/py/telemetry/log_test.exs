@@ -24,20 +24,21 @@ defmodule Py.Telemetry.LogTest do
         end)
 
       assert log =~
-               ~r/\[error\] Python context \d+ \(worker\) is stuck: .* It is at \(innermost last\)\n  </
+               ~r/\[error\] Python context \d+ \(worker\) is stuck: .* It runs \(innermost last\)\n  </
 
-      assert log =~ ~r/\[warning\] Python context \d+ \(worker\) works again/
+      assert log =~ ~r/\[warning\] Python context \d+ \(worker\) runs again/
       assert log =~ ~r/\[error\] Python context \d+ \(worker\) crashed/
       # Few, for reports come while this runs; together they miss none.
-      for what <- ["refused", "waited in vain"] do
-        counts = Regex.scan(~r/work #{what}: .*\((?:once|(\d+) times) within a second\)/, log)
+      for what <- ["refused", "timed out waiting for a permit"] do
+        counts =
+          Regex.scan(
+            ~r/(\d+) Python requests? #{what} in the last second: no permit is free/,
+            log
+          )
+
         assert length(counts) < 25
 
-        assert 51 ==
-                 Enum.sum_by(counts, fn
-                   [_line, count] -> String.to_integer(count)
-                   [_line] -> 1
-                 end)
+        assert 51 == Enum.sum_by(counts, fn [_line, count] -> String.to_integer(count) end)
       end
 
       refute log =~ "started in"
@@ -51,7 +52,7 @@ defmodule Py.Telemetry.LogTest do
                counts = :persistent_term.get(Py.Telemetry.Log)
                eventually(fn -> :atomics.get(counts, :atomics.info(counts).size) == 0 end)
                :sys.get_state(Py.Telemetry.Reporter)
-             end) =~ "Python work refused"
+             end) =~ ~r"\d Python requests? refused in the last second"
     end
 
     test "they are not where the configuration says so" do
@@ -68,7 +69,7 @@ defmodule Py.Telemetry.LogTest do
       refute capture_log(fn ->
                overload()
                Py.Telemetry.Log.report()
-             end) =~ "Python work"
+             end) =~ "Python request"
     end
 
     test "the start is one line with Python, its place and the contexts" do
@@ -104,16 +105,16 @@ defmodule Py.Telemetry.LogTest do
 
       for text <- [
             "Python exec failed (ValueError)",
-            "a Py.cast failed: ValueError",
-            ~s(the function "provoke" that Python called failed),
+            "Py.cast failed: ValueError",
+            ~s(Python called the function "provoke", which failed),
             "is stuck",
-            "works again",
+            "runs again, after being stuck",
             "crashed",
             "stopped",
             "(worker) started in",
-            "Python work refused: the limit of 1 pieces",
-            "Python work waited in vain",
-            "garbage collection of generation 2 in interpreter 0"
+            ~r"\d Python requests? refused in the last second: no permit is free \(max_concurrent: 1\)",
+            ~r/ \d Python requests? timed out waiting for a permit in the last second: no permit is/,
+            "Python garbage collection of generation 2 in interpreter 0"
           ] do
         assert log =~ text
       end

@@ -23,11 +23,11 @@ defmodule Py.Telemetry.PollTest do
     assert Enum.sort(Map.keys(node)) == Enum.sort(documented ++ Map.keys(Py.stats().totals))
     assert node.contexts == length(Py.stats().contexts)
     assert_received {:stats, :context, context, %{pool: :default, index: 1, state: :idle} = who}
-    assert %{queue_length: 0, load: 0, running_time: 0, busy_share: share} = context
+    assert %{running: 0, queued: 0, load: 0, running_time: 0, busy_share: share} = context
     assert share >= 0.0 and who.mode == Py.stats().mode
 
     assert Enum.sort(Map.keys(context)) ==
-             ~w(busy_share calls errors load queue_length running_time timeouts)a
+             ~w(busy_share calls errors load queued running running_time timeouts)a
 
     assert Enum.sort(Map.keys(who)) == ~w(id index mode name pool state)a
 
@@ -37,7 +37,7 @@ defmodule Py.Telemetry.PollTest do
 
   defp documented_node_measurements do
     {:docs_v1, _, _, _, %{"en" => module}, _, _} = Code.fetch_docs(Py.Telemetry)
-    [_, text] = String.split(module, "Of the node:")
+    [_, text] = String.split(module, "Measurements of the node:")
     [text, _] = String.split(text, "the counts of", parts: 2)
     for [name] <- Regex.scan(~r/`(\w+)`/, text, capture: :all_but_first), do: String.to_atom(name)
   end

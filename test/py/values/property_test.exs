@@ -22,10 +22,8 @@ defmodule Py.Values.PropertyTest do
       end
 
       test "keys that Python may take for the same", %{ctx: ctx, dialect: dialect} do
-        similar = [0, 0.0, -0.0, false, 1, 1.0, true, "1", :"1", "a", :a, nil, :none, {1}, {true}]
-
         check(
-          map(list(one_of(similar)), &Map.new(&1, fn key -> {key, 1} end)),
+          map(list(one_of(ValuesModel.similar())), &Map.new(&1, fn key -> {key, 1} end)),
           &compare(ctx, &1, dialect),
           numtests: 300
         )
@@ -189,22 +187,7 @@ defmodule Py.Values.PropertyTest do
       {2, any_float()},
       {3, text()},
       {1, binary()},
-      {2,
-       one_of([
-         nil,
-         true,
-         false,
-         :a,
-         :ok,
-         :none,
-         :undefined,
-         :"日本 ö",
-         :"",
-         Enum,
-         :nan,
-         :infinity,
-         :neg_infinity
-       ])},
+      {2, one_of(ValuesModel.atoms())},
       {1, one_of([self(), make_ref(), &String.upcase/1, &Enum.map/2])},
       {1, if(dialect == :elixir, do: wrapped(), else: map(text(), &{:bytes, &1}))}
     ])

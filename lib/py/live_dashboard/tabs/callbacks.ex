@@ -20,7 +20,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         dom_id="py-callbacks-table"
         page={@page}
         title="Functions that Python calls"
-        hint="Counts since a function was registered. Times are of the function, in the process that runs it."
+        hint="Counts since the function was registered. Times are those of the function, in the process that runs it."
         row_fetcher={fn params, _node -> Rows.callbacks(@snapshot, params) end}
         rows_name="functions"
         limit={false}
@@ -33,11 +33,11 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         <:col :let={row} field={:mean_us} header="Mean time" sortable={:desc} text_align="right">
           <%= Format.microseconds(row.mean_us) %>
         </:col>
-        <:col :let={row} field={:time_us} header="Time in all" sortable={:desc} text_align="right">
+        <:col :let={row} field={:time_us} header="Total time" sortable={:desc} text_align="right">
           <%= Format.microseconds(row.time_us) %>
         </:col>
       </.live_table>
-      <.card_title title="Recent failures" hint="The latest 50, newest first: of calls, callbacks, casts and contexts." />
+      <.card_title title="Recent failures" hint="The latest 50 failures of calls, callbacks, casts and contexts, newest first." />
       <.failures id="py-failures" failures={Rows.failures(@snapshot)} />
       """
     end

@@ -1,7 +1,7 @@
 if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
   defmodule Py.LiveDashboard.Tabs.Contexts do
     @moduledoc false
-    # The table of contexts, and the details of the one that is chosen.
+    # The table of contexts, and the details of the chosen one.
 
     use Phoenix.Component
 
@@ -22,7 +22,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         dom_id="py-contexts-table"
         page={@page}
         title="Contexts"
-        hint="Click a row for details. Latencies are of requests since the context was started, without their time in the queue."
+        hint="Click a row for details. Latencies are those of all requests since the context was started, without the time in the queue."
         row_fetcher={fn params, _node -> Rows.contexts(@snapshot, params) end}
         row_attrs={&context_attrs/1}
         rows_name="contexts"
@@ -30,12 +30,10 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         <:col field={:label} header="Context" sortable={:asc} />
         <:col :let={row} field={:mode} sortable={:asc}><%= short_mode(row.mode) %></:col>
         <:col :let={row} field={:state} sortable={:asc}><.state state={row.state} /></:col>
-        <:col :let={row} field={:running_ms} header="Running" sortable={:desc} text_align="right">
+        <:col :let={row} field={:running_ms} header="Running for" sortable={:desc} text_align="right">
           <%= Format.duration(row.running_ms) %>
         </:col>
-        <:col :let={row} field={:load} header="Queued" sortable={:desc} text_align="right">
-          <%= Format.count(row.load) %>
-        </:col>
+        <:col :let={row} field={:queued} sortable={:desc} text_align="right"><%= Format.count(row.queued) %></:col>
         <:col :let={row} field={:calls} sortable={:desc} text_align="right"><%= Format.count(row.calls) %></:col>
         <:col :let={row} field={:errors} sortable={:desc} text_align="right"><%= Format.count(row.errors) %></:col>
         <:col :let={row} field={:timeouts} sortable={:desc} text_align="right"><%= Format.count(row.timeouts) %></:col>
@@ -80,7 +78,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
           </h5>
           <.link patch={live_dashboard_path(@socket, without_context(@page))} class="btn btn-sm btn-light">Close</.link>
         </div>
-        <p :if={!@context} class="mb-0">It was stopped, or replaced by another one with a number of its own.</p>
+        <p :if={!@context} class="mb-0">It was stopped, or replaced by a context with another id.</p>
         <div :if={@context} class="row">
           <div class="col-md-4"><.facts facts={identity(@context)} /></div>
           <div class="col-md-4"><.facts facts={work(@context)} /></div>
@@ -105,7 +103,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    # Not of an idle context. What cannot be read is said in its place.
+    # An idle context has none. An error is shown in the place of the frames.
     defp stack(node, %{state: state, pid: pid}) when state not in [:idle, :dead] do
       case Source.stack(node, pid) do
         {:ok, lines} -> lines
@@ -126,26 +124,26 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
 
     defp identity(context) do
       [
-        {"Number", context.id},
+        {"Id", context.id},
         {"Mode", short_mode(context.mode)},
-        {"Pool", place(context)},
+        {"Pool", pool(context)},
         {"Interpreter", if(context.interpreter == 0, do: "main", else: context.interpreter)},
         {"Up for", Format.duration(context.uptime_ms)},
-        {"Restarts of its place", Format.count(context.restarts)}
+        {"Restarts of its slot", Format.count(context.restarts)}
       ]
     end
 
-    defp place(%{index: nil}), do: "none"
-    defp place(%{pool: pool, index: index}), do: Format.text("#{pool}, place #{index}", 80)
+    defp pool(%{index: nil}), do: "none"
+    defp pool(%{pool: pool, index: index}), do: Format.text("#{pool}, slot #{index}", 80)
 
     defp work(context) do
       [
         {"Calls", Format.count(context.calls)},
-        {"Request running for", Format.duration(context.running_ms)},
-        {"Waiting for the thread", Format.count(context.queue_length)},
-        {"All on it / at most", Format.counts(context.load, context.max_queue)},
+        {"Running for", Format.duration(context.running_ms)},
+        {"Queued", Format.count(context.queued)},
+        {"Load / max_queue", Format.counts(context.load, context.max_queue)},
         {"Busy",
-         "#{Format.percent(context.busy_share)}, #{Format.duration(context.busy_ms)} in all"},
+         "#{Format.percent(context.busy_share)}, #{Format.duration(context.busy_ms)} in total"},
         {"p50 / p99 / longest",
          Enum.map_join([:p50_us, :p99_us, :max_us], " / ", &Format.microseconds(context[&1]))}
       ]
@@ -156,8 +154,9 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         {"Errors", Format.count(context.errors)},
         {"Timeouts", Format.count(context.timeouts)},
         {"Interrupts", Format.count(context.interrupts)},
-        {"Callers that died", Format.count(context.orphans)},
-        {"Refused, its queue was full", Format.count(context.rejected)},
+        {"Requests whose caller died", Format.count(context.orphans)},
+        {"Refused at once / timed out waiting for a permit",
+         Format.counts(context.rejected, context.expired)},
         {"Callbacks / failed", Format.counts(context.callbacks, context.callback_errors)}
       ]
     end

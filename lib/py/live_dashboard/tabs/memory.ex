@@ -19,15 +19,15 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       <div class="row">
         <div class="col-md-4 mb-4">
           <.tile id="py-resident" title="Resident memory" color={:blue} history={@history} key={:memory}
-            format={&Format.bytes/1} hint="Of the operating system process: the BEAM and Python together." />
+            format={&Format.bytes/1} hint="Memory of the operating system process: the BEAM and Python together." />
         </div>
         <div class="col-md-4 mb-4">
-          <.panel title="Alive" hint="Handles are Py.Object structs on this node that keep a Python object alive.">
+          <.panel title="Alive" hint="A handle is a Python object that a Py.Object of this node keeps alive.">
             <.facts facts={alive(@snapshot)} />
           </.panel>
         </div>
         <div class="col-md-4 mb-4">
-          <.panel title="Collector" hint="Of all interpreters together. While the collector runs, its interpreter does nothing else.">
+          <.panel title="Collector" hint="All interpreters together. While a collector runs, its interpreter runs nothing else.">
             <.facts facts={collector(@snapshot.interpreters)} />
           </.panel>
         </div>
@@ -36,8 +36,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         id="py-interpreters-table"
         dom_id="py-interpreters-table"
         page={@page}
-        title="Garbage collection of Python, by interpreter"
-        hint="Runs, times and collected objects are up to date. The others were sampled by a thread of the interpreter when it was last idle. Blocks of objects are known while the main interpreter is the only one."
+        title="Python's garbage collection, by interpreter"
+        hint="Runs, times and collected objects are up to date. The other values were sampled by a thread of the interpreter when it was last idle. Blocks are known while the main interpreter is the only one."
         row_fetcher={fn params, _node -> Rows.interpreters(@snapshot, params) end}
         rows_name="interpreters"
         search={false}
@@ -54,7 +54,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         <:col :let={row} field={:uncollectable} header="Uncollectable" sortable={:desc} text_align="right">
           <%= Format.count(row.uncollectable) %>
         </:col>
-        <:col :let={row} field={:gc_time_us} header="Time in all" sortable={:desc} text_align="right">
+        <:col :let={row} field={:gc_time_us} header="Total time" sortable={:desc} text_align="right">
           <%= Format.microseconds(row.gc_time_us) %>
         </:col>
         <:col :let={row} field={:gc_max_us} header="Longest" sortable={:desc} text_align="right">
@@ -71,7 +71,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    # Python counts the blocks of all interpreters together, and only the main one is asked.
+    # Python counts the blocks of all interpreters together, so only the main one has the number.
     defp alive(%{interpreters: interpreters} = snapshot) do
       [
         {"Handles", Format.count(snapshot.handles)},
@@ -90,7 +90,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     defp collector(interpreters) do
       [
         {"Runs", interpreters |> Enum.map(& &1.gc_runs) |> Enum.sum() |> Format.count()},
-        {"Time in all",
+        {"Total time",
          interpreters |> Enum.map(& &1.gc_time_us) |> Enum.sum() |> Format.microseconds()},
         {"Longest run",
          interpreters

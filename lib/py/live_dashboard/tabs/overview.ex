@@ -1,7 +1,7 @@
 if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
   defmodule Py.LiveDashboard.Tabs.Overview do
     @moduledoc false
-    # Load, throughput, contexts and the process, at a glance.
+    # Permits, throughput, contexts and the process.
 
     use Phoenix.Component
 
@@ -17,15 +17,15 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       <div class="row">
         <div class="col-sm-6 col-lg-3 mb-4">
           <.tile id="py-calls" title="Calls per second" color={:blue} history={@history} key={:calls}
-            hint="Requests that Python ran, whatever came of them." />
+            hint="Requests that Python ran, with or without success." />
         </div>
         <div class="col-sm-6 col-lg-3 mb-4">
           <.tile id="py-errors" title="Errors per second" color={:red} history={@history} key={:errors}
-            hint="Requests that gave no value: exceptions, timeouts, interrupts." />
+            hint="Requests that returned no value: exceptions, timeouts, interrupts." />
         </div>
         <div class="col-sm-6 col-lg-3 mb-4">
           <.tile id="py-refused" title="Refused per second" color={:orange} history={@history} key={:refused}
-            hint="Work that found no permit in its time, or the queue of its context full. Callers got Py.OverloadedError." />
+            hint="Requests refused because no permit became free in time, or because the queue of the context was full. Callers got Py.OverloadedError." />
         </div>
         <div class="col-sm-6 col-lg-3 mb-4">
           <.tile id="py-callbacks" title="Callbacks per second" color={:purple} history={@history} key={:callbacks}
@@ -52,22 +52,22 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
     attr :history, :any, required: true
 
     defp limit(assigns) do
-      assigns = assign(assigns, :share, assigns.permits.current / assigns.permits.max)
+      assigns = assign(assigns, :share, assigns.permits.in_use / assigns.permits.max_concurrent)
 
       ~H"""
       <.panel
-        title="Load against the limit"
-        hint="Pieces of Python work queued or running, of those that may be (max_concurrent). Further ones wait their turn."
+        title="Permits"
+        hint="Permits in use, out of max_concurrent. Each request that is next or running at a context has one. Further requests wait for a permit."
       >
         <div class="d-flex align-items-baseline justify-content-between mb-2">
           <div>
-            <span class="banner-card-value" id="py-permits"><%= @permits.current %></span>
-            of <%= Format.count(@permits.max) %> permits
+            <span class="banner-card-value" id="py-permits"><%= Format.count(@permits.in_use) %></span>
+            of <%= Format.count(@permits.max_concurrent) %> in use
           </div>
           <div class="py-note"><span id="py-waiting"><%= Format.count(@permits.waiting) %></span> waiting</div>
         </div>
         <.bar parts={[{@share, load_color(@share)}]} label="permits in use" />
-        <.spark values={History.values(@history, :permits)} color={:green} />
+        <.spark values={History.values(@history, :in_use)} color={:green} />
       </.panel>
       """
     end
@@ -81,7 +81,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       ~H"""
       <.panel
         title="Contexts"
-        hint="Threads that run Python. Busy: the mean share of time with a request, over about the last one to two seconds."
+        hint="Threads that run Python. Busy: the mean share of time with a request, over the last one to two seconds."
       >
         <div class="d-flex align-items-baseline justify-content-between mb-2">
           <div><span class="banner-card-value" id="py-contexts"><%= @number %></span> contexts</div>
@@ -89,7 +89,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         </div>
         <.bar parts={for {state, count} <- @states, do: {count / @number, state_color(state)}} label="states of contexts" />
         <div class="py-legend">
-          <.legend :for={{state, count} <- @states} color={state_color(state)}><%= count %> <%= state %></.legend>
+          <.legend :for={{state, count} <- @states} color={state_color(state)}><%= count %> <%= state_label(state) %></.legend>
         </div>
       </.panel>
       """
@@ -134,7 +134,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         {"Timeouts", Format.count(totals.timeouts)},
         {"Interrupts", Format.count(totals.interrupts)},
         {"Requests whose caller died", Format.count(totals.orphans)},
-        {"Refused at once / waited in vain", Format.counts(totals.rejected, totals.expired)},
+        {"Refused at once / timed out waiting for a permit",
+         Format.counts(totals.rejected, totals.expired)},
         {"Callbacks / failed", Format.counts(totals.callbacks, totals.callback_errors)},
         {"Casts that failed", Format.count(totals.cast_failures)},
         {"Contexts started / crashed",

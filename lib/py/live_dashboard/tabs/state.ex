@@ -17,13 +17,13 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       ~H"""
       <div class="row">
         <div class="col-md-6 mb-4">
-          <.card inner_title="Entries" inner_hint="Of at most max_state_entries, where that is set.">
+          <.card inner_title="Entries" inner_hint="The number of keys. max_state_entries bounds it where it is set.">
             <span id="py-entries"><%= Format.count(@snapshot.state.entries) %></span>
             <span class="py-note"><%= bound(@snapshot.state.max_entries) %></span>
           </.card>
         </div>
         <div class="col-md-6 mb-4">
-          <.card inner_title="Size" inner_hint="Bytes of keys and values, about.">
+          <.card inner_title="Size" inner_hint="The approximate size of keys and values.">
             <%= Format.bytes(@snapshot.state.bytes) %>
           </.card>
         </div>
@@ -33,7 +33,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         dom_id="py-state-table"
         page={@page}
         title="Shared state"
-        hint="What Py.State holds. Values are shown as Elixir writes them, shortened; large ones are not read."
+        hint="The entries of Py.State. Values are shown as Elixir writes them, shortened. Values above 64 KB are not read."
         row_fetcher={fn params, node -> state_rows(node, params, @values?) end}
         rows_name="entries"
       >
@@ -46,7 +46,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
       """
     end
 
-    defp bound(nil), do: "no bound"
+    defp bound(nil), do: "no limit"
     defp bound(max), do: "of at most #{Format.count(max)}"
 
     defp state_rows(node, params, values?) do

@@ -1,4 +1,4 @@
-//! The limit on concurrent Python work: a counting semaphore whose waiters are requests, not threads.
+//! The limit on concurrent requests: a counting semaphore whose waiters are requests, not threads.
 //!
 //! A request that finds no free permit joins a FIFO; whoever gives a permit back passes it to the oldest waiter.
 //! Nobody polls and no thread blocks.
@@ -66,9 +66,15 @@ impl<W: Waiter> Permits<W> {
         self.used.load(SeqCst)
     }
 
+    /// The length of the FIFO. Waiters that gave up count until they are swept.
     #[inline]
     pub fn waiting(&self) -> usize {
         self.waiting.load(SeqCst)
+    }
+
+    /// The number of waiters that have not given up. Walks the FIFO.
+    pub fn still_waiting(&self) -> usize {
+        lock(&self.fifo).iter().filter(|waiter| !waiter.gone()).count()
     }
 
     /// Changes the limit. Raising it serves waiters at once; lowering it takes nothing from those that run.
@@ -271,6 +277,9 @@ mod tests {
             permits.forget_one();
         }
         assert!(permits.waiting() < 64);
+        assert_eq!(permits.still_waiting(), 0);
+        wait(permits);
+        assert_eq!(permits.still_waiting(), 1);
     }
 
     #[test]

@@ -40,9 +40,9 @@ macro_rules! counters {
 counters! {
     /// Requests that ran. Written by the context's thread only.
     calls,
-    /// Those of them that gave no value.
+    /// Requests of `calls` that returned no value.
     errors,
-    /// Requests ended because their time was over.
+    /// Requests that timed out.
     timeouts,
     /// Interrupts of Python code.
     interrupts,
@@ -50,11 +50,11 @@ counters! {
     orphans,
     /// Requests refused at once.
     rejected,
-    /// Requests that waited for a permit in vain.
+    /// Requests that timed out waiting for a permit.
     expired,
     /// Calls from Python to functions of the BEAM.
     callbacks,
-    /// Those of them that failed.
+    /// Calls of `callbacks` that failed.
     callback_errors,
     /// Times the context was found stuck.
     stuck_count,

@@ -19,7 +19,7 @@ rustler::atoms! {
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events, py_task,
     // keys
-    id, mode, interpreter, worker, owngil, queued, running, stuck, thread_ident, max_queue,
+    worker, owngil, queued, running, stuck,
     calls, errors, timeouts, interrupts, orphans,
     version, own_gil, bytes,
     // structs

@@ -11,7 +11,7 @@ use crate::beam::serial::to_term;
 use crate::python::interpreter::Mode;
 use crate::python::stack;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
-use crate::runtime::{interrupt_running, thread, watchdog};
+use crate::runtime::{interrupt_running, snapshot, thread, watchdog};
 
 #[derive(NifMap)]
 struct Options {
@@ -55,27 +55,10 @@ fn context_stop(context: ContextRef) -> u64 {
     context.0.stopped.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 
+/// What a snapshot has of the context, see `Py.Stats`.
 #[rustler::nif]
 fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
-    let shared = &context.0;
-    let mode = match shared.settings.mode {
-        Mode::Worker => atoms::worker(),
-        Mode::OwnGil => atoms::owngil(),
-    };
-    let counts = to_term(env, &shared.inbox.stats.counters.counts()).expect("numbers");
-    [
-        (atoms::id(), shared.inbox.id.encode(env)),
-        (atoms::mode(), mode.encode(env)),
-        (atoms::interpreter(), shared.interp.id.encode(env)),
-        (atoms::queued(), shared.inbox.waiting().encode(env)),
-        (atoms::running(), shared.noticeable().is_some().encode(env)),
-        (atoms::stopped(), shared.inbox.queue.is_closed().encode(env)),
-        (atoms::stuck(), shared.inbox.stuck.load(SeqCst).encode(env)),
-        (atoms::max_queue(), shared.settings.max_queue.encode(env)),
-        (atoms::thread_ident(), shared.thread_ident.load(SeqCst).encode(env)),
-    ]
-    .into_iter()
-    .fold(counts, |map, (key, value)| map.map_put(key, value).expect("a map"))
+    to_term(env, &snapshot::of_context(&context.0)).expect("numbers")
 }
 
 /// Interrupts what runs now: whether there was anything.

@@ -1,17 +1,24 @@
-//! The limits on concurrent Python work and on the size of values.
+//! The limits on concurrent requests and on the size of values.
 
 use rustler::{Encoder, Env, Term};
 
 use crate::beam::atoms;
+use crate::beam::serial::to_term;
 use crate::convert;
 use crate::request::holder::{self, HolderRef};
 use crate::request::permits::PERMITS;
-use crate::runtime::os;
+use crate::runtime::{os, snapshot};
 
-/// `{in use, limit, waiting}`.
+/// `{in use, limit}`.
 #[rustler::nif]
-fn permits() -> (usize, usize, usize) {
-    (PERMITS.used(), PERMITS.max(), PERMITS.waiting())
+fn permits_used() -> (usize, usize) {
+    (PERMITS.used(), PERMITS.max())
+}
+
+/// A map, see `t:Py.Stats.permits/0`. Counts the waiters one by one.
+#[rustler::nif]
+fn permits(env: Env<'_>) -> Term<'_> {
+    to_term(env, &snapshot::permits()).expect("numbers")
 }
 
 #[rustler::nif]
@@ -30,26 +37,26 @@ fn permit_acquire<'a>(env: Env<'a>, reference: Term<'a>, wait: bool) -> Term<'a>
     }
 }
 
-/// Waits no longer: false when the permit was granted and its message is on its way.
+/// Stops waiting. Returns false if the permit was granted and its message is on its way.
 #[rustler::nif]
 fn permit_give_up(holder: HolderRef) -> bool {
     holder.give_up()
 }
 
-/// Whether there was a permit to give back.
+/// Returns true if there was a permit to give back.
 #[rustler::nif]
 fn permit_release(holder: HolderRef) -> bool {
     holder.release()
 }
 
-/// Values take a quarter of the memory there is, by default, and not more than this, in bytes.
-const GENEROUS: u64 = 4 << 30;
+/// The default bound on one value is a quarter of the available memory, and at most this number of bytes.
+const DEFAULT_MAX: u64 = 4 << 30;
 
 /// Bounds the size of one value that comes from Python: bytes, `0` for the default. Returns the bound.
 #[rustler::nif(schedule = "DirtyIo")]
 fn set_max_value_size(max: u64) -> u64 {
     let max = match max {
-        0 => os::available().map_or(GENEROUS, |bytes| (bytes / 4).min(GENEROUS)),
+        0 => os::available().map_or(DEFAULT_MAX, |bytes| (bytes / 4).min(DEFAULT_MAX)),
         max => max,
     };
     convert::set_max_bytes(usize::try_from(max).unwrap_or(usize::MAX));

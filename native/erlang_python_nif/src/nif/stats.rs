@@ -1,4 +1,4 @@
-//! What is worth watching.
+//! Statistics and the events of garbage collectors.
 
 use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
@@ -17,21 +17,21 @@ fn stats_snapshot(env: Env<'_>, contexts: Vec<ContextRef>) -> Term<'_> {
     to_term(env, &snapshot::take(&contexts)).expect("structs, numbers and text")
 }
 
-/// The calling process is told `py_events` when there are events, until another process asks for that.
+/// Sends `py_events` to the calling process when there are events, until another process subscribes.
 #[rustler::nif]
 fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
     observe::subscribe(env.pid());
     atoms::ok()
 }
 
-/// The calling process is told of the ends of tracked requests, in place of the one that was before.
+/// Reports the ends of tracked requests to the calling process, in place of the process before it.
 #[rustler::nif]
 fn follow_tasks(env: Env<'_>) -> rustler::Atom {
     tasks::follow(env.pid());
     atoms::ok()
 }
 
-/// Runs of garbage collectors, as maps. Whoever gets no event will be told of the next one.
+/// Returns runs of garbage collectors, as maps. If there are none, the subscriber is notified of the next one.
 #[rustler::nif]
 fn stats_take_events(env: Env<'_>) -> Term<'_> {
     to_term(env, &observe::take()).expect("structs of numbers")
@@ -45,7 +45,7 @@ fn request_times(request: ResourceArc<RequestHandle>) -> (u64, u64, u64) {
     (request.inbox.id, queued, ran)
 }
 
-/// A caller has given up on a request because its time was over; `waiting`: it had not got a permit.
+/// Counts a request that its caller gave up because it timed out. `waiting`: it had no permit yet.
 #[rustler::nif]
 fn count_timeout(request: ResourceArc<RequestHandle>, waiting: bool) -> rustler::Atom {
     let counters = &request.0.inbox.stats.counters;

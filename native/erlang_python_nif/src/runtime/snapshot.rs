@@ -1,10 +1,9 @@
-//! Everything worth watching, at one moment, without touching Python.
+//! The statistics of the VM at one moment, read without Python.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::request::permits::Waiter;
 use erlang_python_core::stats::counters::Counts;
 use erlang_python_core::stats::gc::{Generation, Sample};
 use erlang_python_core::stats::histogram::Latency;
@@ -31,10 +30,11 @@ pub struct Snapshot {
     os: Os,
 }
 
+/// The limit on concurrent requests.
 #[derive(Serialize)]
-struct Permits {
-    current: usize,
-    max: usize,
+pub struct Permits {
+    in_use: usize,
+    max_concurrent: usize,
     waiting: usize,
 }
 
@@ -46,24 +46,25 @@ struct State {
 }
 
 #[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum ContextState {
     Starting,
     Idle,
     Running,
-    Waiting,
+    InCallback,
     Stuck,
     Dead,
 }
 
 #[derive(Serialize)]
-struct Context {
+pub struct Context {
     id: u64,
     mode: Mode,
     state: ContextState,
     uptime_ms: u64,
+    running: usize,
     running_ms: Option<u64>,
-    queue_length: usize,
+    queued: usize,
     load: usize,
     max_queue: usize,
     counts: Counts,
@@ -71,6 +72,7 @@ struct Context {
     busy_share: f64,
     latency: Latency,
     interpreter: u64,
+    thread_ident: i64,
 }
 
 #[derive(Serialize)]
@@ -93,13 +95,13 @@ struct Sampled {
     allocated_blocks: Option<u64>,
 }
 
-/// Of this VM, and of these contexts in particular.
+/// Takes a snapshot of this VM and of these contexts.
 pub fn take(contexts: &[ContextRef]) -> Snapshot {
     let now = now();
     Snapshot {
         permits: permits(),
         totals: CONTEXTS.totals(),
-        contexts: contexts.iter().map(|context| of_context(&context.0, now)).collect(),
+        contexts: contexts.iter().map(|context| of_context(&context.0)).collect(),
         interpreters: interpreters(contexts, now),
         state: State {
             entries: STATE.len(),
@@ -111,25 +113,24 @@ pub fn take(contexts: &[ContextRef]) -> Snapshot {
     }
 }
 
-fn permits() -> Permits {
-    // Those that gave up stay in the line until they are swept.
-    let mut waiting = 0;
-    PERMITS.for_each_waiting(|claim| waiting += usize::from(!claim.gone()));
-    Permits { current: PERMITS.used(), max: PERMITS.max(), waiting }
+pub fn permits() -> Permits {
+    Permits { in_use: PERMITS.used(), max_concurrent: PERMITS.max(), waiting: PERMITS.still_waiting() }
 }
 
-fn of_context(shared: &Shared, now: u64) -> Context {
+pub fn of_context(shared: &Shared) -> Context {
+    let now = now();
     let stats = &shared.inbox.stats;
     let state = state(shared);
-    // What begins between the two looks, and what nobody has asked for, runs for no time.
+    // A request that begins between the two reads, or code that no caller has asked for, has run for no time.
     let running_ms = stats.busy.running(now).map(millis).filter(|_| !matches!(state, ContextState::Idle));
     Context {
         id: shared.inbox.id,
         mode: shared.settings.mode,
         state,
         uptime_ms: millis(now.saturating_sub(stats.created)),
+        running: usize::from(is_running(state)),
         running_ms,
-        queue_length: shared.inbox.waiting(),
+        queued: shared.inbox.waiting(),
         load: shared.inbox.load(),
         max_queue: shared.settings.max_queue,
         counts: stats.counters.counts(),
@@ -137,7 +138,12 @@ fn of_context(shared: &Shared, now: u64) -> Context {
         busy_share: stats.busy_share(now),
         latency: stats.latency.latency(),
         interpreter: shared.interp.id,
+        thread_ident: shared.thread_ident.load(SeqCst),
     }
+}
+
+fn is_running(state: ContextState) -> bool {
+    matches!(state, ContextState::Running | ContextState::InCallback | ContextState::Stuck)
 }
 
 fn state(shared: &Shared) -> ContextState {
@@ -152,12 +158,12 @@ fn state(shared: &Shared) -> ContextState {
     }
     match shared.noticeable() {
         None => ContextState::Idle,
-        Some(request) if request.life.phase() == Phase::Serving => ContextState::Waiting,
+        Some(request) if request.life.phase() == Phase::Serving => ContextState::InCallback,
         Some(_) => ContextState::Running,
     }
 }
 
-/// Those of living contexts, each once, in the order of their ids.
+/// The interpreters of living contexts, each once, in the order of their ids.
 fn interpreters(contexts: &[ContextRef], now: u64) -> Vec<Interpreter> {
     let mut found: Vec<(Arc<Interp>, Mode, Vec<u64>)> = Vec::new();
     for context in contexts.iter().map(|context| &context.0).filter(|context| !context.inbox.queue.is_closed()) {
