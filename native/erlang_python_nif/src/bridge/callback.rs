@@ -184,7 +184,7 @@ fn interrupted(request: &RequestRef) -> Raised {
 fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let shared = runtime.shared();
     let mut spin = Spin::new(shared.settings.spin);
-    let answered = || request.callback.answer.is_answered();
+    let answered = || request.callback.answer.is_filled();
     let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
     loop {
         if answered() || unwanted() {
@@ -193,7 +193,7 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
         }
         // Read before the look: what arrives after it ends the wait.
         let seen = shared.inbox.queue.arrivals();
-        if let Some(nested) = shared.inbox.queue.pop_first_class(|nested| runs_on_top(nested, request, runtime)) {
+        if let Some(nested) = shared.inbox.queue.pop_nested(|nested| runs_on_top(nested, request, runtime)) {
             runtime.handle(&nested);
             continue;
         }

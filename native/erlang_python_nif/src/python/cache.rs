@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, RandomState};
 
-use erlang_python_core::words::WordHasher;
+use erlang_python_core::word_map::WordHasher;
 
 use super::object::PyResult;
 

@@ -68,7 +68,7 @@ impl Runtime {
         shared.inbox.stats.latency.record(ended - started);
         // The BEAM's part does not count.
         if ended - started > LONG && request.timing.times(ended).1 > LONG {
-            shared.inbox.patience().hopeless();
+            shared.inbox.backoff().give_up();
         }
         if level == 1 {
             shared.inbox.stats.busy.end(ended);

@@ -292,7 +292,7 @@ impl Runtime {
         let mut since = None;
         loop {
             self.handle(&request);
-            spin.generous = !request.lone;
+            spin.yields_early = !request.lone;
             drop(request);
             let ended = self.ended.get();
             if ended - *since.get_or_insert(ended) > HOLD {
