@@ -1,7 +1,8 @@
 //! Reads bytecode of CPython 3.14+, to find out where an interrupt may be raised next.
 //!
-//! There a `with` calls `__enter__` by a `CALL` of its own. After that call and before the block, CPython checks for interrupts.
-//! An interrupt raised there would leave a lock acquired forever. The numbers of instructions come from the running Python.
+//! There a `with` calls `__enter__` by a `CALL` of its own. After that call and before the block, CPython checks for
+//! interrupts. An interrupt raised there would leave a lock acquired forever. The numbers of instructions come from the
+//! running Python.
 
 /// The kind of an instruction, as far as interrupts are concerned.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -41,8 +42,8 @@ const ENTERS: [u8; 2] = [0, 2];
 const LIMIT: usize = 512;
 
 impl Instructions {
-    /// Classifies the instructions by their names. Each comes with its number and whether it jumps. `None` if this Python has no
-    /// `LOAD_SPECIAL`, so that `with` needs no care.
+    /// Classifies the instructions by their names. Each comes with its number and whether it jumps. `None` if this
+    /// Python has no `LOAD_SPECIAL`, so that `with` needs no care.
     pub fn new<'n>(names: impl Iterator<Item = (&'n str, u8, bool)>) -> Option<Instructions> {
         let mut kinds = [Kind::Plain; 256];
         for (name, number, jumps) in names {
@@ -64,8 +65,8 @@ impl Instructions {
         kinds.contains(&Kind::LoadSpecial).then_some(Instructions(kinds))
     }
 
-    /// Returns `true` if an interrupt that is set while the instruction at `last` runs may be raised between `__enter__` and its
-    /// block. `None` if the frame may be left before any check: then the caller's frame decides.
+    /// Returns `true` if an interrupt that is set while the instruction at `last` runs may be raised between
+    /// `__enter__` and its block. `None` if the frame may be left before any check: then the caller's frame decides.
     pub fn enters(&self, code: &[u8], last: usize) -> Option<bool> {
         if self.is_enter(code, last) {
             return Some(true);

@@ -1,7 +1,7 @@
 //! The parts of erlang_python that need neither the BEAM nor Python.
 //!
-//! `sync` has what threads hand to each other, `request` the life of a request and the limits on concurrent requests, `stats` the
-//! numbers that contexts publish. The unit tests run without a VM: `cargo test -p erlang_python_core`.
+//! `sync` has what threads hand to each other, `request` the life of a request and the limits on concurrent requests,
+//! `stats` the numbers that contexts publish. The unit tests run without a VM: `cargo test -p erlang_python_core`.
 
 #![warn(missing_docs)]
 

@@ -1,8 +1,8 @@
-//! Reads the table of code positions of CPython 3.11+ (`co_linetable`, see `Objects/locations.md` in its sources), which maps
-//! instructions to lines.
+//! Reads the table of code positions of CPython 3.11+ (`co_linetable`, see `Objects/locations.md` in its sources),
+//! which maps instructions to lines.
 
-/// The line of the instruction at the byte offset `offset`, in code whose first line is `first`. `None` if the instruction has
-/// no line or the table is damaged.
+/// The line of the instruction at the byte offset `offset`, in code whose first line is `first`. `None` if the
+/// instruction has no line or the table is damaged.
 pub fn line_at(table: &[u8], first: i64, offset: usize) -> Option<i64> {
     let mut entries = table.iter().copied();
     let (mut line, mut end) = (first, 0);

@@ -1,7 +1,7 @@
 //! State shared by Elixir, Erlang and Python threads: a concurrent map with counters that lose no update.
 //!
-//! The map is sharded by key, with one short lock per operation. Values other than integers are opaque here and shared by
-//! reference, so that no lock is held while a value is converted.
+//! The map is sharded by key, with one short lock per operation. Values other than integers are opaque here and shared
+//! by reference, so that no lock is held while a value is converted.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};

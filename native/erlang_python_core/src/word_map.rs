@@ -6,8 +6,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A hash map keyed by words.
 pub type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
 
-/// Hashes a word by one multiplication, which is faster than a keyed hash. The upper half of the product depends on all bits of
-/// the word, the lower half on few, so the two are folded.
+/// Hashes a word by one multiplication, which is faster than a keyed hash. The upper half of the product depends on all
+/// bits of the word, the lower half on few, so the two are folded.
 #[derive(Default)]
 pub struct WordHasher(u64);
 

@@ -299,7 +299,7 @@ mod tests {
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 std::thread::spawn(move || {
-                    for _ in 0..2_000 {
+                    for _ in 0..crate::rounds(2_000) {
                         let caller = Arc::new(Caller::default());
                         if permits.acquire(true, || caller.clone()) == Acquired::Waiting {
                             while !caller.granted.load(SeqCst) {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 /// The time that a thread has spent working. Only that thread writes it.
 #[derive(Default)]
 pub struct Busy {
-    /// While idle: twice the time spent so far, in nanoseconds. While working: twice that time minus the start of the work, plus
-    /// one. One word, so that a reader never sees half of a change.
+    /// While idle: twice the time spent so far, in nanoseconds. While working: twice that time minus the start of the
+    /// work, plus one. One word, so that a reader never sees half of a change.
     total: AtomicI64,
     /// The start of the work. Stale while idle.
     since: AtomicU64,

@@ -1,7 +1,7 @@
 //! Statistics of contexts and interpreters: counters, working time, latency, garbage collection.
 //!
-//! The hot path writes them with relaxed loads and stores, on cache lines that no other thread writes. A snapshot reads them
-//! without a lock.
+//! The hot path writes them with relaxed loads and stores, on cache lines that no other thread writes. A snapshot reads
+//! them without a lock.
 
 pub mod busy;
 pub mod counters;

@@ -1,4 +1,5 @@
-//! Work that a thread leaves to the watchdog, because schedulers must not block or send messages and contexts must not wait.
+//! Work that a thread leaves to the watchdog, because schedulers must not block or send messages and contexts must not
+//! wait.
 
 use std::sync::atomic::Ordering::SeqCst;
 #[cfg(not(loom))]
@@ -73,8 +74,8 @@ impl Errands {
         errands.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Sleeps until there is an errand or a nudge. Returns `None` at once if `busy`: a thread that began something before the
-    /// flag `asleep` was set has not nudged.
+    /// Sleeps until there is an errand or a nudge. Returns `None` at once if `busy`: a thread that began something
+    /// before the flag `asleep` was set has not nudged.
     pub fn sleep(&self, errands: &Receiver<Errand>, busy: impl FnOnce() -> bool) -> Option<Errand> {
         self.asleep.store(true, SeqCst);
         let errand = if busy() { None } else { errands.recv().ok() };

@@ -1,8 +1,8 @@
 //! A slot in which one thread leaves content for another that polls, so that neither of them pays for a message.
 //!
-//! The taker decides whether it polls. While it does, `give` leaves the content in the slot. Otherwise `give` returns the
-//! content, and the giver has to send it. The taker only reads the content. It stays in the slot, and the giver gets it back:
-//! the thread that allocated it also frees it.
+//! The taker decides whether it polls. While it does, `give` leaves the content in the slot. Otherwise `give` returns
+//! the content, and the giver has to send it. The taker only reads the content. It stays in the slot, and the giver
+//! gets it back: the thread that allocated it also frees it.
 
 use std::sync::atomic::Ordering;
 
@@ -34,9 +34,9 @@ pub struct Handover<T> {
     content: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: only the giver touches the content, except in the state GIVEN, in which only the taker does. Release on entering and
-// on leaving that state and Acquire on seeing either order the accesses of the two. `T: Send` because the content moves
-// between them.
+// SAFETY: only the giver touches the content, except in the state GIVEN, in which only the taker does. Release on
+// entering and on leaving that state and Acquire on seeing either order the accesses of the two. `T: Send` because the
+// content moves between them.
 unsafe impl<T: Send> Sync for Handover<T> {}
 
 impl<T> Handover<T> {
@@ -67,7 +67,8 @@ impl<T> Handover<T> {
         }
     }
 
-    /// Returns content that the taker has read, to be reused. `None` if there is none, or if the taker has not read it yet.
+    /// Returns content that the taker has read, to be reused. `None` if there is none, or if the taker has not read it
+    /// yet.
     ///
     /// # Safety
     /// There is one giver at a time, and it calls this.

@@ -11,7 +11,8 @@ pub mod spin;
 
 use std::sync::{Mutex, MutexGuard};
 
-/// Locks a mutex, even if it is poisoned: the data under every mutex of this project is consistent between any two statements.
+/// Locks a mutex, even if it is poisoned: the data under every mutex of this project is consistent between any two
+/// statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

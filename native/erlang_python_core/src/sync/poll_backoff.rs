@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Adaptive back-off for polling. After `LIMIT` failed polls (a successful one subtracts `WORTH`) callers stop polling, except
-/// for one probe in `PROBE` calls. All callers of one context share it; a lost update does no harm.
+/// Adaptive back-off for polling. After `LIMIT` failed polls (a successful one subtracts `WORTH`) callers stop polling,
+/// except for one probe in `PROBE` calls. All callers of one context share it; a lost update does no harm.
 #[derive(Default)]
 pub struct PollBackoff<const LIMIT: u32>(AtomicU32);
 

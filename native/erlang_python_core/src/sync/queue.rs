@@ -1,7 +1,7 @@
 //! The queue in front of one context thread: many producers, one consumer, bounded by its owner.
 //!
-//! The consumer spins for a short, adaptive time before it parks. Waking a parked thread costs a system call in the producer
-//! and a reschedule of the consumer, which together take several times as long as a short call.
+//! The consumer spins for a short, adaptive time before it parks. Waking a parked thread costs a system call in the
+//! producer and a reschedule of the consumer, which together take several times as long as a short call.
 
 use std::collections::VecDeque;
 use std::ptr;
@@ -19,10 +19,11 @@ pub struct Queue<T> {
     consumer: Parker,
 }
 
-/// The fields that a push to an empty queue and the consumer touch. They share one cache line, because a short call waits for
-/// its transfer.
+/// The fields that a push to an empty queue and the consumer touch. They share one cache line, because a short call
+/// waits for its transfer.
 struct Front<T> {
-    /// One item, stored without the lock and older than all items behind it. Null if there is none, `closed()` after `close`.
+    /// One item, stored without the lock and older than all items behind it. Null if there is none, `closed()` after
+    /// `close`.
     slot: AtomicPtr<T>,
     /// The number of items behind the lock.
     behind: AtomicUsize,
@@ -102,8 +103,8 @@ impl<T> Front<T> {
         taken.then(|| unsafe { Arc::from_raw(item) })
     }
 
-    /// Takes the item out of the slot if `keep` returns `false`. Runs under the lock, as `close` does, so that no other call marks
-    /// the slot busy or closed. The slot stays taken meanwhile, so that no younger item gets ahead.
+    /// Takes the item out of the slot if `keep` returns `false`. Runs under the lock, as `close` does, so that no other
+    /// call marks the slot busy or closed. The slot stays taken meanwhile, so that no younger item gets ahead.
     fn sweep(&self, keep: impl FnOnce(&Arc<T>) -> bool) -> Option<Arc<T>> {
         let item = self.replace(Self::busy())?;
         if keep(&item) {
@@ -229,7 +230,8 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
-    /// Visits the waiting items and takes out those for which `keep` returns `false`. Runs under the lock: keep it short.
+    /// Visits the waiting items and takes out those for which `keep` returns `false`. Runs under the lock: keep it
+    /// short.
     pub fn sweep(&self, mut keep: impl FnMut(&Arc<T>) -> bool) -> Vec<Arc<T>> {
         let mut gone = Vec::new();
         if self.is_empty() {
@@ -275,8 +277,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Blocks until `ready`, which is checked again after each `unpark`, `wake` and push. The thread that makes it true has to
-    /// call one of these afterwards. Called by the consumer only.
+    /// Blocks until `ready`, which is checked again after each `unpark`, `wake` and push. The thread that makes it true
+    /// has to call one of these afterwards. Called by the consumer only.
     pub fn wait_for(&self, spin: &mut Spin, ready: impl Fn() -> bool) {
         if ready() || spin.run(&ready) {
             return;

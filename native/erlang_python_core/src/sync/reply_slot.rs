@@ -1,7 +1,8 @@
-//! A slot in which the thread that asked a question finds the reply: one question at a time, each with a number of its own.
+//! A slot in which the thread that asked a question finds the reply: one question at a time, each with a number of its
+//! own.
 //!
-//! The thread that has the reply stores it without a lock, and the asker reads one word to see it. The container of a reply
-//! stays in the slot and is reused for the next one, by the thread that allocated it.
+//! The thread that has the reply stores it without a lock, and the asker reads one word to see it. The container of a
+//! reply stays in the slot and is reused for the next one, by the thread that allocated it.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -24,8 +25,8 @@ pub struct ReplySlot<T> {
     content: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: the asker owns the content, except in the state FILLING, which only one thread enters. The state transitions order
-// the accesses of the two. `T: Send` because the content moves between them.
+// SAFETY: the asker owns the content, except in the state FILLING, which only one thread enters. The state transitions
+// order the accesses of the two. `T: Send` because the content moves between them.
 unsafe impl<T: Send> Sync for ReplySlot<T> {}
 
 impl<T> Default for ReplySlot<T> {
@@ -34,7 +35,8 @@ impl<T> Default for ReplySlot<T> {
     }
 }
 
-// SeqCst: either the asker sees a reply before it parks, or the replying thread sees afterwards that the asker is parked.
+// SeqCst: either the asker sees a reply before it parks, or the replying thread sees afterwards that the asker is
+// parked.
 impl<T> ReplySlot<T> {
     /// Opens the question `id`. Called by the asker, after `close`.
     #[inline]
@@ -54,8 +56,8 @@ impl<T> ReplySlot<T> {
         self.state.load(SeqCst) & TAG == FILLED
     }
 
-    /// Stores the reply to the question `id`. Returns `false` if that question is not open or already has its reply. `fill`
-    /// gets the content that `keep` stored.
+    /// Stores the reply to the question `id`. Returns `false` if that question is not open or already has its reply.
+    /// `fill` gets the content that `keep` stored.
     #[inline]
     pub fn put(&self, id: u64, fill: impl FnOnce(Option<T>) -> T) -> bool {
         if self.state.compare_exchange(id << 2 | OPEN, FILLING, SeqCst, SeqCst).is_err() {

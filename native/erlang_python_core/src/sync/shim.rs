@@ -1,5 +1,5 @@
-//! The primitives under everything that threads share: those of the standard library or, under `--cfg loom`, those of loom,
-//! which tries all orders in which threads may run (`tests/loom.rs`).
+//! The primitives under everything that threads share: those of the standard library or, under `--cfg loom`, those of
+//! loom, which tries all orders in which threads may run (`tests/loom.rs`).
 
 #[cfg(loom)]
 pub use model::*;

@@ -34,7 +34,8 @@ impl Spin {
         self.misses = self.misses.saturating_sub(1);
     }
 
-    /// Spins until `ready`, and returns `true` if it became so in time. Never inlined: instruction counts leave spinning out.
+    /// Spins until `ready`, and returns `true` if it became so in time. Never inlined: instruction counts leave
+    /// spinning out.
     #[inline(never)]
     pub fn run(&mut self, ready: impl Fn() -> bool) -> bool {
         // To loom each poll is one more order to try.
@@ -82,8 +83,8 @@ static SPINNING: Padded<AtomicUsize> = Padded(AtomicUsize::new(0));
 static MAX_SPINNING: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1));
 
-/// Counts the calling thread in `SPINNING` while it exists. Short spins are not counted: they would all write to one cache
-/// line.
+/// Counts the calling thread in `SPINNING` while it exists. Short spins are not counted: they would all write to one
+/// cache line.
 struct Spinning(());
 
 impl Spinning {
