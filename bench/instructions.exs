@@ -61,7 +61,7 @@ defmodule Bench.Instructions do
   end
 
   defp compile(folder) do
-    program = Path.join(folder, "count")
+    program = Path.join(folder, "driver")
     include = Path.join([:code.root_dir(), "usr", "include"])
     sources = Path.wildcard("#{@here}/*.c")
     command!("cc", ~w(-O1 -rdynamic -I#{include} -o #{program}) ++ sources ++ ~w(-ldl -lpthread))
