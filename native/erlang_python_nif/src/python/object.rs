@@ -392,22 +392,27 @@ pub fn status(code: c_int) -> PyResult<()> {
     if code < 0 { Err(raised()) } else { Ok(()) }
 }
 
-/// Imports a module by its dotted name and returns that module, not its topmost package.
+/// Imports a module by its dotted name and returns that module, not its topmost package. Waits for a thread that is
+/// importing it, as `import` does.
 pub fn import(name: &Obj) -> PyResult<Obj> {
-    // SAFETY: the file's invariant. `PyImport_GetModuleDict` is borrowed and lives as long as the interpreter.
+    if let Some(module) = imported(name)? {
+        return Ok(module);
+    }
+    // SAFETY: the file's invariant; `name` is a str.
+    drop(unsafe { Obj::checked(ffi::PyImport_Import(name.as_ptr())) }?);
+    imported(name)?.ok_or_else(|| {
+        // SAFETY: a static class.
+        unsafe { Raised::new(ffi::PyExc_ImportError, "the module vanished from sys.modules while it was imported") }
+    })
+}
+
+/// A module of `sys.modules`, once its import is complete.
+fn imported(name: &Obj) -> PyResult<Option<Obj>> {
+    // SAFETY: the file's invariant; `name` is a str. The result is owned. Null is an error only if an exception is pending.
     unsafe {
-        let modules = Obj::borrowed(ffi::PyImport_GetModuleDict());
-        if let Some(module) = modules.dict_get(name)?
-            && !module.is_none()
-        {
-            return Ok(module);
-        }
-        drop(Obj::checked(ffi::PyImport_Import(name.as_ptr()))?);
-        match modules.dict_get(name)? {
-            Some(module) => Ok(module),
-            None => {
-                Err(Raised::new(ffi::PyExc_ImportError, "the module vanished from sys.modules while it was imported"))
-            }
+        match Obj::from_owned(ffi::PyImport_GetModule(name.as_ptr())) {
+            None if !ffi::PyErr_Occurred().is_null() => Err(raised()),
+            module => Ok(module.filter(|module| !module.is_none())),
         }
     }
 }
