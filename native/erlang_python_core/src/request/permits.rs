@@ -220,7 +220,11 @@ mod tests {
     }
 
     fn permits(max: usize) -> &'static Permits<Arc<Caller>> {
-        Box::leak(Box::new(Permits::new(max)))
+        /// Keeps them reachable: Miri reports other leaked memory as an error.
+        static ALL: Mutex<Vec<&Permits<Arc<Caller>>>> = Mutex::new(Vec::new());
+        let permits = Box::leak(Box::new(Permits::new(max)));
+        lock(&ALL).push(permits);
+        permits
     }
 
     fn wait(permits: &Permits<Arc<Caller>>) -> Arc<Caller> {
