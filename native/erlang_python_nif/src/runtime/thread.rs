@@ -293,7 +293,7 @@ impl Runtime {
         let mut since = None;
         loop {
             self.handle(&request);
-            spin.yields_early = !request.lone;
+            spin.yields_early = !request.sole_caller;
             drop(request);
             let ended = self.ended.get();
             if ended - *since.get_or_insert(ended) > HOLD {
