@@ -18,7 +18,7 @@ defmodule Bench.Instructions do
   @runs 6
 
   # Threads spin as long as they have nothing to do: nobody waits for that.
-  @spinning ~r/Queue<T>::wait|Spin::run|patience::spin|std::time::|unix::time::|yield_now/
+  @spinning ~r/Queue<T>::wait|Spin::run|sync::spin::spin|std::time::|unix::time::|yield_now/
 
   @spec main([String.t()]) :: :ok
   def main([]), do: run() |> check(@runs - 1)
@@ -61,7 +61,7 @@ defmodule Bench.Instructions do
   end
 
   defp compile(folder) do
-    program = Path.join(folder, "count")
+    program = Path.join(folder, "driver")
     include = Path.join([:code.root_dir(), "usr", "include"])
     sources = Path.wildcard("#{@here}/*.c")
     command!("cc", ~w(-O1 -rdynamic -I#{include} -o #{program}) ++ sources ++ ~w(-ldl -lpthread))

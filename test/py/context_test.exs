@@ -245,6 +245,39 @@ defmodule Py.ContextTest do
     end
   end
 
+  describe "worker contexts" do
+    test "wait for a module that another one imports" do
+      [first, second] =
+        for id <- [:first, :second], do: start_supervised!({Py.Context, mode: :worker}, id: id)
+
+      dir = tmp_path("slow")
+      File.mkdir_p!(dir)
+      pipe = Path.join(dir, "pipe")
+      {"", 0} = System.cmd("mkfifo", [pipe])
+      slow = "open(#{inspect(pipe)}).close()\nvalue = 42\n"
+      File.write!(Path.join(dir, "slow_import.py"), slow)
+      Py.exec!(first, "import sys; sys.path.append(path)", locals: %{path: dir})
+
+      importing = fn context ->
+        {:ok, frames} = Py.Context.stack(context)
+        Enum.any?(frames, &(&1.file =~ "importlib"))
+      end
+
+      tasks =
+        for context <- [first, second] do
+          task = Task.async(fn -> Py.call(context, "slow_import", "__getattribute__", ["value"]) end)
+          assert eventually(fn -> importing.(context) or Task.yield(task, 0) end) == true
+          task
+        end
+
+      File.write!(pipe, "")
+      assert Task.await_many(tasks) == [{:ok, 42}, {:ok, 42}]
+
+      undo = "sys.path.remove(path); del sys.modules['slow_import']"
+      Py.exec!(first, "import sys; " <> undo, locals: %{path: dir})
+    end
+  end
+
   describe "own-GIL contexts" do
     test "run at the same time" do
       [one, two] = for id <- 1..2, do: start_supervised!({Py.Context, mode: :owngil}, id: id)

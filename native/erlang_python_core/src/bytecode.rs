@@ -1,22 +1,26 @@
-//! Reads bytecode of CPython 3.14 and later, as far as it takes to tell where an interrupt may be raised next.
+//! Reads bytecode of CPython 3.14+, to find out where an interrupt may be raised next.
 //!
-//! There a `with` calls `__enter__` by a `CALL` of its own. After it CPython looks for interrupts, before the block is entered:
-//! what was acquired would never be released. The numbers of instructions are learned from the running Python.
+//! There a `with` calls `__enter__` by a `CALL` of its own. After that call and before the block, CPython checks for
+//! interrupts. An interrupt raised there would leave a lock acquired forever. The numbers of instructions come from the
+//! running Python.
 
-/// What matters of an instruction.
+/// The kind of an instruction, as far as interrupts are concerned.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub enum Kind {
+    /// Goes on with the next instruction, without a check.
     #[default]
     Plain,
-    /// Follows the code of the instruction before: nothing is run.
+    /// Data of the instruction before it, which does not run.
     Cache,
+    /// The upper bits of the argument of the next instruction.
     ExtendedArg,
+    /// Loads `__enter__`, among others.
     LoadSpecial,
-    /// CPython looks for interrupts here.
+    /// CPython checks for interrupts here.
     Check,
-    /// A check, and one that may call `__enter__`.
+    /// A check that may follow a call of `__enter__`.
     Call,
-    /// Goes on here or further down.
+    /// Goes on with the next instruction or further down.
     Branch,
     /// Goes on further down.
     Jump,
@@ -24,21 +28,22 @@ pub enum Kind {
     JumpBack,
     /// Goes on further up, after a check.
     Loop,
-    /// The frame is left.
+    /// Leaves the frame.
     Leave,
 }
 
-/// Kinds by the number of the instruction.
+/// The kind of each instruction, by its number.
 pub struct Instructions([Kind; 256]);
 
 /// The arguments of `LOAD_SPECIAL` that stand for `__enter__` and `__aenter__`.
 const ENTERS: [u8; 2] = [0, 2];
 
-/// Instructions looked at; longer ways without any check are taken for dangerous.
+/// The maximum number of instructions inspected. A longer path without a check counts as dangerous.
 const LIMIT: usize = 512;
 
 impl Instructions {
-    /// From the names of instructions, with their numbers, and whether they jump. `None` where `with` needs no care.
+    /// Classifies the instructions by their names. Each comes with its number and whether it jumps. `None` if this
+    /// Python has no `LOAD_SPECIAL`, so that `with` needs no care.
     pub fn new<'n>(names: impl Iterator<Item = (&'n str, u8, bool)>) -> Option<Instructions> {
         let mut kinds = [Kind::Plain; 256];
         for (name, number, jumps) in names {
@@ -60,8 +65,8 @@ impl Instructions {
         kinds.contains(&Kind::LoadSpecial).then_some(Instructions(kinds))
     }
 
-    /// Whether an interrupt that is set while the instruction at `last` runs may be raised between `__enter__` and its block.
-    /// `None` when the frame may be left before any check: then the answer is that of its caller.
+    /// Returns `true` if an interrupt that is set while the instruction at `last` runs may be raised between
+    /// `__enter__` and its block. `None` if the frame may be left before any check: then the caller's frame decides.
     pub fn enters(&self, code: &[u8], last: usize) -> Option<bool> {
         if self.is_enter(code, last) {
             return Some(true);
@@ -95,7 +100,7 @@ impl Instructions {
             && code.get(before + 1).is_some_and(|argument| ENTERS.contains(argument))
     }
 
-    /// Where the code goes on after the instruction at `at`.
+    /// The offsets at which the code may go on after the instruction at `at`.
     fn after(&self, code: &[u8], at: usize) -> Vec<usize> {
         let mut next = at + 2;
         while next < code.len() && self.kind(code, next) == Kind::Cache {
@@ -145,7 +150,7 @@ mod tests {
         ("LOAD_NAME", 11, false),
     ];
 
-    /// `with x: pass`, as far as the block.
+    /// `with x: pass`, up to the block.
     const WITH: [u8; 10] = [11, 0, 2, 0, 3, 0, 0, 0, 9, 0];
 
     fn enters(code: &[u8], last: usize) -> Option<bool> {
@@ -161,7 +166,7 @@ mod tests {
     fn at_the_call_of_enter_and_before_it() {
         assert_eq!(enters(&WITH, 4), Some(true));
         assert_eq!(enters(&WITH, 0), Some(true));
-        // `__exit__` is loaded like that, but called later.
+        // `__exit__` is loaded in the same way, but called later.
         assert_eq!(enters(&[2, 1, 3, 0, 0, 0, 9, 0, 4, 0], 2), Some(false));
     }
 
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_left_ask_their_caller() {
+    fn the_caller_decides_for_a_frame_that_is_left() {
         assert_eq!(enters(&[9, 0, 8, 0], 0), None);
         assert_eq!(enters(&[9, 0, 4, 0, 8, 0], 0), Some(false));
     }

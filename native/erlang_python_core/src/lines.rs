@@ -1,8 +1,8 @@
-//! The table of code positions of CPython 3.11 and later (`co_linetable`, `Objects/locations.md` of its sources): which line an
-//! instruction belongs to.
+//! Reads the table of code positions of CPython 3.11+ (`co_linetable`, see `Objects/locations.md` in its sources),
+//! which maps instructions to lines.
 
-/// The line of the instruction at `offset`, in bytes, of code whose first line is `first`. `None` where it has none, or where
-/// the table is not one.
+/// The line of the instruction at the byte offset `offset`, in code whose first line is `first`. `None` if the
+/// instruction has no line or the table is damaged.
 pub fn line_at(table: &[u8], first: i64, offset: usize) -> Option<i64> {
     let mut entries = table.iter().copied();
     let (mut line, mut end) = (first, 0);
@@ -14,7 +14,7 @@ pub fn line_at(table: &[u8], first: i64, offset: usize) -> Option<i64> {
             15 => false,
             14 => {
                 line += signed(&mut entries)?;
-                // The last line and the columns.
+                // Skips the last line and the columns.
                 for _ in 0..3 {
                     unsigned(&mut entries)?;
                 }
@@ -42,7 +42,7 @@ pub fn line_at(table: &[u8], first: i64, offset: usize) -> Option<i64> {
     None
 }
 
-/// Six bits a byte, the least significant first; the next bit says whether more follow.
+/// A number with six bits in each byte, least significant first. The seventh bit is set if more bytes follow.
 fn unsigned(entries: &mut impl Iterator<Item = u8>) -> Option<u64> {
     let (mut value, mut shift) = (0, 0);
     loop {
@@ -55,7 +55,7 @@ fn unsigned(entries: &mut impl Iterator<Item = u8>) -> Option<u64> {
     }
 }
 
-/// The least significant bit is the sign.
+/// A number whose least significant bit is the sign.
 fn signed(entries: &mut impl Iterator<Item = u8>) -> Option<i64> {
     let value = unsigned(entries)?;
     let size = i64::try_from(value >> 1).ok()?;
@@ -66,7 +66,7 @@ fn signed(entries: &mut impl Iterator<Item = u8>) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// Of `def f(x):\n    y = x\n    while True:\n        y += 1\n` in CPython 3.14.
+    /// The table of `def f(x):\n    y = x\n    while True:\n        y += 1\n` in CPython 3.14.
     const TABLE: &[u8] = &[128, 0, 216, 8, 9, 128, 65, 216, 10, 14, 216, 8, 9, 136, 81, 141, 6, 138, 1];
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_has_no_lines() {
+    fn a_damaged_table_has_no_lines() {
         assert_eq!(line_at(&[], 1, 0), None);
         assert_eq!(line_at(&[1, 2, 3], 1, 0), None);
         assert_eq!(line_at(&[0x80 | 13 << 3], 1, 0), None);

@@ -1,7 +1,7 @@
 //! State shared by Elixir, Erlang and Python threads: a concurrent map with counters that lose no update.
 //!
-//! Sharded by key, one short lock per operation. Values other than integers are opaque here and shared by reference, so
-//! that nobody holds a lock while converting one.
+//! The map is sharded by key, with one short lock per operation. Values other than integers are opaque here and shared
+//! by reference, so that no lock is held while a value is converted.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -15,9 +15,13 @@ use crate::sync::lock;
 
 const SHARDS: usize = 64;
 
+/// A stored value.
 pub enum Value<T> {
+    /// An integer of up to 64 bits.
     Int(i64),
+    /// A larger integer.
     Big(Arc<BigInt>),
+    /// Any other value.
     Other(Arc<T>),
 }
 
@@ -31,8 +35,9 @@ impl<T> Clone for Value<T> {
     }
 }
 
-/// A value that knows about how many bytes it takes.
+/// A value with a known size.
 pub trait Weigh {
+    /// The approximate size, in bytes.
     fn bytes(&self) -> usize;
 }
 
@@ -46,22 +51,24 @@ impl<T: Weigh> Weigh for Value<T> {
     }
 }
 
+/// Why an operation failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum StateError {
     /// The bound on entries is reached.
     Full,
-    /// `incr` on a value that is no integer.
+    /// `incr` was called on a value that is not an integer.
     NotAnInteger,
 }
 
 type Shard<T> = HashMap<Box<[u8]>, Value<T>>;
 
+/// A concurrent map from byte strings to values, with a bound on its entries.
 pub struct State<T> {
     shards: [Mutex<Shard<T>>; SHARDS],
     hasher: RandomState,
     len: AtomicUsize,
     max: AtomicUsize,
-    /// Of keys and values.
+    /// The approximate size of keys and values.
     bytes: AtomicI64,
 }
 
@@ -78,11 +85,12 @@ impl<T> Default for State<T> {
 }
 
 impl<T: Weigh> State<T> {
+    /// The value of `key`.
     pub fn get(&self, key: &[u8]) -> Option<Value<T>> {
         self.shard(key).get(key).cloned()
     }
 
-    /// Stores a value. The old one is dropped after the lock is released: that may take long.
+    /// Stores a value. The old value is dropped after the lock is released, because that may take long.
     pub fn put(&self, key: &[u8], value: Value<T>) -> Result<(), StateError> {
         let bytes = value.bytes();
         let mut shard = self.shard(key);
@@ -99,7 +107,7 @@ impl<T: Weigh> State<T> {
         Ok(())
     }
 
-    /// Has `weigh` change what `value` weighs, if it still is the value of `key`: the bytes of the whole follow.
+    /// Calls `weigh`, which changes the size of `value`, if that still is the value of `key`. Updates the total size.
     pub fn reweigh(&self, key: &[u8], value: &Arc<T>, weigh: impl FnOnce()) {
         let shard = self.shard(key);
         if let Some(Value::Other(current)) = shard.get(key)
@@ -111,7 +119,7 @@ impl<T: Weigh> State<T> {
         }
     }
 
-    /// Whether there was an entry.
+    /// Deletes an entry. Returns `true` if there was one.
     pub fn delete(&self, key: &[u8]) -> bool {
         let old = self.shard(key).remove(key);
         if let Some(old) = &old {
@@ -126,7 +134,7 @@ impl<T: Weigh> State<T> {
         let mut shard = self.shard(key);
         let small = i64::try_from(by).ok();
         let new = match shard.get_mut(key) {
-            // The usual case allocates nothing.
+            // The common case allocates nothing.
             Some(Value::Int(old)) => match small.and_then(|by| old.checked_add(by)) {
                 Some(sum) => {
                     *old = sum;
@@ -154,12 +162,12 @@ impl<T: Weigh> State<T> {
         Ok(new)
     }
 
-    /// Keys at about this moment: each shard is consistent in itself.
+    /// All keys. Each shard is read at a moment of its own.
     pub fn keys(&self) -> Vec<Box<[u8]>> {
         self.shards.iter().flat_map(|shard| lock(shard).keys().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Keys with about how many bytes each takes, its value included.
+    /// All keys with the approximate size of each entry, in bytes.
     pub fn sizes(&self) -> Vec<(Box<[u8]>, usize)> {
         let sizes = |shard: &Mutex<Shard<T>>| -> Vec<_> {
             lock(shard).iter().map(|(key, value)| (key.clone(), key.len() + value.bytes())).collect()
@@ -167,6 +175,7 @@ impl<T: Weigh> State<T> {
         self.shards.iter().flat_map(sizes).collect()
     }
 
+    /// Deletes all entries.
     pub fn clear(&self) {
         for shard in &self.shards {
             let old = std::mem::take(&mut *lock(shard));
@@ -175,13 +184,14 @@ impl<T: Weigh> State<T> {
         }
     }
 
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.len.load(SeqCst)
     }
 
-    /// Bytes of keys and values, about.
+    /// The approximate size of all keys and values, in bytes.
     pub fn bytes(&self) -> usize {
-        // Below 0 for a moment, when what is deleted was not counted yet.
+        // Below 0 for a moment, if an entry is deleted before it was counted.
         usize::try_from(self.bytes.load(Relaxed)).unwrap_or(0)
     }
 
@@ -189,15 +199,17 @@ impl<T: Weigh> State<T> {
         self.bytes.fetch_add(by as i64 - less as i64, Relaxed);
     }
 
+    /// Returns `true` if there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// The bound on entries.
     pub fn max(&self) -> usize {
         self.max.load(SeqCst)
     }
 
-    /// Bounds the number of entries; existing ones stay.
+    /// Sets the bound on entries. Existing entries stay.
     pub fn set_max(&self, max: usize) {
         self.max.store(max, SeqCst);
     }
@@ -329,14 +341,15 @@ mod tests {
 
     #[test]
     fn no_update_is_lost() {
+        const ROUNDS: usize = crate::rounds(10_000);
         let state: Arc<State<String>> = Arc::default();
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 let state = state.clone();
-                std::thread::spawn(move || (0..10_000).for_each(|_| drop(state.incr(b"n", &BigInt::from(1)).ok())))
+                std::thread::spawn(move || (0..ROUNDS).for_each(|_| drop(state.incr(b"n", &BigInt::from(1)).ok())))
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(int(state.get(b"n")), Some(80_000));
+        assert_eq!(int(state.get(b"n")), Some(8 * ROUNDS as i64));
     }
 }

@@ -1,4 +1,4 @@
-//! What threads share, in all orders in which they may run (up to some preemptions):
+//! Tries everything that threads share in all orders in which the threads may run, with up to three preemptions:
 //! `RUSTFLAGS="--cfg loom" cargo test -p erlang_python_core --test loom --release`.
 #![cfg(loom)]
 
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
 
 use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
 use erlang_python_core::request::permits::{Acquired, Permits, Waiter};
-use erlang_python_core::sync::answer::AnswerPlace;
 use erlang_python_core::sync::errands::Errands;
 use erlang_python_core::sync::handover::{Handover, Seen};
 use erlang_python_core::sync::queue::Queue;
+use erlang_python_core::sync::reply_slot::ReplySlot;
 use erlang_python_core::sync::shim::AtomicBool;
 use erlang_python_core::sync::spin::Spin;
 use loom::sync::Arc;
@@ -23,24 +23,24 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn what_is_handed_over_is_taken_or_comes_back() {
+fn handed_over_content_is_taken_or_returned() {
     model(|| {
-        let place = Arc::new(Handover::new(true));
+        let slot = Arc::new(Handover::new(true));
         let giver = {
-            let place = place.clone();
+            let slot = slot.clone();
             thread::spawn(move || {
                 // SAFETY: the only giver.
-                let given = unsafe { place.give(7) };
+                let given = unsafe { slot.give(7) };
                 given.is_ok()
             })
         };
-        let seen = match place.take(|n| *n) {
+        let seen = match slot.take(|n| *n) {
             Seen::Given(n) => Some(n),
-            Seen::Away => unreachable!("nobody has looked away"),
-            Seen::Nothing if place.look_away() => None,
-            Seen::Nothing => match place.take(|n| *n) {
+            Seen::Sent => unreachable!("the taker still polls"),
+            Seen::Nothing if slot.stop_polling() => None,
+            Seen::Nothing => match slot.take(|n| *n) {
                 Seen::Given(n) => Some(n),
-                other => panic!("neither away nor given: {other:?}"),
+                other => panic!("neither sent nor given: {other:?}"),
             },
         };
         assert_eq!(seen, giver.join().unwrap().then_some(7));
@@ -48,18 +48,18 @@ fn what_is_handed_over_is_taken_or_comes_back() {
 }
 
 #[test]
-fn an_answer_is_taken_if_it_was_in_time() {
+fn a_reply_in_time_is_taken() {
     model(|| {
-        let place = Arc::new(AnswerPlace::default());
-        place.open(1);
+        let slot = Arc::new(ReplySlot::default());
+        slot.open(1);
         let other = {
-            let place = place.clone();
-            thread::spawn(move || place.put(1, |_| 7))
+            let slot = slot.clone();
+            thread::spawn(move || slot.put(1, |_| 7))
         };
         // SAFETY: the only asker.
-        let answer = unsafe { place.close() };
-        assert_eq!(answer, other.join().unwrap().then_some(7));
-        assert!(!place.put(1, |_| 8));
+        let reply = unsafe { slot.close() };
+        assert_eq!(reply, other.join().unwrap().then_some(7));
+        assert!(!slot.put(1, |_| 8));
     });
 }
 
@@ -83,7 +83,7 @@ fn a_request_ends_once() {
     });
 }
 
-/// Counts its grants, and gives each permit back at once.
+/// A waiter that counts its grants and releases each permit at once.
 struct Asker(Arc<Permits<Asker>>, Item<Plain>);
 
 impl Waiter for Asker {
@@ -99,7 +99,7 @@ impl Waiter for Asker {
 }
 
 #[test]
-fn whoever_waits_for_a_permit_gets_it() {
+fn every_waiter_gets_a_permit() {
     model(|| {
         let permits: Arc<Permits<Asker>> = Arc::new(Permits::new(1));
         let granted = Item::new(Plain::new(0));
@@ -144,7 +144,7 @@ fn a_push_wakes_the_consumer() {
 }
 
 #[test]
-fn what_is_pushed_while_the_queue_closes_is_handed_back_once() {
+fn an_item_pushed_while_the_queue_closes_is_returned_once() {
     model(|| {
         let queue: Arc<Queue<usize>> = Arc::new(Queue::default());
         let producer = {
@@ -162,7 +162,7 @@ fn what_is_pushed_while_the_queue_closes_is_handed_back_once() {
 }
 
 #[test]
-fn a_sweep_loses_no_item_and_wakes_who_found_none() {
+fn a_sweep_loses_no_item_and_wakes_the_consumer() {
     model(|| {
         let queue: Arc<Queue<usize>> = Arc::new(Queue::default());
         queue.push(Item::new(1)).unwrap();
@@ -183,7 +183,7 @@ fn a_sweep_loses_no_item_and_wakes_who_found_none() {
 }
 
 #[test]
-fn whoever_begins_wakes_the_one_that_falls_asleep() {
+fn a_nudge_wakes_the_thread_that_falls_asleep() {
     model(|| {
         let errands = Arc::new(Errands::new());
         let begun = Arc::new(AtomicBool::new(false));

@@ -1,8 +1,7 @@
 //! Opens libpython for the whole process.
 //!
-//! The main NIF and Python's C extensions find CPython by its symbols alone, so exactly one
-//! libpython must be open, with its symbols global, before any of them is loaded. It is never
-//! closed: CPython cannot be unloaded.
+//! The main NIF and Python's C extensions are not linked to libpython, so exactly one must be open,
+//! with global symbols, before any of them is loaded. It is never closed: CPython cannot be unloaded.
 
 use std::ffi::{CStr, CString};
 use std::sync::Mutex;
@@ -13,10 +12,10 @@ mod atoms {
     rustler::atoms! { ok, error }
 }
 
-/// The path of the libpython that is open.
+/// The path of the open libpython.
 static OPENED: Mutex<Option<String>> = Mutex::new(None);
 
-/// `ok`, or `{error, Text}`. On a dirty scheduler, because the file may lie on a slow disk.
+/// Returns `ok` or `{error, Text}`. Runs on a dirty scheduler, because the disk may be slow.
 #[rustler::nif(schedule = "DirtyIo")]
 fn open<'a>(env: Env<'a>, path: String) -> Term<'a> {
     match open_once(path) {
@@ -25,10 +24,10 @@ fn open<'a>(env: Env<'a>, path: String) -> Term<'a> {
     }
 }
 
-/// Opens the libpython at `path`. Doing so again is fine; another path is an error, for two
-/// CPythons in one process would take each other's symbols.
+/// Opens the libpython at `path`, once. Another path is an error: two CPythons in one process would use
+/// each other's symbols.
 fn open_once(path: String) -> Result<(), String> {
-    // A panic while the lock was held left the value whole: it is one assignment.
+    // A panic cannot leave the value inconsistent: it changes by one assignment.
     let mut opened = OPENED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     match opened.as_deref() {
         Some(open) if open == path => Ok(()),
@@ -45,14 +44,15 @@ fn open_once(path: String) -> Result<(), String> {
 
 fn open_globally(path: &str) -> Result<(), String> {
     let name = CString::new(path).map_err(|_| format!("{path:?} contains a zero byte"))?;
-    // SAFETY: `name` is a valid C string for the whole call. The library's initialisers run here;
-    // libpython's need nothing from us.
+    // SAFETY: `name` is NUL-terminated. The initializers of libpython run here and need nothing from
+    // this process.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
     if handle.is_null() { Err(last_error(path)) } else { Ok(()) }
 }
 
 fn last_error(path: &str) -> String {
-    // SAFETY: dlerror's text belongs to this thread until its next dl* call; it is copied here.
+    // SAFETY: the text of `dlerror` is valid until the next `dl*` call of this thread, and is copied
+    // before.
     let text = unsafe {
         let text = libc::dlerror();
         (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())

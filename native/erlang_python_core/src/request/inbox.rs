@@ -8,7 +8,7 @@ use super::line::Line;
 use crate::stats::ContextStats;
 use crate::sync::lock;
 use crate::sync::padded::Padded;
-use crate::sync::patience::Patience;
+use crate::sync::poll_backoff::PollBackoff;
 use crate::sync::queue::Queue;
 
 /// A request, as its inbox sees it.
@@ -20,7 +20,7 @@ pub trait Admit {
 }
 
 /// Many callers poll in vain at once when the thread is not running for a moment: that alone tells nothing.
-pub type CallersPatience = Patience<64>;
+pub type CallerBackoff = PollBackoff<64>;
 
 pub struct Inbox<R> {
     /// The number of the context.
@@ -45,7 +45,7 @@ struct Load<R> {
     /// Requests submitted and not done, which `max_queue` bounds, and the line of those that have to wait for this context.
     line: Line<Arc<R>>,
     /// Whether callers poll for their outcome before they wait for a message.
-    patience: CallersPatience,
+    backoff: CallerBackoff,
 }
 
 impl<R: Admit> Inbox<R> {
@@ -56,7 +56,7 @@ impl<R: Admit> Inbox<R> {
             spin,
             queue: Queue::default(),
             stats,
-            load: Padded(Load { line: Line::default(), patience: CallersPatience::default() }),
+            load: Padded(Load { line: Line::default(), backoff: CallerBackoff::default() }),
             stack: Mutex::default(),
             turn: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
@@ -87,12 +87,12 @@ impl<R: Admit> Inbox<R> {
     /// Whether the outcome of a short call is likely to be there in a few microseconds.
     #[inline]
     pub fn is_quick(&self) -> bool {
-        !self.spin.is_zero() && !self.queue.is_parked() && self.load.patience.pays()
+        !self.spin.is_zero() && !self.queue.is_parked() && self.load.backoff.pays()
     }
 
     #[inline]
-    pub fn patience(&self) -> &CallersPatience {
-        &self.load.patience
+    pub fn backoff(&self) -> &CallerBackoff {
+        &self.load.backoff
     }
 
     /// The number of requests that wait for the thread: in the queue, and in line before it.
@@ -116,7 +116,7 @@ impl<R: Admit> Inbox<R> {
     /// Hands over a request that a callback made: it goes before all others, and a thread that waits for that callback
     /// runs it there and then.
     pub fn enqueue_nested(&self, request: Arc<R>) {
-        if let Err(refused) = self.queue.push_first_class(request) {
+        if let Err(refused) = self.queue.push_nested(request) {
             refused.refuse();
         }
     }

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn exactly_one_of_deliver_and_cancel_wins() {
-        for _ in 0..2_000 {
+        for _ in 0..crate::rounds(2_000) {
             let life = Arc::new(Lifecycle::default());
             life.queue();
             life.start();

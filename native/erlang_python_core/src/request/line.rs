@@ -245,6 +245,7 @@ mod tests {
 
     #[test]
     fn nobody_is_left_standing_under_contention() {
+        const ROUNDS: u32 = crate::rounds(2_000) as u32;
         let line: Arc<Line<u32>> = Arc::default();
         let running = Arc::new(AtomicUsize::new(0));
         let served = Arc::new(Mutex::new(HashSet::new()));
@@ -267,8 +268,8 @@ mod tests {
                             });
                         }
                     };
-                    for number in 0..2_000 {
-                        let waiter = thread * 2_000 + number;
+                    for number in 0..ROUNDS {
+                        let waiter = thread * ROUNDS + number;
                         if line.enter(usize::MAX) == Entered::Behind {
                             line.push(waiter).unwrap();
                             let mut admitted = Vec::new();
@@ -287,7 +288,7 @@ mod tests {
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(served.lock().unwrap().len(), 16_000);
+        assert_eq!(served.lock().unwrap().len(), 8 * ROUNDS as usize);
         assert_eq!((line.load(), line.is_standing()), (0, false));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::sync::lock;
 use crate::sync::padded::Padded;
-use crate::words::WordHasher;
+use crate::word_map::WordHasher;
 
 /// Numbers of parts, see `sweep`.
 pub const PARTS: usize = 16;

@@ -226,7 +226,11 @@ mod tests {
     }
 
     fn permits(max: usize) -> &'static Permits<Arc<Caller>> {
-        Box::leak(Box::new(Permits::new(max)))
+        /// Keeps them reachable: Miri reports other leaked memory as an error.
+        static ALL: Mutex<Vec<&Permits<Arc<Caller>>>> = Mutex::new(Vec::new());
+        let permits = Box::leak(Box::new(Permits::new(max)));
+        lock(&ALL).push(permits);
+        permits
     }
 
     fn wait(permits: &Permits<Arc<Caller>>) -> Arc<Caller> {
@@ -308,7 +312,7 @@ mod tests {
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 std::thread::spawn(move || {
-                    for _ in 0..2_000 {
+                    for _ in 0..crate::rounds(2_000) {
                         let caller = Arc::new(Caller::default());
                         if permits.acquire(true, || caller.clone()) == Acquired::Waiting {
                             while !caller.granted.load(SeqCst) {

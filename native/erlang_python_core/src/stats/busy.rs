@@ -1,18 +1,19 @@
-//! How long a thread has been at work.
+//! The time that a thread has spent working.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-/// How long a thread has been at work. Written by that thread only.
+/// The time that a thread has spent working. Only that thread writes it.
 #[derive(Default)]
 pub struct Busy {
-    /// Twice the time spent so far, in nanoseconds; while the thread works: less the moment it began, plus one. One word, so
-    /// that a reader never sees half of a change.
+    /// While idle: twice the time spent so far, in nanoseconds. While working: twice that time minus the start of the
+    /// work, plus one. One word, so that a reader never sees half of a change.
     total: AtomicI64,
-    /// The moment it began; stale while idle.
+    /// The start of the work. Stale while idle.
     since: AtomicU64,
 }
 
 impl Busy {
+    /// The thread begins to work.
     #[inline]
     pub fn begin(&self, now: u64) {
         self.since.store(now, Relaxed);
@@ -20,22 +21,23 @@ impl Busy {
         self.total.store(((total - now as i64) << 1) | 1, Relaxed);
     }
 
+    /// The thread is idle again.
     #[inline]
     pub fn end(&self, now: u64) {
         let total = self.total.load(Relaxed) >> 1;
         self.total.store((total + now as i64) << 1, Relaxed);
     }
 
-    /// Nanoseconds at work until now.
+    /// The working time until now, in nanoseconds.
     #[inline]
     pub fn total(&self, now: u64) -> u64 {
         let packed = self.total.load(Relaxed);
         let total = if packed & 1 == 1 { (packed >> 1) + now as i64 } else { packed >> 1 };
-        // The thread may have begun after the reader looked at the clock.
+        // Negative if the thread began after the reader read the clock.
         u64::try_from(total).unwrap_or(0)
     }
 
-    /// Nanoseconds since it began what it is doing; `None` when it does nothing.
+    /// The time since the work began, in nanoseconds. `None` while idle.
     #[inline]
     pub fn running(&self, now: u64) -> Option<u64> {
         (self.total.load(Relaxed) & 1 == 1).then(|| now.saturating_sub(self.since.load(Relaxed)))

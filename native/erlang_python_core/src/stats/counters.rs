@@ -1,29 +1,32 @@
-//! Event counters of one context, read from any thread.
+//! The event counters of one context, which any thread may read.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
-/// The counters, and their values at a moment.
+/// Defines the counters and the struct of their values at one moment.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// No counter orders any other memory.
+        /// The event counters of one context. No counter orders any other memory.
         #[derive(Default)]
         pub struct Counters {
             $($(#[$doc])* pub $name: AtomicU64),+
         }
 
+        /// The values of the counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Counts {
-            $(pub $name: u64),+
+            $($(#[$doc])* pub $name: u64),+
         }
 
         impl Counts {
+            /// All counters at 0.
             pub const ZERO: Counts = Counts { $($name: 0),+ };
         }
 
         impl Counters {
+            /// Reads all counters.
             pub fn counts(&self) -> Counts {
                 Counts { $($name: self.$name.load(Relaxed)),+ }
             }
@@ -38,9 +41,9 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Requests that ran. Written by the context's thread only.
+    /// Requests that ran. Only the context's thread writes it.
     calls,
-    /// Requests of `calls` that returned no value.
+    /// Requests that ran and returned no value.
     errors,
     /// Requests that timed out.
     timeouts,
@@ -48,25 +51,26 @@ counters! {
     interrupts,
     /// Requests whose caller died.
     orphans,
-    /// Requests refused at once.
+    /// Requests that were refused at once.
     rejected,
     /// Requests that timed out waiting for a permit.
     expired,
     /// Calls from Python to functions of the BEAM.
     callbacks,
-    /// Calls of `callbacks` that failed.
+    /// Calls to functions of the BEAM that failed.
     callback_errors,
-    /// Times the context was found stuck.
+    /// The number of times that the context got stuck.
     stuck_count,
 }
 
 impl Counters {
+    /// Adds 1.
     #[inline]
     pub fn bump(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Like `bump`, for a counter that only one thread writes: no locked instruction.
+    /// Adds 1 to a counter that only the calling thread writes, without a locked instruction.
     #[inline]
     pub fn bump_own(counter: &AtomicU64) {
         add_own(counter, 1);

@@ -1,4 +1,4 @@
-//! What Python tells of its memory and its garbage collector.
+//! Statistics of Python's memory and of its garbage collector.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,40 +8,56 @@ use serde::Serialize;
 use super::SECOND;
 use crate::sync::lock;
 
-/// What Python says about its memory, as of `at`.
+/// A sample of Python's memory statistics.
 #[derive(Clone)]
 pub struct Sample {
+    /// When it was taken: `now()`.
     pub at: u64,
+    /// The statistics of each generation, `gc.get_stats()`.
     pub generations: Vec<Generation>,
+    /// The current count of each generation, `gc.get_count()`.
     pub counts: Vec<u64>,
+    /// Allocated memory blocks, where Python counts them.
     pub allocated_blocks: Option<u64>,
 }
 
+/// The statistics of one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Generation {
+    /// How often it was collected.
     pub collections: u64,
+    /// Objects freed.
     pub collected: u64,
+    /// Objects found that cannot be freed.
     pub uncollectable: u64,
 }
 
-/// Of one interpreter.
+/// The statistics of one interpreter.
 #[derive(Default)]
 pub struct InterpStats {
+    /// Its garbage collections.
     pub gc: Mutex<Collections>,
+    /// The last sample.
     sample: Mutex<Option<Sample>>,
+    /// When the next sample may be taken.
     next_sample: AtomicU64,
 }
 
-/// Garbage collections since the interpreter started, in nanoseconds.
+/// Garbage collections since the interpreter started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collections {
+    /// The number of runs.
     pub runs: u64,
+    /// Objects freed.
     pub collected: u64,
+    /// The total duration, in nanoseconds.
     pub time: u64,
+    /// The longest duration, in nanoseconds.
     pub max: u64,
 }
 
 impl InterpStats {
+    /// Adds one run.
     pub fn collected(&self, run: &GcRun) {
         let mut gc = lock(&self.gc);
         gc.runs += 1;
@@ -50,30 +66,36 @@ impl InterpStats {
         gc.max = gc.max.max(run.duration);
     }
 
-    /// Whether it is time for a new sample; the thread that gets `true` takes it.
+    /// Returns `true` if a new sample is due. The thread that gets `true` takes the sample.
     pub fn claim_sample(&self, now: u64) -> bool {
         let due = self.next_sample.load(Relaxed);
         now >= due && self.next_sample.compare_exchange(due, now + SECOND, Relaxed, Relaxed).is_ok()
     }
 
-    /// A sample that took `cost` to take. Expensive ones are taken less often.
+    /// Stores a sample that took `cost` nanoseconds. Samples take at most 1 % of the time.
     pub fn put_sample(&self, sample: Sample, cost: u64) {
         self.next_sample.store(sample.at + SECOND.max(cost.saturating_mul(100)), Relaxed);
         *lock(&self.sample) = Some(sample);
     }
 
+    /// The last sample.
     pub fn sample(&self) -> Option<Sample> {
         lock(&self.sample).clone()
     }
 }
 
-/// One run of Python's garbage collector; the duration in nanoseconds.
+/// One run of Python's garbage collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct GcRun {
+    /// The number of the interpreter.
     pub interpreter: u64,
+    /// The oldest generation that was collected.
     pub generation: u64,
+    /// In nanoseconds.
     pub duration: u64,
+    /// Objects freed.
     pub collected: u64,
+    /// Objects found that cannot be freed.
     pub uncollectable: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How long requests ran.
+//! A histogram of durations.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::counters::add_own;
 use super::micros;
 
-/// Durations in buckets that grow by powers of two, four to each. Written by one thread only.
+/// Durations in buckets, four for each power of two. Only one thread writes it.
 pub struct Histogram {
     buckets: [AtomicU64; Histogram::BUCKETS],
     max: AtomicU64,
@@ -19,19 +19,24 @@ impl Default for Histogram {
     }
 }
 
-/// Of all durations recorded, in microseconds. The percentiles are upper bounds of their buckets.
+/// A summary of all recorded durations, in microseconds. A percentile is the upper bound of its bucket.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Latency {
+    /// The number of durations.
     pub count: u64,
+    /// The median.
     pub p50_us: Option<f64>,
+    /// The 99th percentile.
     pub p99_us: Option<f64>,
+    /// The longest duration.
     pub max_us: Option<f64>,
 }
 
 impl Histogram {
-    /// Enough for 2^42 nanoseconds, more than an hour; longer ones count as that.
+    /// Enough for 2^42 nanoseconds, which is more than an hour. Longer durations count as that.
     const BUCKETS: usize = 4 * 42;
 
+    /// Adds a duration.
     #[inline]
     pub fn record(&self, nanoseconds: u64) {
         add_own(&self.buckets[Self::bucket(nanoseconds)], 1);
@@ -50,12 +55,13 @@ impl Histogram {
         (4 * (exponent - 1) + quarter).min(Self::BUCKETS - 1)
     }
 
-    /// The smallest value beyond a bucket.
+    /// The smallest value above a bucket.
     fn bound(bucket: usize) -> u64 {
         let (exponent, quarter) = (bucket / 4, bucket as u64 % 4);
         if exponent == 0 { quarter + 1 } else { (4 + quarter + 1) << (exponent - 1) }
     }
 
+    /// Summarizes the histogram.
     pub fn latency(&self) -> Latency {
         let buckets: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
         let count = buckets.iter().sum();
@@ -80,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_hold_what_they_say() {
+    fn a_value_lies_within_the_bounds_of_its_bucket() {
         for value in (0..2_000).chain([1 << 20, (1 << 20) + 1, 1 << 41, 123_456_789]) {
             let bucket = Histogram::bucket(value);
             assert!(value < Histogram::bound(bucket), "{value} in {bucket}");

@@ -1,7 +1,7 @@
-//! What contexts and interpreters tell about themselves: counters, time spent, how long requests ran, garbage collection.
+//! Statistics of contexts and interpreters: counters, working time, latency, garbage collection.
 //!
-//! Written on the hot path with relaxed loads and stores of cache lines that no other thread writes, and read whenever
-//! somebody takes a snapshot: no lock is between the two.
+//! The hot path writes them with relaxed loads and stores, on cache lines that no other thread writes. A snapshot reads
+//! them without a lock.
 
 pub mod busy;
 pub mod counters;
@@ -24,23 +24,27 @@ use crate::sync::lock;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Nanoseconds since the first call in this VM, never 0.
+/// The time since the first call in this VM, in nanoseconds. Never 0.
 #[inline]
 pub fn now() -> u64 {
     static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
     EPOCH.elapsed().as_nanos() as u64 + 1
 }
 
-/// Of one context. A cache line of its own keeps what its thread writes apart from what others do.
+/// The statistics of one context, on cache lines of their own.
 #[repr(align(64))]
 pub struct ContextStats {
+    /// The working time of its thread.
     pub busy: Busy,
+    /// How long requests ran.
     pub latency: Histogram,
+    /// Its event counters.
     pub counters: Counters,
-    /// About the last second or two of `busy`.
+    /// The growth of `busy` over the last one to two seconds.
     window: Mutex<Window>,
+    /// When it was created: `now()`.
     pub created: u64,
-    /// Takes requests: its start is over.
+    /// Its start is complete, and it takes requests.
     pub ready: AtomicBool,
 }
 
@@ -56,21 +60,23 @@ impl ContextStats {
         }
     }
 
-    /// Called about every tick of the watchdog while anything happens.
+    /// Moves the window of `busy_share`. Called at each tick of the watchdog.
     pub fn roll(&self, now: u64) {
         lock(&self.window).roll(now, self.busy.total(now));
     }
 
-    /// The part of the last one to two seconds in which there was a request.
+    /// The share of the last one to two seconds in which a request ran, from 0.0 to 1.0.
     pub fn busy_share(&self, now: u64) -> f64 {
         lock(&self.window).rate(now, self.busy.total(now)).clamp(0.0, 1.0)
     }
 }
 
+/// Nanoseconds as microseconds.
 pub fn micros(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1_000.0
 }
 
+/// Nanoseconds as whole milliseconds.
 pub fn millis(nanoseconds: u64) -> u64 {
     nanoseconds / 1_000_000
 }

@@ -5,49 +5,51 @@ use std::sync::Mutex;
 
 use crate::sync::lock;
 
-/// Events on their way to a process: bounded, and the process is told once, however many there are.
-pub struct Outbox<T>(Mutex<Pending<T>>);
+/// A bounded buffer of events. The process is notified once, however many events there are.
+pub struct Outbox<T>(Mutex<Buffer<T>>);
 
-struct Pending<T> {
+struct Buffer<T> {
     events: VecDeque<T>,
-    /// The process knows that there is something, and has not yet found the box empty.
-    told: bool,
+    /// The process was notified and has not yet found the buffer empty.
+    notified: bool,
 }
 
 impl<T> Outbox<T> {
+    /// The maximum number of events.
     const MAX: usize = 1_024;
-    /// A scheduler makes terms of them.
+    /// The maximum number of events taken at once: a scheduler turns them into terms.
     const AT_ONCE: usize = 256;
 
+    /// An empty buffer.
     pub const fn new() -> Self {
-        Outbox(Mutex::new(Pending { events: VecDeque::new(), told: false }))
+        Outbox(Mutex::new(Buffer { events: VecDeque::new(), notified: false }))
     }
 
-    /// Adds an event, in place of the oldest when the box is full: whether the process has to be told.
+    /// Adds an event and drops the oldest one if the buffer is full. Returns `true` if the process has to be notified.
     pub fn push(&self, event: T) -> bool {
         let mut inner = lock(&self.0);
         if inner.events.len() == Self::MAX {
             inner.events.pop_front();
         }
         inner.events.push_back(event);
-        !std::mem::replace(&mut inner.told, true)
+        !std::mem::replace(&mut inner.notified, true)
     }
 
-    /// Takes the oldest events. Whoever finds the box empty is told of the next.
+    /// Takes the oldest events. After it returned none, the next event notifies the process again.
     pub fn take(&self) -> Vec<T> {
         let mut inner = lock(&self.0);
         if inner.events.is_empty() {
-            inner.told = false;
+            inner.notified = false;
         }
         let count = inner.events.len().min(Self::AT_ONCE);
         inner.events.drain(..count).collect()
     }
 
-    /// There is a new process, which has been told nothing.
+    /// Empties the buffer for a new process.
     pub fn reset(&self) {
         let mut inner = lock(&self.0);
         inner.events.clear();
-        inner.told = false;
+        inner.notified = false;
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outbox_is_bounded_and_tells_once() {
+    fn an_outbox_is_bounded_and_notifies_once() {
         let outbox = Outbox::new();
         assert!(outbox.push(0));
         for n in 1..=Outbox::<usize>::MAX {
@@ -70,7 +72,7 @@ mod tests {
         }
         let events: Vec<usize> = (0..4).flat_map(|_| outbox.take()).collect();
         assert_eq!(events, (1..=Outbox::<usize>::MAX).collect::<Vec<_>>());
-        // Not yet found empty: whoever takes them looks again.
+        // The buffer was not found empty yet, so the process takes again without a notification.
         assert!(!outbox.push(7));
         assert_eq!(outbox.take(), vec![7]);
         assert!(outbox.take().is_empty());

@@ -6,7 +6,7 @@ use super::counters::Counts;
 use super::{ContextStats, now};
 use crate::sync::lock;
 
-/// The statistics of all contexts, ended ones included.
+/// The statistics of all contexts, including those that have ended.
 pub struct Registry(Mutex<Members>);
 
 struct Members {
@@ -15,17 +15,19 @@ struct Members {
 }
 
 impl Registry {
+    /// No contexts.
     pub const fn new() -> Self {
         Registry(Mutex::new(Members { living: Vec::new(), ended: Counts::ZERO }))
     }
 
+    /// Adds a new context.
     pub fn add(&self) -> Arc<ContextStats> {
         let stats = Arc::new(ContextStats::new(now()));
         lock(&self.0).living.push(stats.clone());
         stats
     }
 
-    /// The context is gone; what it counted stays in the totals.
+    /// Removes a context that has ended. Its counts stay in the totals.
     pub fn retire(&self, stats: &Arc<ContextStats>) {
         let mut members = lock(&self.0);
         let before = members.living.len();
@@ -35,6 +37,7 @@ impl Registry {
         }
     }
 
+    /// The sums over all contexts since the VM started.
     pub fn totals(&self) -> Counts {
         let members = lock(&self.0);
         members.living.iter().fold(members.ended, |mut sum, stats| {
@@ -56,7 +59,7 @@ mod tests {
     use crate::stats::counters::Counters;
 
     #[test]
-    fn totals_keep_what_ended_contexts_counted() {
+    fn totals_include_contexts_that_have_ended() {
         let registry = Registry::new();
         let (one, two) = (registry.add(), registry.add());
         Counters::bump(&one.counters.calls);

@@ -5,35 +5,37 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::counters::add_own;
 use super::now;
 
-/// When one request was submitted, taken up and done: `now()`, 0 for not yet.
+/// The moments at which one request was submitted, started and ended: `now()`, 0 for not yet.
 #[derive(Default)]
 pub struct Timing {
-    /// 0 where nobody asked for it.
+    /// 0 if the times are not wanted.
     submitted: u64,
     started: AtomicU64,
     ended: AtomicU64,
-    /// Nanoseconds that its Python code waited for functions of the BEAM.
+    /// The time that its Python code waited for functions of the BEAM, in nanoseconds.
     waited: AtomicU64,
 }
 
 impl Timing {
-    /// `wanted`: whether anybody will ask.
+    /// Starts now. `wanted`: whether `times` will be called.
     #[inline]
     pub fn new(wanted: bool) -> Self {
         Timing { submitted: if wanted { now() } else { 0 }, ..Timing::default() }
     }
 
+    /// Records the start.
     #[inline]
     pub fn start(&self, now: u64) {
         self.started.store(now, Relaxed);
     }
 
+    /// Records the end.
     #[inline]
     pub fn end(&self, now: u64) {
         self.ended.store(now, Relaxed);
     }
 
-    /// Runs `work`, which waits for the BEAM.
+    /// Runs `work`, which waits for a function of the BEAM, and records how long it took.
     #[inline]
     pub fn waiting<R>(&self, work: impl FnOnce() -> R) -> R {
         let started = now();
@@ -42,7 +44,7 @@ impl Timing {
         result
     }
 
-    /// Nanoseconds in the queue, and in Python, until now.
+    /// The time in the queue and the time in Python until now, in nanoseconds.
     #[inline]
     pub fn times(&self, now: u64) -> (u64, u64) {
         let at = |moment: &AtomicU64| match moment.load(Relaxed) {

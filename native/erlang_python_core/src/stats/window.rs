@@ -1,8 +1,8 @@
-//! The growth of a number over the last moments.
+//! The growth of a number over the last one to two seconds.
 
 use super::SECOND;
 
-/// The growth of a number over about the last period: two marks, at least one period apart.
+/// The growth of a number since one of two marks, which are at least one period apart.
 pub struct Window {
     older: (u64, u64),
     newer: (u64, u64),
@@ -11,11 +11,12 @@ pub struct Window {
 impl Window {
     const PERIOD: u64 = SECOND;
 
+    /// Sets both marks.
     pub fn new(now: u64, value: u64) -> Self {
         Window { older: (now, value), newer: (now, value) }
     }
 
-    /// Sets a new mark when the newer one is a period old.
+    /// Sets a new mark if the newer one is at least a period old.
     pub fn mark(&mut self, now: u64, value: u64) {
         if now.saturating_sub(self.newer.0) >= Self::PERIOD {
             self.older = self.newer;
@@ -23,7 +24,7 @@ impl Window {
         }
     }
 
-    /// Like `mark`, where marks are set all the time but for pauses: what was before a pause tells nothing about the present.
+    /// Like `mark`, but starts again after a pause without marks: older growth says nothing about the present.
     pub fn roll(&mut self, now: u64, value: u64) {
         if now.saturating_sub(self.newer.0) > 2 * Self::PERIOD {
             *self = Window::new(now, value);
@@ -32,7 +33,7 @@ impl Window {
         }
     }
 
-    /// Growth for each nanosecond.
+    /// The growth per nanosecond.
     pub fn rate(&self, now: u64, value: u64) -> f64 {
         let (at, old) = if now.saturating_sub(self.newer.0) >= Self::PERIOD { self.newer } else { self.older };
         match now.saturating_sub(at) {
@@ -47,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_tells_of_the_last_moments_only() {
+    fn the_rate_is_that_of_the_last_seconds() {
         let mut window = Window::new(0, 0);
         // Busy all the time.
         assert_eq!(window.rate(SECOND / 2, SECOND / 2), 1.0);
         window.roll(SECOND, SECOND);
         window.roll(2 * SECOND, 2 * SECOND);
         assert_eq!(window.rate(2 * SECOND, 2 * SECOND), 1.0);
-        // Idle from then on, and nobody rolls.
+        // Idle from then on, without a roll.
         assert_eq!(window.rate(2 * SECOND + SECOND / 2, 2 * SECOND), 2.0 / 3.0);
         assert_eq!(window.rate(3 * SECOND, 2 * SECOND), 0.0);
         // Busy again, after a long pause.

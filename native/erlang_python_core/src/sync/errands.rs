@@ -1,4 +1,5 @@
-//! Work that a thread leaves to the watchdog: schedulers must not block or send messages, contexts must not wait.
+//! Work that a thread leaves to the watchdog, because schedulers must not block or send messages and contexts must not
+//! wait.
 
 use std::sync::atomic::Ordering::SeqCst;
 #[cfg(not(loom))]
@@ -6,25 +7,26 @@ use std::time::Instant;
 
 use super::shim::{AtomicBool, OnceLock, Receiver, Sender, channel};
 
+/// A closure that the watchdog runs.
 pub type Errand = Box<dyn FnOnce() + Send>;
 
-/// Many threads post errands, one runs them, which sleeps when nothing happens.
+/// A channel of errands: many threads post them, one runs them. That thread sleeps while there is nothing to do.
 pub struct Errands {
     sender: OnceLock<Sender<Errand>>,
     asleep: AtomicBool,
 }
 
-/// Those of the watchdog.
+/// The errands of the watchdog.
 #[cfg(not(loom))]
 pub static WATCHDOG: Errands = Errands::new();
 
-/// Posts an errand for the watchdog. Dropped when it was never started.
+/// Posts an errand for the watchdog. The errand is dropped if the watchdog was never started.
 #[cfg(not(loom))]
 pub fn post(errand: impl FnOnce() + Send + 'static) {
     WATCHDOG.post(errand);
 }
 
-/// Makes sure that the watchdog ticks. Costs one atomic load when it does.
+/// Wakes the watchdog if it sleeps. Costs one atomic load if it does not.
 #[cfg(not(loom))]
 #[inline]
 pub fn nudge() {
@@ -32,25 +34,28 @@ pub fn nudge() {
 }
 
 impl Errands {
+    /// No errands, and no thread to run them yet.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
         Errands { sender: OnceLock::new(), asleep: AtomicBool::new(false) }
     }
 
+    /// No errands, and no thread to run them yet.
     #[cfg(loom)]
     pub fn new() -> Self {
         Errands { sender: OnceLock::new(), asleep: AtomicBool::new(false) }
     }
 
-    /// For the thread that runs the errands: `None` when there is one already.
+    /// The receiver for the thread that runs the errands. `None` if another thread has it.
     pub fn open(&self) -> Option<Receiver<Errand>> {
         let (sender, receiver) = channel();
         self.sender.set(sender).ok().map(|()| receiver)
     }
 
+    /// Posts an errand. The errand is dropped if no thread has called `open`.
     pub fn post(&self, errand: impl FnOnce() + Send + 'static) {
         if let Some(sender) = self.sender.get() {
-            // Fails only when the receiver is gone, which lives forever.
+            // Fails only without a receiver, which lives forever.
             let _ = sender.send(Box::new(errand));
         }
     }
@@ -69,11 +74,11 @@ impl Errands {
         errands.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Sleeps until there is an errand, or somebody nudges. `None`, at once, when something happens already: whoever began
-    /// before the thread said that it sleeps has not nudged it.
-    pub fn sleep(&self, errands: &Receiver<Errand>, happens: impl FnOnce() -> bool) -> Option<Errand> {
+    /// Sleeps until there is an errand or a nudge. Returns `None` at once if `busy`: a thread that began something
+    /// before the flag `asleep` was set has not nudged.
+    pub fn sleep(&self, errands: &Receiver<Errand>, busy: impl FnOnce() -> bool) -> Option<Errand> {
         self.asleep.store(true, SeqCst);
-        let errand = if happens() { None } else { errands.recv().ok() };
+        let errand = if busy() { None } else { errands.recv().ok() };
         self.asleep.store(false, SeqCst);
         errand
     }
@@ -94,9 +99,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errands_are_run_in_order_by_the_one_who_opened() {
+    fn errands_run_in_order_on_the_thread_that_opened() {
         let errands = Errands::new();
-        errands.post(|| unreachable!("nobody runs errands yet"));
+        errands.post(|| unreachable!("no thread runs errands yet"));
         let receiver = errands.open().unwrap();
         assert!(errands.open().is_none());
         let done = Arc::new(AtomicUsize::new(0));
@@ -111,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn whoever_begins_while_the_thread_falls_asleep_wakes_it() {
+    fn a_nudge_wakes_the_thread_even_while_it_falls_asleep() {
         static BEGUN: AtomicUsize = AtomicUsize::new(0);
         static ERRANDS: Errands = Errands::new();
-        const ROUNDS: usize = 2_000;
+        const ROUNDS: usize = crate::rounds(2_000);
         let receiver = ERRANDS.open().unwrap();
         let sleeper = std::thread::spawn(move || {
             for round in 1..=ROUNDS {
@@ -132,7 +137,7 @@ mod tests {
         }
         let deadline = Instant::now() + Duration::from_secs(60);
         while !sleeper.is_finished() {
-            assert!(Instant::now() < deadline, "it sleeps though all has begun");
+            assert!(Instant::now() < deadline, "it sleeps although everything has begun");
             std::thread::yield_now();
         }
         sleeper.join().unwrap();

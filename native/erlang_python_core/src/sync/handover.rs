@@ -1,117 +1,123 @@
-//! A place where one thread leaves something for another that is looking, which costs neither of them a message.
+//! A slot in which one thread leaves content for another that polls, so that neither of them pays for a message.
 //!
-//! The taker decides whether it looks. While it does, `give` leaves the content here; otherwise `give` hands it back and
-//! the giver has to send it. Content that was taken by reading stays here and is the giver's again: what it allocated it
-//! also frees, on its own thread.
+//! The taker decides whether it polls. While it does, `give` leaves the content in the slot. Otherwise `give` returns
+//! the content, and the giver has to send it. The taker only reads the content. It stays in the slot, and the giver
+//! gets it back: the thread that allocated it also frees it.
 
 use std::sync::atomic::Ordering;
 
 use super::shim::{AtomicU8, UnsafeCell};
 
-/// The taker does not look: send it.
-const AWAY: u8 = 0;
-/// The taker looks.
-const LOOKING: u8 = 1;
-/// The content is there. Only now it is the taker's.
+/// The taker does not poll, or the content was sent. The next content has to be sent, too.
+const SENT: u8 = 0;
+/// The taker polls.
+const POLLING: u8 = 1;
+/// The content is in the slot and belongs to the taker.
 const GIVEN: u8 = 2;
-/// The taker has read it.
+/// The taker has read the content.
 const TAKEN: u8 = 3;
 
-/// What the taker sees.
+/// The result of one poll.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen<R> {
+    /// What `read` returned.
     Given(R),
+    /// The slot is empty so far.
     Nothing,
-    /// Nothing, and nothing will be left here: the taker does not look, or the content was sent.
-    Away,
+    /// The slot stays empty: the content was sent or will be sent.
+    Sent,
 }
 
+/// A slot with one giver and one taker.
 pub struct Handover<T> {
     state: AtomicU8,
     content: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: the content is only touched by the giver, and in the state GIVEN only by the taker; Release on entering that
-// state and on leaving it, Acquire on seeing either, order the two. `T: Send` because it moves between them.
+// SAFETY: only the giver touches the content, except in the state GIVEN, in which only the taker does. Release on
+// entering and on leaving that state and Acquire on seeing either order the accesses of the two. `T: Send` because the
+// content moves between them.
 unsafe impl<T: Send> Sync for Handover<T> {}
 
 impl<T> Handover<T> {
+    /// An empty slot. `polling`: whether the taker polls from the start.
     #[inline]
-    pub fn new(looking: bool) -> Self {
-        Handover { state: AtomicU8::new(if looking { LOOKING } else { AWAY }), content: UnsafeCell::new(None) }
+    pub fn new(polling: bool) -> Self {
+        Handover { state: AtomicU8::new(if polling { POLLING } else { SENT }), content: UnsafeCell::new(None) }
     }
 
-    /// Leaves `content` for the taker, or hands it back when the taker does not look.
+    /// Leaves `content` for the taker, or returns it if the taker does not poll.
     ///
     /// # Safety
     /// There is one giver at a time.
     pub unsafe fn give(&self, content: T) -> Result<(), T> {
-        if self.state.load(Ordering::Acquire) != LOOKING {
+        if self.state.load(Ordering::Acquire) != POLLING {
             return Err(content);
         }
-        // SAFETY: not GIVEN, so the content is ours, the only giver's.
-        let before = self.content.with_mut(|place| unsafe { (*place).replace(content) });
-        match self.state.compare_exchange(LOOKING, GIVEN, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: the state is not GIVEN, so the content belongs to the giver, of which there is one.
+        let before = self.content.with_mut(|slot| unsafe { (*slot).replace(content) });
+        match self.state.compare_exchange(POLLING, GIVEN, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 drop(before);
                 Ok(())
             }
-            // The taker has stopped looking meanwhile.
-            // SAFETY: as above.
-            Err(_) => Err(self.content.with_mut(|place| unsafe { (*place).take() }).expect("put there just now")),
+            // The taker has stopped polling meanwhile.
+            // SAFETY: as above: the state is still not GIVEN.
+            Err(_) => Err(self.content.with_mut(|slot| unsafe { (*slot).take() }).expect("stored by this call")),
         }
     }
 
-    /// What was taken, back from the taker.
+    /// Returns content that the taker has read, to be reused. `None` if there is none, or if the taker has not read it
+    /// yet.
     ///
     /// # Safety
-    /// There is one giver at a time, and this is it.
+    /// There is one giver at a time, and it calls this.
     pub unsafe fn reclaim(&self) -> Option<T> {
         if self.state.load(Ordering::Acquire) == GIVEN {
             return None;
         }
-        // SAFETY: not GIVEN, and only we could change that.
-        self.content.with_mut(|place| unsafe { (*place).take() })
+        // SAFETY: the state is not GIVEN, and only the giver sets it.
+        self.content.with_mut(|slot| unsafe { (*slot).take() })
     }
 
-    /// Tells a taker that looks that the content was sent instead.
+    /// Tells a polling taker that the content was sent instead.
     #[inline]
     pub fn sent(&self) {
-        // It may have looked away meanwhile, which is as good.
-        let _ = self.state.compare_exchange(LOOKING, AWAY, Ordering::AcqRel, Ordering::Acquire);
+        // Fails if the taker has stopped polling meanwhile, which has the same effect.
+        let _ = self.state.compare_exchange(POLLING, SENT, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Whether the taker has to look on: nothing was given yet, nor sent.
+    /// Returns `true` while the taker has to go on polling: nothing was given or sent yet.
     #[inline]
     pub fn is_open(&self) -> bool {
-        self.state.load(Ordering::Acquire) == LOOKING
+        self.state.load(Ordering::Acquire) == POLLING
     }
 
-    /// Reads what was given. One look at the state decides: a second one might see what came in between.
+    /// Reads the content if there is any. The state is loaded once: a second load could see a later state.
     #[inline]
     pub fn take<R>(&self, read: impl FnOnce(&T) -> R) -> Seen<R> {
         match self.state.load(Ordering::Acquire) {
             GIVEN => {}
-            LOOKING => return Seen::Nothing,
-            _ => return Seen::Away,
+            POLLING => return Seen::Nothing,
+            _ => return Seen::Sent,
         }
-        // SAFETY: GIVEN, so the content is the taker's.
-        let result = self.content.with(|place| unsafe { (*place).as_ref().map(read) });
-        let result = result.expect("the giver has put it there");
+        // SAFETY: the state is GIVEN, so the content belongs to the taker.
+        let result = self.content.with(|slot| unsafe { (*slot).as_ref().map(read) });
+        let result = result.expect("stored by the giver");
         self.state.store(TAKEN, Ordering::Release);
         Seen::Given(result)
     }
 
-    /// The taker looks from now on.
+    /// The taker polls from now on.
     #[inline]
-    pub fn look(&self) {
-        self.state.store(LOOKING, Ordering::Release);
+    pub fn start_polling(&self) {
+        self.state.store(POLLING, Ordering::Release);
     }
 
-    /// The taker looks no longer: the next content will be sent. False when there is something to take.
+    /// The taker polls no longer, so that the next content is sent. Returns `false` if there is content to take first.
     #[inline]
-    pub fn look_away(&self) -> bool {
-        match self.state.compare_exchange(LOOKING, AWAY, Ordering::AcqRel, Ordering::Acquire) {
+    pub fn stop_polling(&self) -> bool {
+        match self.state.compare_exchange(POLLING, SENT, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,
             Err(now) => now != GIVEN,
         }
@@ -123,77 +129,77 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
-    fn give<T>(place: &Handover<T>, content: T) -> Result<(), T> {
+    fn give<T>(slot: &Handover<T>, content: T) -> Result<(), T> {
         // SAFETY: each test gives from one thread.
-        unsafe { place.give(content) }
+        unsafe { slot.give(content) }
     }
 
     #[test]
-    fn who_does_not_look_gets_nothing() {
-        let place = Handover::new(false);
-        assert_eq!(give(&place, 1), Err(1));
-        assert_eq!(place.take(|n| *n), Seen::Away);
-        assert!(place.look_away());
+    fn a_taker_that_does_not_poll_gets_nothing() {
+        let slot = Handover::new(false);
+        assert_eq!(give(&slot, 1), Err(1));
+        assert_eq!(slot.take(|n| *n), Seen::Sent);
+        assert!(slot.stop_polling());
     }
 
     #[test]
-    fn content_is_taken_once_and_comes_back_to_the_giver() {
-        let place = Handover::new(true);
-        assert_eq!(give(&place, 7), Ok(()));
-        assert_eq!(give(&place, 8), Err(8));
+    fn content_is_taken_once_and_returns_to_the_giver() {
+        let slot = Handover::new(true);
+        assert_eq!(give(&slot, 7), Ok(()));
+        assert_eq!(give(&slot, 8), Err(8));
         // SAFETY: one giver.
-        assert_eq!(unsafe { place.reclaim() }, None);
-        assert!(!place.look_away());
-        assert_eq!(place.take(|n| *n), Seen::Given(7));
-        assert_eq!(place.take(|n| *n), Seen::Away);
+        assert_eq!(unsafe { slot.reclaim() }, None);
+        assert!(!slot.stop_polling());
+        assert_eq!(slot.take(|n| *n), Seen::Given(7));
+        assert_eq!(slot.take(|n| *n), Seen::Sent);
         // SAFETY: one giver.
-        assert_eq!(unsafe { place.reclaim() }, Some(7));
+        assert_eq!(unsafe { slot.reclaim() }, Some(7));
     }
 
     #[test]
-    fn who_looks_is_told_of_what_was_sent() {
-        let place = Handover::new(true);
-        assert!(place.is_open());
-        place.sent();
-        assert!(!place.is_open() && place.look_away());
-        assert_eq!(give(&place, 1), Err(1));
+    fn a_polling_taker_learns_that_the_content_was_sent() {
+        let slot = Handover::new(true);
+        assert!(slot.is_open());
+        slot.sent();
+        assert!(!slot.is_open() && slot.stop_polling());
+        assert_eq!(give(&slot, 1), Err(1));
     }
 
     #[test]
-    fn looking_again_makes_room() {
-        let place = Handover::new(true);
-        assert_eq!(give(&place, 1), Ok(()));
-        assert_eq!(place.take(|n| *n), Seen::Given(1));
-        assert_eq!(give(&place, 2), Err(2));
-        place.look();
-        assert_eq!(place.take(|n| *n), Seen::Nothing);
-        assert_eq!(give(&place, 3), Ok(()));
-        assert_eq!(place.take(|n| *n), Seen::Given(3));
+    fn polling_again_empties_the_slot() {
+        let slot = Handover::new(true);
+        assert_eq!(give(&slot, 1), Ok(()));
+        assert_eq!(slot.take(|n| *n), Seen::Given(1));
+        assert_eq!(give(&slot, 2), Err(2));
+        slot.start_polling();
+        assert_eq!(slot.take(|n| *n), Seen::Nothing);
+        assert_eq!(give(&slot, 3), Ok(()));
+        assert_eq!(slot.take(|n| *n), Seen::Given(3));
     }
 
     #[test]
-    fn nothing_is_lost_between_looks() {
-        const ROUNDS: usize = 100_000;
-        let place = Handover::new(false);
+    fn nothing_is_lost_between_polls() {
+        const ROUNDS: usize = crate::rounds(100_000);
+        let slot = Handover::new(false);
         let (ready, sent) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 1..=ROUNDS {
                     wait_for(|| ready.load(Ordering::Acquire) == round);
-                    if give(&place, round).is_err() {
+                    if give(&slot, round).is_err() {
                         sent.store(round, Ordering::Release);
                     }
                 }
             });
             for round in 1..=ROUNDS {
-                place.look();
+                slot.start_polling();
                 ready.store(round, Ordering::Release);
-                // Few looks, so that both ends are common.
-                let seen = (0..round % 50).map(|_| place.take(|n| *n)).find(|seen| *seen != Seen::Nothing);
+                // Few polls, so that both ends are common.
+                let seen = (0..round % 50).map(|_| slot.take(|n| *n)).find(|seen| *seen != Seen::Nothing);
                 match seen {
                     Some(seen) => assert_eq!(seen, Seen::Given(round)),
-                    None if place.look_away() => wait_for(|| sent.load(Ordering::Acquire) == round),
-                    None => assert_eq!(place.take(|n| *n), Seen::Given(round)),
+                    None if slot.stop_polling() => wait_for(|| sent.load(Ordering::Acquire) == round),
+                    None => assert_eq!(slot.take(|n| *n), Seen::Given(round)),
                 }
             }
         });

@@ -1,8 +1,8 @@
-//! Values that have cache lines of their own.
+//! Values on cache lines of their own.
 
 use std::ops::Deref;
 
-/// What different threads write lies on different lines: a write takes the line from all other processors.
+/// Aligns `T` to its own cache line, to avoid false sharing.
 #[repr(align(64))]
 #[derive(Default)]
 pub struct Padded<T>(pub T);

@@ -1,7 +1,7 @@
 //! The queue in front of one context thread: many producers, one consumer, bounded by its owner.
 //!
-//! The consumer spins for a short, adaptive time before it parks: waking a parked thread costs a system call on
-//! the producer's side and a reschedule on the consumer's, several times the price of a short call.
+//! The consumer spins for a short, adaptive time before it parks. Waking a parked thread costs a system call in the
+//! producer and a reschedule of the consumer, which together take several times as long as a short call.
 
 use std::collections::VecDeque;
 use std::ptr;
@@ -12,28 +12,32 @@ use super::padded::Padded;
 use super::shim::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Parker, lock, park};
 use super::spin::Spin;
 
+/// A queue with many producers and one consumer, which may park.
 pub struct Queue<T> {
     front: Padded<Front<T>>,
     items: Padded<Mutex<Items<T>>>,
     consumer: Parker,
 }
 
-/// What a push to an empty queue and the consumer touch: one cache line, because that is what a short call waits for.
+/// The fields that a push to an empty queue and the consumer touch. They share one cache line, because a short call
+/// waits for its transfer.
 struct Front<T> {
-    /// The only item, put there without the lock: older than all items behind it. Null when there is none, `closed()` at
-    /// the end.
+    /// One item, stored without the lock and older than all items behind it. Null if there is none, `closed()` after
+    /// `close`.
     slot: AtomicPtr<T>,
-    /// Number of items behind the lock.
+    /// The number of items behind the lock.
     behind: AtomicUsize,
+    /// The consumer is parked or about to park.
     parked: AtomicBool,
     /// Set by `wake`: the consumer has something to do besides items.
     nudged: AtomicBool,
+    /// The number of nested items pushed so far.
     arrivals: AtomicUsize,
 }
 
 struct Items<T> {
-    /// Served before all others, see `push_first_class`.
-    first_class: VecDeque<Arc<T>>,
+    /// Items that go first, see `push_nested`.
+    nested: VecDeque<Arc<T>>,
     deque: VecDeque<Arc<T>>,
     closed: bool,
 }
@@ -47,7 +51,7 @@ impl<T> Default for Queue<T> {
             nudged: AtomicBool::new(false),
             arrivals: AtomicUsize::new(0),
         };
-        let items = Items { first_class: VecDeque::new(), deque: VecDeque::new(), closed: false };
+        let items = Items { nested: VecDeque::new(), deque: VecDeque::new(), closed: false };
         Queue { front: Padded(front), items: Padded(Mutex::new(items)), consumer: Parker::default() }
     }
 }
@@ -58,15 +62,14 @@ impl<T> Drop for Queue<T> {
     }
 }
 
-// SeqCst throughout: either a push is seen before the consumer parks, or the consumer's `parked` is seen after the push;
-// never neither.
+// SeqCst throughout: either the consumer sees a push before it parks, or the producer sees `parked` after its push.
 impl<T> Front<T> {
-    /// No item has this address, nor the next.
+    /// Marks a closed queue. No item has this address.
     fn closed() -> *mut T {
         ptr::without_provenance_mut(1)
     }
 
-    /// The item is being looked at.
+    /// Marks a slot whose item is being inspected. No item has this address.
     fn busy() -> *mut T {
         ptr::without_provenance_mut(2)
     }
@@ -83,7 +86,7 @@ impl<T> Front<T> {
         let item = Arc::into_raw(item).cast_mut();
         match self.slot.compare_exchange(ptr::null_mut(), item, SeqCst, SeqCst) {
             Ok(_) => Ok(()),
-            // SAFETY: it was not put there, so the count it stands for is still ours.
+            // SAFETY: the exchange failed, so the reference count behind the pointer is still ours.
             Err(_) => Err(unsafe { Arc::from_raw(item) }),
         }
     }
@@ -92,16 +95,16 @@ impl<T> Front<T> {
         self.replace(ptr::null_mut())
     }
 
-    /// Takes the item out and leaves `other` in its place.
+    /// Takes the item out of the slot and leaves `other` in its place.
     fn replace(&self, other: *mut T) -> Option<Arc<T>> {
         let item = self.slot.load(SeqCst);
         let taken = Self::is_item(item) && self.slot.compare_exchange(item, other, SeqCst, SeqCst).is_ok();
-        // SAFETY: `put` left the count of an item there, and only who takes it out gets it.
+        // SAFETY: `put` left one reference count in the slot, and the exchange gave it to this call only.
         taken.then(|| unsafe { Arc::from_raw(item) })
     }
 
-    /// Takes the item out if `keep` does not want it. Under the lock, as `close`: nobody else makes it busy or closes it. Its
-    /// place stays taken meanwhile, so that no younger item gets ahead of it.
+    /// Takes the item out of the slot if `keep` returns `false`. Runs under the lock, as `close` does, so that no other
+    /// call marks the slot busy or closed. The slot stays taken meanwhile, so that no younger item gets ahead.
     fn sweep(&self, keep: impl FnOnce(&Arc<T>) -> bool) -> Option<Arc<T>> {
         let item = self.replace(Self::busy())?;
         if keep(&item) {
@@ -113,10 +116,10 @@ impl<T> Front<T> {
         }
     }
 
-    /// Takes the item and lets no other in.
+    /// Takes the item out of the slot and closes the slot.
     fn close(&self) -> Option<Arc<T>> {
         let item = self.slot.swap(Self::closed(), SeqCst);
-        // SAFETY: as in `take`.
+        // SAFETY: as in `replace`: the swap gave the item's reference count to this call only.
         Self::is_item(item).then(|| unsafe { Arc::from_raw(item) })
     }
 
@@ -130,7 +133,7 @@ impl<T> Front<T> {
 }
 
 impl<T> Queue<T> {
-    /// Appends `item` and wakes the consumer if it is parked. Gives the item back when the queue is closed.
+    /// Appends `item` and wakes the consumer if it is parked. Returns the item if the queue is closed.
     pub fn push(&self, item: Arc<T>) -> Result<(), Arc<T>> {
         match self.front.put(item) {
             Ok(()) => {
@@ -141,9 +144,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Like `push`, but before all items of that kind; `pop_first_class` may pick it out of turn.
-    pub fn push_first_class(&self, item: Arc<T>) -> Result<(), Arc<T>> {
-        let pushed = self.push_behind(item, |items| &mut items.first_class);
+    /// Like `push`, but ahead of all items that `push` appends. `pop_nested` may pick it out of turn.
+    pub fn push_nested(&self, item: Arc<T>) -> Result<(), Arc<T>> {
+        let pushed = self.push_behind(item, |items| &mut items.nested);
         self.front.arrivals.fetch_add(1, SeqCst);
         self.wake();
         pushed
@@ -165,39 +168,40 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Takes the next item. Called by the consumer only.
     pub fn pop(&self) -> Option<Arc<T>> {
         if self.front.behind.load(SeqCst) == 0 {
             return self.front.take();
         }
         let mut items = lock(&self.items);
-        let first_class = items.first_class.pop_front();
-        let item = first_class.or_else(|| self.front.take()).or_else(|| items.deque.pop_front());
+        let nested = items.nested.pop_front();
+        let item = nested.or_else(|| self.front.take()).or_else(|| items.deque.pop_front());
         self.front.behind.store(items.len(), SeqCst);
         item
     }
 
-    /// The oldest first-class item that `wanted` accepts.
-    pub fn pop_first_class(&self, wanted: impl Fn(&Arc<T>) -> bool) -> Option<Arc<T>> {
+    /// Takes the oldest nested item that `wanted` accepts.
+    pub fn pop_nested(&self, wanted: impl Fn(&Arc<T>) -> bool) -> Option<Arc<T>> {
         if self.front.behind.load(SeqCst) == 0 {
             return None;
         }
         let mut items = lock(&self.items);
-        let index = items.first_class.iter().position(wanted)?;
-        let item = items.first_class.remove(index);
+        let index = items.nested.iter().position(wanted)?;
+        let item = items.nested.remove(index);
         self.front.behind.store(items.len(), SeqCst);
         item
     }
 
-    /// Grows with every first-class item: tells a consumer whether to look again.
+    /// The number of nested items pushed so far: a consumer that sees another number tries `pop_nested` again.
     pub fn arrivals(&self) -> usize {
         self.front.arrivals.load(SeqCst)
     }
 
-    /// Refuses further items and hands back those that were not taken.
+    /// Closes the queue and returns the items that were not taken. Further pushes fail.
     pub fn close(&self) -> Vec<Arc<T>> {
         let mut items = lock(&self.items);
         items.closed = true;
-        let mut rest: Vec<Arc<T>> = items.first_class.drain(..).collect();
+        let mut rest: Vec<Arc<T>> = items.nested.drain(..).collect();
         rest.extend(self.front.close());
         rest.extend(items.deque.drain(..));
         self.front.behind.store(0, SeqCst);
@@ -206,62 +210,66 @@ impl<T> Queue<T> {
         rest
     }
 
+    /// Returns `true` after `close`.
     pub fn is_closed(&self) -> bool {
         self.front.is_closed()
     }
 
+    /// The number of items.
     pub fn len(&self) -> usize {
         self.front.len()
     }
 
-    /// Whether the consumer sleeps: waking it takes longer than a short item.
+    /// Returns `true` if the consumer is parked: waking it takes longer than a short item.
     pub fn is_parked(&self) -> bool {
         self.front.parked.load(SeqCst)
     }
 
+    /// Returns `true` if there is no item.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Visits the waiting items, under the lock: keep it short. Takes out those for which `keep` is false.
+    /// Visits the waiting items and takes out those for which `keep` returns `false`. Runs under the lock: keep it
+    /// short.
     pub fn sweep(&self, mut keep: impl FnMut(&Arc<T>) -> bool) -> Vec<Arc<T>> {
         let mut gone = Vec::new();
         if self.is_empty() {
             return gone;
         }
         let mut items = lock(&self.items);
-        let Items { first_class, deque, .. } = &mut *items;
+        let Items { nested, deque, .. } = &mut *items;
         let mut sweep = |lane: &mut VecDeque<Arc<T>>| {
             for item in std::mem::take(lane) {
                 if keep(&item) { lane.push_back(item) } else { gone.push(item) }
             }
         };
-        sweep(first_class);
+        sweep(nested);
         sweep(deque);
         gone.extend(self.front.sweep(keep));
         self.front.behind.store(items.len(), SeqCst);
         drop(items);
-        // The consumer may have found nothing while an item was looked at.
+        // The consumer may have found nothing while the slot was marked busy.
         if !self.is_empty() {
             self.unpark();
         }
         gone
     }
 
-    /// Makes the consumer return from `wait` although there may be no item.
+    /// Makes the consumer return from `wait`, even if there is no item.
     pub fn wake(&self) {
         self.front.nudged.store(true, SeqCst);
         self.unpark();
     }
 
-    /// Has a consumer that is parked ask again what it waits for.
+    /// Makes a parked consumer check again what it waits for.
     pub fn unpark(&self) {
         if self.front.parked.load(SeqCst) && self.front.parked.swap(false, SeqCst) {
             self.consumer.unpark();
         }
     }
 
-    /// Blocks the consumer until there is an item, `wake` or `close`. Only ever called by one thread.
+    /// Blocks until there is an item, or `wake` or `close` is called. Called by the consumer only.
     pub fn wait(&self, spin: &mut Spin) {
         self.wait_for(spin, || !self.is_empty() || self.is_nudged());
         if self.is_nudged() {
@@ -269,8 +277,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Blocks the consumer until `ready`, which is asked again after each `unpark`, `wake` or push. Whoever makes it true
-    /// calls one of them afterwards.
+    /// Blocks until `ready`, which is checked again after each `unpark`, `wake` and push. The thread that makes it true
+    /// has to call one of these afterwards. Called by the consumer only.
     pub fn wait_for(&self, spin: &mut Spin, ready: impl Fn() -> bool) {
         if ready() || spin.run(&ready) {
             return;
@@ -293,7 +301,7 @@ impl<T> Queue<T> {
 
 impl<T> Items<T> {
     fn len(&self) -> usize {
-        self.first_class.len() + self.deque.len()
+        self.nested.len() + self.deque.len()
     }
 }
 
@@ -327,16 +335,16 @@ mod tests {
         let queue = queue(0..10);
         assert_eq!(queue.len(), 10);
         assert_eq!((pop(&queue), pop(&queue)), (Some(0), Some(1)));
-        // The slot is free, but others are older.
+        // The slot is free, but the items behind the lock are older.
         queue.push(Arc::new(10)).unwrap();
         assert_eq!(std::iter::from_fn(|| pop(&queue)).collect::<Vec<_>>(), (2..11).collect::<Vec<_>>());
         assert!(queue.is_empty());
     }
 
     #[test]
-    fn a_sweep_takes_out_what_is_not_wanted_and_keeps_the_order() {
+    fn a_sweep_takes_out_unwanted_items_and_keeps_the_order() {
         let queue = queue(0..6);
-        queue.push_first_class(Arc::new(6)).unwrap();
+        queue.push_nested(Arc::new(6)).unwrap();
         let mut seen = Vec::new();
         let all = |item: &Arc<i32>| {
             seen.push(**item);
@@ -355,11 +363,11 @@ mod tests {
     #[test]
     fn a_closed_queue_refuses_items_and_returns_the_rest() {
         let queue = queue([1, 2]);
-        queue.push_first_class(Arc::new(3)).unwrap();
+        queue.push_nested(Arc::new(3)).unwrap();
         assert!(!queue.is_closed());
         assert_eq!(values(queue.close()), vec![3, 1, 2]);
         assert_eq!(queue.push(Arc::new(4)), Err(Arc::new(4)));
-        assert_eq!(queue.push_first_class(Arc::new(4)), Err(Arc::new(4)));
+        assert_eq!(queue.push_nested(Arc::new(4)), Err(Arc::new(4)));
         assert!(queue.is_closed() && queue.is_empty() && queue.close().is_empty());
         assert_eq!(pop(&queue), None);
         queue.wait(&mut spin());
@@ -376,7 +384,7 @@ mod tests {
 
     #[test]
     fn no_wake_up_is_lost() {
-        const ITEMS: i32 = 20_000;
+        const ITEMS: i32 = crate::rounds(20_000) as i32;
         let queue = Arc::new(Queue::default());
         let producers: Vec<_> = (0..4)
             .map(|_| {
@@ -407,12 +415,12 @@ mod tests {
     }
 
     #[test]
-    fn first_class_items_go_first_and_out_of_turn() {
+    fn nested_items_go_first_and_can_be_picked_out_of_turn() {
         let queue = queue([1]);
-        queue.push_first_class(Arc::new(2)).unwrap();
-        queue.push_first_class(Arc::new(3)).unwrap();
-        assert_eq!(queue.pop_first_class(|item| **item == 3), Some(Arc::new(3)));
-        assert_eq!(queue.pop_first_class(|item| **item == 1), None);
+        queue.push_nested(Arc::new(2)).unwrap();
+        queue.push_nested(Arc::new(3)).unwrap();
+        assert_eq!(queue.pop_nested(|item| **item == 3), Some(Arc::new(3)));
+        assert_eq!(queue.pop_nested(|item| **item == 1), None);
         assert_eq!((pop(&queue), pop(&queue), pop(&queue)), (Some(2), Some(1), None));
         assert_eq!(queue.arrivals(), 2);
     }

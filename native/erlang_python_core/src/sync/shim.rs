@@ -1,5 +1,5 @@
-//! The primitives that what threads share is made of: those of the standard library, or, under `--cfg loom`, those of loom,
-//! which tries all orders in which threads may run: `tests/loom.rs`.
+//! The primitives under everything that threads share: those of the standard library or, under `--cfg loom`, those of
+//! loom, which tries all orders in which threads may run (`tests/loom.rs`).
 
 #[cfg(loom)]
 pub use model::*;
@@ -15,35 +15,39 @@ mod standard {
 
     pub use super::super::lock;
 
-    /// As `std::cell::UnsafeCell`, in the form that loom can watch.
+    /// `std::cell::UnsafeCell` with the interface of loom's, which tracks each access.
     pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
+        /// A cell with this value.
         pub const fn new(value: T) -> Self {
             UnsafeCell(std::cell::UnsafeCell::new(value))
         }
 
+        /// Calls `work` with a pointer to read through.
         #[inline(always)]
         pub fn with<R>(&self, work: impl FnOnce(*const T) -> R) -> R {
             work(self.0.get())
         }
 
+        /// Calls `work` with a pointer to write through.
         #[inline(always)]
         pub fn with_mut<R>(&self, work: impl FnOnce(*mut T) -> R) -> R {
             work(self.0.get())
         }
     }
 
-    /// The one thread that parks for something.
+    /// Unparks the one thread that has registered.
     #[derive(Default)]
     pub struct Parker(OnceLock<std::thread::Thread>);
 
     impl Parker {
-        /// The calling thread is the one.
+        /// Registers the calling thread.
         pub fn register(&self) {
             self.0.get_or_init(std::thread::current);
         }
 
+        /// Unparks the registered thread, if there is one.
         pub fn unpark(&self) {
             if let Some(thread) = self.0.get() {
                 thread.unpark();
@@ -64,11 +68,12 @@ mod model {
     pub use loom::thread::{park, yield_now};
     pub use std::sync::OnceLock;
 
+    /// Locks a mutex.
     pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap()
     }
 
-    /// loom orders sequentially consistent operations by fences only.
+    /// Runs an atomic operation between fences if it is sequentially consistent: loom orders only fences as such.
     fn fenced<R>(order: Ordering, operation: impl FnOnce() -> R) -> R {
         if order == SeqCst {
             fence(SeqCst);
@@ -137,16 +142,17 @@ mod model {
         }
     }
 
-    /// The one thread that parks for something.
+    /// Unparks the one thread that has registered.
     #[derive(Default)]
     pub struct Parker(Mutex<Option<loom::thread::Thread>>);
 
     impl Parker {
-        /// The calling thread is the one.
+        /// Registers the calling thread.
         pub fn register(&self) {
             self.0.lock().unwrap().get_or_insert_with(loom::thread::current);
         }
 
+        /// Unparks the registered thread, if there is one.
         pub fn unpark(&self) {
             if let Some(thread) = &*self.0.lock().unwrap() {
                 thread.unpark();

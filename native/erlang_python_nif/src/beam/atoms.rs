@@ -1,4 +1,4 @@
-//! Atoms this library knows by name, and atoms made from Python text, which are bounded.
+//! The atoms that this library uses, and atoms made from Python text, whose number is bounded.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -10,23 +10,23 @@ rustler::atoms! {
     ok, error, nil, none, undefined,
     nan, infinity, neg_infinity,
     // requests
-    call, eval, exec, exec_last, new_env, context, process,
+    call, eval, exec, exec_last, new_env, context,
     // replies and failures
-    exception, conversion, encode, interrupted, timeout_queued, timeout, stopped, unsupported, panicked, wrong_interpreter, bad_request, no_memory,
+    exception, conversion, encode, interrupted, timeout_queued, timeout, stopped, unsupported, panicked,
+    wrong_interpreter, bad_request,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
-    full, not_an_integer, not_found, granted, look, away,
-    overloaded, rejected, permits, queue, waiting, lost, done, cancelled, not_running,
+    full, not_an_integer, granted, look, away,
+    overloaded, rejected, permits, queue, waiting, lost, done, cancelled,
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events, py_task,
     // keys
     worker, owngil, queued, running, stuck,
-    calls, errors, timeouts, interrupts, orphans,
     version, own_gil, bytes,
     // structs
     __struct__, r#ref = "ref", r#type = "type", text, value, data, name, map,
     calendar, year, month, day, week, hour, minute, second, microsecond,
     time_zone, zone_abbr, utc_offset, std_offset,
-    first, last, step, sign, coef, exp, inf, nan_upper = "NaN",
+    first, last, step, sign, coef, exp,
     calendar_iso = "Elixir.Calendar.ISO",
     date_struct = "Elixir.Date",
     time_struct = "Elixir.Time",
@@ -42,17 +42,17 @@ rustler::atoms! {
     float_struct = "Elixir.Py.Float",
 }
 
-/// Atoms made because Python named them. The BEAM never frees an atom, so their number is bounded.
+/// The maximum number of atoms made from Python text: the BEAM never frees an atom.
 const MAX_NEW_ATOMS: usize = 10_000;
 static NEW_ATOMS: AtomicUsize = AtomicUsize::new(0);
 
-/// The atom of this text if it exists or may still be made.
+/// The atom with this text. Makes it if it does not exist, unless `MAX_NEW_ATOMS` were made.
 pub fn from_text<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
     if let Some(atom) = existing(env, text) {
         return Some(atom);
     }
     let mut atom = Default::default();
-    // SAFETY: pointer and length describe `text`; `atom` is read only on success.
+    // SAFETY: pointer and length describe `text`, and `atom` is read only on success.
     unsafe {
         let (name, len) = (text.as_ptr().cast(), text.len());
         if NEW_ATOMS.load(Relaxed) >= MAX_NEW_ATOMS
@@ -65,10 +65,10 @@ pub fn from_text<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
     }
 }
 
-/// The atom of this text, if there is one.
+/// The atom with this text, if it exists.
 pub fn existing<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
     let mut atom = Default::default();
-    // SAFETY: pointer and length describe `text`; `atom` is read only on success.
+    // SAFETY: pointer and length describe `text`, and `atom` is read only on success.
     unsafe {
         let (name, len) = (text.as_ptr().cast(), text.len());
         (enif_make_existing_atom_len(env.as_c_arg(), name, len, &mut atom, ERL_NIF_UTF8) != 0)
@@ -76,7 +76,7 @@ pub fn existing<'a>(env: Env<'a>, text: &str) -> Option<Term<'a>> {
     }
 }
 
-/// The float that the BEAM has no number for, only an atom.
+/// The float of an atom that stands for a number that the BEAM does not have.
 #[inline]
 pub fn number(term: Term<'_>) -> Option<f64> {
     match term {
@@ -87,11 +87,11 @@ pub fn number(term: Term<'_>) -> Option<f64> {
     }
 }
 
-/// The text of an atom. An empty one for what is no atom.
+/// The text of an atom. Empty for any other term.
 pub fn text_of(term: Term<'_>) -> String {
     let (env, raw) = (term.get_env().as_c_arg(), term.as_c_arg());
     let mut len = 0;
-    // SAFETY: the buffer has room for the text and its NUL.
+    // SAFETY: a live term; the buffer has room for the text and its NUL.
     unsafe {
         if enif_get_atom_length(env, raw, &mut len, ERL_NIF_UTF8) == 0 {
             return String::new();

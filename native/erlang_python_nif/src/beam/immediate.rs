@@ -1,8 +1,8 @@
-//! The words that terms are made of, for the kinds that lists of numbers consist of; and the type of a term.
+//! Reads small integers, list cells and the types of terms directly, without a call into the VM.
 //!
-//! The BEAM has laid out small integers and list cells in the same way on all 64-bit machines since long before OTP 26,
-//! but promises nothing. So `probe` compares with what the VM says, once, and where that differs everything goes through
-//! the VM's functions, which take several times as long.
+//! The BEAM has used one layout on all 64-bit machines since long before OTP 26, but does not promise it. So `probe`
+//! compares the layout with the VM's functions, once. If they disagree, all functions here call the VM, which takes
+//! several times as long.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -12,6 +12,7 @@ use rustler::sys::{
 };
 use rustler::{Env, Term};
 
+/// `probe` has found the layout that this file assumes.
 static KNOWN: AtomicBool = AtomicBool::new(false);
 
 const SMALL_TAG: usize = 0b1111;
@@ -22,15 +23,18 @@ const BOXED_TAG: usize = 0b10;
 const ATOM_TAG: usize = 0b00_1011;
 const ATOM_MASK: usize = 0b11_1111;
 const TAG_MASK: usize = 0b11;
-/// What is no part of a cell's address: the tag, and a mark of literals.
+/// The bits that are no part of an address: the tag, and a mark of literals.
 const POINTER_MASK: usize = 0b111;
 
-// SAFETY of both: `ErlNifTerm` is a transparent word; any word may be compared, only terms are given to the VM.
+/// The word of a term.
 fn word(term: ErlNifTerm) -> usize {
+    // SAFETY: `ErlNifTerm` is a transparent word.
     unsafe { std::mem::transmute::<ErlNifTerm, usize>(term) }
 }
 
+/// The term of a word. Only words of terms are passed to the VM.
 fn term(word: usize) -> ErlNifTerm {
+    // SAFETY: `ErlNifTerm` is a transparent word.
     unsafe { std::mem::transmute::<usize, ErlNifTerm>(word) }
 }
 
@@ -44,21 +48,21 @@ fn encode_small(value: i64) -> Option<ErlNifTerm> {
     (word as i64 >> SMALL_SHIFT == value).then(|| term(word))
 }
 
-/// Head and tail of a non-empty list.
+/// The head and the tail of a non-empty list.
 ///
 /// # Safety
-/// `list` is a term of a live environment, laid out as `probe` has found.
+/// `list` is a term of a live environment, and `probe` has found the layout.
 unsafe fn decode_cell(list: ErlNifTerm) -> Option<(ErlNifTerm, ErlNifTerm)> {
     let word = word(list);
     if word & TAG_MASK != LIST_TAG {
         return None;
     }
     let cell = (word & !POINTER_MASK) as *const ErlNifTerm;
-    // SAFETY: a list is a pointer to two terms.
+    // SAFETY: promised by the caller. A non-empty list is a pointer to two terms.
     unsafe { Some((*cell, *cell.add(1))) }
 }
 
-/// Finds out whether terms are laid out as this file believes. Called when the library is loaded.
+/// Compares the layout of terms with the VM's functions. Called when the library is loaded.
 pub fn probe(env: Env<'_>) {
     let known = cfg!(target_pointer_width = "64") && smalls_agree(env) && cells_agree(env) && atoms_agree(env);
     KNOWN.store(known, Relaxed);
@@ -80,8 +84,8 @@ fn smalls_agree(env: Env<'_>) -> bool {
 
 fn cells_agree(env: Env<'_>) -> bool {
     let items = [7i64, -8, 9].map(|value| encode_small(value).unwrap_or_default());
-    // SAFETY: three terms; a cell is only decoded where the VM says that there is one and the tag agrees, which makes the
-    // remaining bits an address. What is there is compared before it is believed.
+    // SAFETY: a live environment and an array of three terms. A non-empty list whose tag is that of a pointer is an
+    // address of at least one word. The words there are compared with the VM's before they are used.
     unsafe {
         let mut list = enif_make_list_from_array(env.as_c_arg(), items.as_ptr(), 3);
         for item in items {
@@ -109,21 +113,22 @@ fn atoms_agree(env: Env<'_>) -> bool {
     atoms.iter().all(|atom| is_atom(atom.as_c_arg())) && !others.into_iter().any(is_atom)
 }
 
-/// The value of an integer of up to 64 bits.
+/// The value of an integer of up to 64 bits. `None` for any other term.
 #[inline]
 pub fn integer(term: Term<'_>) -> Option<i64> {
     let mut value = 0;
-    // SAFETY: a live term; the result is read only on success.
+    // SAFETY: a live term. The result is read only on success.
     let known = unsafe { enif_get_int64(term.get_env().as_c_arg(), term.as_c_arg(), &mut value) };
     (known != 0).then_some(value)
 }
 
-/// The value of an integer that can be told without asking the VM.
+/// The value of a small integer. `None` for any other term, and without a known layout.
 #[inline]
 pub fn small(term: Term<'_>) -> Option<i64> {
     if KNOWN.load(Relaxed) { decode_small(term.as_c_arg()) } else { None }
 }
 
+/// The term of an integer.
 #[inline]
 pub fn make_integer(env: Env<'_>, value: i64) -> ErlNifTerm {
     match encode_small(value) {
@@ -133,11 +138,12 @@ pub fn make_integer(env: Env<'_>, value: i64) -> ErlNifTerm {
     }
 }
 
-/// Head and tail of a list; `None` when it is empty, or no list at all.
+/// The head and the tail of a list. `None` for the empty list and for any other term.
 #[inline]
 pub fn cell(list: Term<'_>) -> Option<(Term<'_>, Term<'_>)> {
     let env = list.get_env();
-    // SAFETY: the parts of a live term are live terms of the same environment.
+    // SAFETY: a live term, whose parts are live terms of the same environment. `decode_cell` is called only if `probe`
+    // has found the layout.
     unsafe {
         let (head, tail) = if KNOWN.load(Relaxed) {
             decode_cell(list.as_c_arg())?
@@ -152,34 +158,34 @@ pub fn cell(list: Term<'_>) -> Option<(Term<'_>, Term<'_>)> {
     }
 }
 
-/// The parts of a tuple.
+/// The elements of a tuple. `None` for any other term.
 #[inline]
 pub fn tuple<'a>(term: Term<'a>) -> Option<&'a [ErlNifTerm]> {
     let (mut arity, mut parts) = (0, std::ptr::null());
-    // SAFETY: a live term; on success `parts` are those of the tuple, which live as long as it.
+    // SAFETY: a live term. On success `parts` points to the elements, which live as long as the tuple.
     unsafe {
         let known = enif_get_tuple(term.get_env().as_c_arg(), term.as_c_arg(), &mut arity, &mut parts);
         (known != 0).then(|| if arity == 0 { &[][..] } else { std::slice::from_raw_parts(parts, arity as usize) })
     }
 }
 
-/// A tuple of a few terms of `env`: without the memory that the general function allocates.
+/// A tuple of a few terms of `env`. Allocates no array, unlike rustler's function.
 #[inline]
 pub fn make_tuple<'a, const N: usize>(env: Env<'a>, parts: [Term<'a>; N]) -> Term<'a> {
     let parts = parts.map(|part| part.as_c_arg());
-    // SAFETY: a live environment, and as many terms of it.
+    // SAFETY: a live environment and an array of `N` terms of it.
     unsafe { Term::new(env, enif_make_tuple_from_array(env.as_c_arg(), parts.as_ptr(), N as u32)) }
 }
 
-/// The type of a term. `enif_term_type`, and so `Term::get_type`, ends the VM when it is asked about a term of a type that OTP
-/// added later, such as the native records of OTP 29. `None` for those.
+/// The type of a term. `None` for types that this library does not know, such as the native records of OTP 29. For
+/// those, `enif_term_type` and so `Term::get_type` abort the VM.
 #[inline]
 pub fn type_of(term: Term<'_>) -> Option<Type> {
     if KNOWN.load(Relaxed) {
         let word = word(term.as_c_arg());
         let known = match word & TAG_MASK {
             LIST_TAG => Some(Type::ERL_NIF_TERM_TYPE_LIST),
-            // SAFETY: a live term, laid out as `probe` has found.
+            // SAFETY: a boxed term of a live environment, and `probe` has found the layout.
             BOXED_TAG => unsafe { headers::type_of(word) },
             _ if word & ATOM_MASK == ATOM_TAG => Some(Type::ERL_NIF_TERM_TYPE_ATOM),
             _ => None,
@@ -188,12 +194,12 @@ pub fn type_of(term: Term<'_>) -> Option<Type> {
             return known;
         }
     }
-    asked(term)
+    type_by_tests(term)
 }
 
-/// The type of a term by the VM's answers to questions that may be asked about any term.
+/// The type of a term, found by VM functions that take any term.
 #[inline(never)]
-fn asked(term: Term<'_>) -> Option<Type> {
+fn type_by_tests(term: Term<'_>) -> Option<Type> {
     Some(match term {
         term if term.is_atom() => Type::ERL_NIF_TERM_TYPE_ATOM,
         term if term.is_list() || term.is_empty_list() => Type::ERL_NIF_TERM_TYPE_LIST,
@@ -211,36 +217,40 @@ fn asked(term: Term<'_>) -> Option<Type> {
     })
 }
 
-/// No function of the VM tells bits that fill no whole bytes, but the external term format does.
+/// Returns `true` for a bitstring that does not fill whole bytes. No VM function tests for it, but the external term
+/// format shows it.
 fn is_bitstring(term: Term<'_>) -> bool {
     const BIT_BINARY: u8 = 77;
     term.to_binary().as_slice().get(1) == Some(&BIT_BINARY)
 }
 
-/// What can be told of a term without asking the VM, for the types that long data consists of.
+/// The part of a term that can be read without the VM, for the types that long data consists of.
 pub enum Shape {
+    /// A float.
     Float(f64),
     /// A binary or a bitstring.
     Bits,
-    /// Not the empty one.
+    /// A non-empty list.
     List,
+    /// Any other term, and every term without a known layout.
     Other,
 }
 
+/// The shape of a term.
 #[inline]
 pub fn shape(term: Term<'_>) -> Shape {
     let word = word(term.as_c_arg());
     match word & TAG_MASK {
         _ if !KNOWN.load(Relaxed) => Shape::Other,
         LIST_TAG => Shape::List,
-        // SAFETY: a live term, laid out as `probe` has found.
+        // SAFETY: a boxed term of a live environment, and `probe` has found the layout.
         BOXED_TAG => unsafe { headers::shape(word) },
         _ => Shape::Other,
     }
 }
 
-/// What a boxed term begins with: its type in the lowest bits and, but for maps, its size in the others. So a type that OTP
-/// adds has other lowest bits, or is another kind of map.
+/// The first word of boxed terms. Its lowest bits are the type and the others, except in maps, the size. So a type that
+/// OTP adds has other lowest bits, or is another kind of map.
 mod headers {
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -255,22 +265,23 @@ mod headers {
     const TYPE_MASK: usize = 0b11_1111;
     const SIZE_SHIFT: u32 = 6;
 
-    /// Bit N: the lowest bits N are those of binaries and bitstrings.
+    /// Bit N is set if the type N is a binary or a bitstring.
     static BITS: AtomicU64 = AtomicU64::new(0);
-    /// Bit N: the lowest bits N are those of tuples.
+    /// Bit N is set if the type N is a tuple.
     static TUPLES: AtomicU64 = AtomicU64::new(0);
-    /// Whole headers; 0, which no header is, where they are not known.
+    /// The header of floats, or 0, which no header is, if it is not known.
     static FLOAT: AtomicUsize = AtomicUsize::new(0);
+    /// The header of small maps, or 0 if it is not known.
     static SMALL_MAP: AtomicUsize = AtomicUsize::new(0);
 
     fn body(boxed: usize) -> *const usize {
         (boxed & !POINTER_MASK) as *const usize
     }
 
-    /// The type of a boxed term, as far as it can be told from its header.
+    /// The type of a boxed term, if its header shows it.
     ///
     /// # Safety
-    /// This word is a boxed term of a live environment.
+    /// `boxed` is the word of a boxed term of a live environment.
     #[inline]
     pub unsafe fn type_of(boxed: usize) -> Option<Type> {
         // SAFETY: promised by the caller.
@@ -289,15 +300,17 @@ mod headers {
         }
     }
 
+    /// The shape of a boxed term.
+    ///
     /// # Safety
-    /// This word is a boxed term of a live environment.
+    /// `boxed` is the word of a boxed term of a live environment.
     #[inline]
     pub unsafe fn shape(boxed: usize) -> Shape {
         let body = body(boxed);
         // SAFETY: promised by the caller.
         let header = unsafe { *body };
         if header == FLOAT.load(Relaxed) {
-            // SAFETY: the value of a float follows its header.
+            // SAFETY: promised by the caller. The value of a float follows its header.
             Shape::Float(unsafe { *body.add(1).cast() })
         } else if BITS.load(Relaxed) >> (header & TYPE_MASK) & 1 == 1 {
             Shape::Bits
@@ -306,11 +319,12 @@ mod headers {
         }
     }
 
-    /// Compares some terms of each type: called once, when small integers and lists have proved to be as they should.
+    /// Learns the headers from some terms of each type. Called once, after `probe` has compared small integers and
+    /// lists.
     pub fn learn(env: Env<'_>) {
         let env = env.as_c_arg();
-        // SAFETY: a live environment; each array has as many terms; what is behind the tag of boxed terms is a header, and
-        // something behind it.
+        // SAFETY: a live environment, and `terms` has as many elements as each tuple. A boxed term is a pointer to a
+        // header and at least one word after it. `enif_make_new_binary` returns `size` writable bytes.
         unsafe {
             let boxed = |term: ErlNifTerm| (word(term) & TAG_MASK == BOXED_TAG).then(|| *body(word(term)));
             let terms = [enif_make_double(env, 0.5); 3];

@@ -1,4 +1,4 @@
-//! Integers beyond 64 bits, by way of the external term format: the NIF interface has no other door.
+//! Integers of more than 64 bits, by the external term format: the NIF interface has no functions for them.
 
 use rustler::{Env, Term};
 
@@ -6,7 +6,8 @@ const VERSION: u8 = 131;
 const SMALL_BIG: u8 = 110;
 const LARGE_BIG: u8 = 111;
 
-/// Sign and magnitude, little end first, of a big integer in the external term format.
+/// The sign and the little-endian magnitude of a big integer in the external term format. `None` for anything else. The
+/// sign is `true` for a negative number.
 pub fn big_parts(external: &[u8]) -> Option<(bool, &[u8])> {
     match external {
         [VERSION, SMALL_BIG, _, sign, magnitude @ ..] => Some((*sign == 1, magnitude)),
@@ -15,8 +16,8 @@ pub fn big_parts(external: &[u8]) -> Option<(bool, &[u8])> {
     }
 }
 
-/// The integer of this sign and magnitude; `None` when the BEAM cannot hold it.
-pub fn big_term<'a>(env: Env<'a>, negative: bool, magnitude: &[u8]) -> Option<Term<'a>> {
+/// The external term format of a big integer. `None` if it has 4 GiB or more.
+pub fn big_external(negative: bool, magnitude: &[u8]) -> Option<Vec<u8>> {
     let mut external = Vec::with_capacity(magnitude.len() + 7);
     external.push(VERSION);
     match u8::try_from(magnitude.len()) {
@@ -28,5 +29,10 @@ pub fn big_term<'a>(env: Env<'a>, negative: bool, magnitude: &[u8]) -> Option<Te
     }
     external.push(u8::from(negative));
     external.extend(magnitude);
-    env.binary_to_term(&external).map(|(term, _)| term)
+    Some(external)
+}
+
+/// The integer with this sign and little-endian magnitude. `None` if the BEAM cannot hold it.
+pub fn big_term<'a>(env: Env<'a>, negative: bool, magnitude: &[u8]) -> Option<Term<'a>> {
+    env.binary_to_term(&big_external(negative, magnitude)?).map(|(term, _)| term)
 }

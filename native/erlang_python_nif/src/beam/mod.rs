@@ -1,6 +1,7 @@
-//! Terms: what this library knows of the BEAM and of nothing else.
+//! Terms: the part of this library that knows the BEAM and nothing else.
 
 pub mod atoms;
+pub mod dialect;
 pub mod env;
 pub mod immediate;
 pub mod integer;

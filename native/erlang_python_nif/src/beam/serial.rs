@@ -1,6 +1,7 @@
-//! Serde structs as terms: structs become maps with atoms as keys, unit variants atoms, `None` nil, text binaries.
+//! Serializes Serde structs as terms. Structs become maps with atoms as keys, unit variants become atoms, `None`
+//! becomes `nil`, and text becomes a binary.
 //!
-//! rustler's own serializer marks every map with the name of its Rust struct, and has atoms only where they exist already.
+//! rustler's own serializer adds the name of the Rust struct to every map, and makes no new atoms.
 
 use std::fmt::{self, Display};
 
@@ -8,11 +9,12 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Atom, Encoder, Env, Term};
 use serde::ser::{self, Impossible, Serialize, SerializeSeq, SerializeStruct, SerializeTuple};
 
+/// The term of `value`.
 pub fn to_term<'a, T: Serialize + ?Sized>(env: Env<'a>, value: &T) -> Result<Term<'a>, Error> {
     value.serialize(Serializer(env))
 }
 
-/// A type that has no term here, or a map that could not be built.
+/// The error for a type that has no term here, and for a map that could not be built.
 #[derive(Debug)]
 pub struct Error(String);
 
@@ -37,7 +39,7 @@ fn unsupported<T>(what: &str) -> Result<T, Error> {
 #[derive(Clone, Copy)]
 struct Serializer<'a>(Env<'a>);
 
-/// Terms of a list or a tuple, or alternating keys and values.
+/// The elements of a list or a tuple, or alternating keys and values.
 struct Parts<'a> {
     env: Env<'a>,
     terms: Vec<Term<'a>>,
@@ -54,7 +56,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Every name is a constant of this crate, so their number is bounded.
+/// The atom `name`. All names are constants of this crate, so their number is bounded.
 fn atom<'a>(env: Env<'a>, name: &'static str) -> Result<Term<'a>, Error> {
     Atom::from_str(env, name).map(|atom| atom.to_term(env)).map_err(|_| Error(format!("{name} is no atom")))
 }

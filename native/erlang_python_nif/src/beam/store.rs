@@ -1,4 +1,4 @@
-//! Terms that belong to no process: the shared state.
+//! The shared state, which holds terms that belong to no process.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
@@ -12,11 +12,11 @@ use rustler::{Binary, Term};
 use super::env::OwnedTermEnv;
 use super::immediate;
 
-/// A term of its own, only read once it is stored.
+/// A term in an environment of its own. It is only read once it is stored.
 pub struct Stored {
     env: OwnedTermEnv,
     term: ErlNifTerm,
-    /// Of a term too large to be weighed at once, what was seen of it so far.
+    /// The approximate size. For a term too large to be measured at once, the size of the part measured so far.
     bytes: AtomicUsize,
 }
 
@@ -26,10 +26,10 @@ impl Weigh for Stored {
     }
 }
 
-// SAFETY: a stored term is never changed, and only copied from, which several threads may do at once.
+// SAFETY: a stored term is never changed, only read and copied, which several threads may do at once.
 unsafe impl Sync for Stored {}
 
-/// Parts of a term that are weighed while its owner waits, on a scheduler or with the GIL held.
+/// The maximum number of parts of a term that are measured while the caller waits, on a scheduler or with the GIL.
 const WEIGHED_AT_ONCE: usize = 2_000;
 
 impl Stored {
@@ -37,16 +37,17 @@ impl Stored {
         Stored { env, term, bytes: AtomicUsize::new(0) }
     }
 
+    /// The term.
     pub fn term(&self) -> Term<'_> {
         // SAFETY: the term lives in this environment.
         unsafe { Term::new(self.env.env(), self.term) }
     }
 }
 
-/// Stores a term of `env`. Returns about how many bytes it takes, or `None` for a large one.
+/// Stores a term of `env`. Returns its approximate size in bytes, or `None` for a large term.
 ///
-/// Copying a term costs no more than sending it; weighing a large one takes several times as long, so that happens on a
-/// thread of its own, after the value can be read.
+/// Measuring a large term takes several times as long as copying it. So a thread of its own measures it, after it was
+/// stored.
 pub fn put(key: &[u8], env: OwnedTermEnv, term: ErlNifTerm) -> Result<Option<usize>, StateError> {
     let stored = Arc::new(Stored::new(env, term));
     let (bytes, whole) = weigh(stored.term(), WEIGHED_AT_ONCE);
@@ -54,7 +55,7 @@ pub fn put(key: &[u8], env: OwnedTermEnv, term: ErlNifTerm) -> Result<Option<usi
     STATE.put(key, Value::Other(stored.clone()))?;
     if !whole {
         let key = Box::<[u8]>::from(key);
-        // Without a thread to be had, the statistics show what was seen so far.
+        // If no thread can be started, the statistics show the part measured so far.
         let _ = std::thread::Builder::new().name("py_weigh".into()).spawn(move || {
             let (bytes, _whole) = weigh(stored.term(), usize::MAX);
             STATE.reweigh(&key, &stored, || stored.bytes.store(bytes, Relaxed));
@@ -63,11 +64,11 @@ pub fn put(key: &[u8], env: OwnedTermEnv, term: ErlNifTerm) -> Result<Option<usi
     Ok(whole.then_some(bytes))
 }
 
-/// Bytes that a term takes in the BEAM, about, and whether all of it was looked at: at most `limit` parts are. Parts that
-/// are shared count each time.
+/// The approximate size of a term in the BEAM, in bytes, and whether all of it was measured. At most `limit` parts are.
+/// Shared parts count each time.
 fn weigh(term: Term<'_>, limit: usize) -> (usize, bool) {
     const WORD: usize = size_of::<usize>();
-    // Not recursive: a term may be nested deeper than any stack.
+    // Not recursive: a term may be nested deeper than the stack allows.
     let mut pending = vec![term];
     let mut bytes = 0;
     let mut seen = 0;
@@ -102,7 +103,7 @@ fn weigh(term: Term<'_>, limit: usize) -> (usize, bool) {
                 }
                 Err(_) => 0,
             },
-            // Of a type that OTP has added: its size is to be had in no other way, and this may take long.
+            // A type that OTP has added. Its external format is the only way to its size, and may take long.
             None if limit < usize::MAX => return (bytes, false),
             None => term.to_binary().as_slice().len(),
             _ => 4 * WORD,

@@ -26,6 +26,7 @@ use rustler::{Encoder, LocalPid, Term};
 
 use super::Call;
 use crate::beam::atoms;
+use crate::beam::dialect::Dialect;
 use crate::beam::env::OwnedTermEnv;
 use crate::beam::immediate;
 use crate::python::interpreter::detach;
@@ -46,19 +47,19 @@ pub const MAX_CHAIN: usize = 256;
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Names of registered functions: what `erlang.<name>` finds; and whether the Erlang API has registered them.
-static NAMES: LazyLock<RwLock<HashMap<String, bool>>> = LazyLock::new(RwLock::default);
+static NAMES: LazyLock<RwLock<HashMap<String, Dialect>>> = LazyLock::new(RwLock::default);
 /// Whether the Erlang API has ever registered one.
 static ANY_OF_ERLANG: AtomicBool = AtomicBool::new(false);
 
-fn names() -> RwLockWriteGuard<'static, HashMap<String, bool>> {
+fn names() -> RwLockWriteGuard<'static, HashMap<String, Dialect>> {
     NAMES.write().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-pub fn set_registered(name: String, erlang: bool) {
-    if erlang {
+pub fn set_registered(name: String, dialect: Dialect) {
+    if dialect.is_erlang() {
         ANY_OF_ERLANG.store(true, SeqCst);
     }
-    names().insert(name, erlang);
+    names().insert(name, dialect);
 }
 
 pub fn clear_registered_name(name: &str) {
@@ -71,7 +72,7 @@ pub fn clear_registered() {
 }
 
 /// Whether the Erlang API has registered the function of that name; `None` when there is none.
-fn registered(name: &Obj) -> PyResult<Option<bool>> {
+fn registered(name: &Obj) -> PyResult<Option<Dialect>> {
     // Before the lock: this may run Python code.
     let name = name.as_utf8()?;
     let names = NAMES.read().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -79,10 +80,10 @@ fn registered(name: &Obj) -> PyResult<Option<bool>> {
 }
 
 /// Functions of the Erlang API have values of its dialect, whoever called Python; others those of the request (`None`).
-fn dialect_of(target: &Obj) -> PyResult<Option<bool>> {
+fn dialect_of(target: &Obj) -> PyResult<Option<Dialect>> {
     // SAFETY: attached.
     let named = ANY_OF_ERLANG.load(SeqCst) && unsafe { ffi::PyUnicode_Check(target.as_ptr()) } != 0;
-    if named { Ok(registered(target)?.filter(|erlang| *erlang)) } else { Ok(None) }
+    if named { Ok(registered(target)?.filter(|dialect| dialect.is_erlang())) } else { Ok(None) }
 }
 
 /// `is_registered(name)`.
@@ -184,7 +185,7 @@ fn interrupted(request: &RequestRef) -> Raised {
 fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
     let shared = runtime.shared();
     let mut spin = Spin::new(shared.settings.spin);
-    let answered = || request.callback.answer.is_answered();
+    let answered = || request.callback.answer.is_filled();
     let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
     loop {
         if answered() || unwanted() {
@@ -193,7 +194,7 @@ fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
         }
         // Read before the look: what arrives after it ends the wait.
         let seen = shared.inbox.queue.arrivals();
-        if let Some(nested) = shared.inbox.queue.pop_first_class(|nested| runs_on_top(nested, request, runtime)) {
+        if let Some(nested) = shared.inbox.queue.pop_nested(|nested| runs_on_top(nested, request, runtime)) {
             runtime.handle(&nested);
             continue;
         }

@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use pyo3::ffi;
 use rustler::Env;
 
-use crate::convert::{ConvertError, Converter, PRECIOUS, max_words};
+use crate::beam::dialect::Dialect;
+use crate::convert::{ConvertError, Converter, NEVER_COPY, max_words};
 use crate::python::fork;
 use crate::python::object::{Obj, PyResult, Raised, raised};
 use crate::request::RequestRef;
@@ -35,18 +36,18 @@ pub struct Call<'c> {
     /// The request that runs on this thread.
     pub request: Option<RequestRef>,
     /// Values cross in the Erlang dialect.
-    erlang: bool,
+    dialect: Dialect,
 }
 
 impl<'c> Call<'c> {
     /// The same call, with values in another dialect; `None` keeps it.
-    pub fn in_dialect(&self, erlang: Option<bool>) -> Call<'c> {
+    pub fn in_dialect(&self, dialect: Option<Dialect>) -> Call<'c> {
         Call {
             runtime: self.runtime,
             context: self.context,
             caches: self.caches,
             request: self.request.clone(),
-            erlang: erlang.unwrap_or(self.erlang),
+            dialect: dialect.unwrap_or(self.dialect),
         }
     }
 
@@ -54,11 +55,11 @@ impl<'c> Call<'c> {
         Converter {
             types: &self.caches.types,
             owner: self.context,
-            erlang: self.erlang,
+            dialect: self.dialect,
             abandoned: &|| false,
             steps: 0,
             size: 0,
-            shared: false,
+            has_refc_binaries: false,
             room: max_words(),
         }
     }
@@ -72,7 +73,7 @@ impl<'c> Call<'c> {
     pub fn sized_term<'a>(&self, object: &Obj, env: Env<'a>) -> PyResult<(rustler::Term<'a>, usize)> {
         let mut converter = self.converter();
         let term = converter.to_term(object.clone(), env, 1).map_err(|error| self.raise(error))?;
-        Ok((term, if converter.shared { PRECIOUS } else { converter.size }))
+        Ok((term, if converter.has_refc_binaries { NEVER_COPY } else { converter.size }))
     }
 
     /// Converts a value that comes from the BEAM.
@@ -199,9 +200,9 @@ fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
     }
     let on_context = with_runtime(|runtime| {
         let request = runtime.shared().inbox.running().filter(|request| !request.flags.has(Flags::CHORE));
-        let erlang = request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG));
+        let dialect = request.as_ref().map_or(Dialect::Elixir, |request| request.flags.dialect());
         let call =
-            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, erlang };
+            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, dialect };
         function(&call, args)
     });
     match on_context {
@@ -247,7 +248,7 @@ fn on_other_thread(function: Function, args: &[Obj]) -> PyResult<Obj> {
         });
     };
     let caches = Caches::bare(&context.0.settings)?;
-    function(&Call { runtime: None, context: &context, caches: &caches, request: None, erlang: false }, args)
+    function(&Call { runtime: None, context: &context, caches: &caches, request: None, dialect: Dialect::Elixir }, args)
 }
 
 /// Raises TypeError unless there are `allowed` arguments.

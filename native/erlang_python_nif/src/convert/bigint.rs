@@ -1,4 +1,4 @@
-//! Integers beyond 64 bits.
+//! Integers of more than 64 bits.
 
 use rustler::{Env, Term};
 
@@ -15,14 +15,14 @@ impl Converter<'_> {
         Ok(self.big(negative, magnitude)?)
     }
 
-    /// The int of this sign and magnitude, little end first.
+    /// The int with this sign and little-endian magnitude.
     pub fn big(&self, negative: bool, magnitude: &[u8]) -> PyResult<Obj> {
         let helpers = self.types;
         let number = helpers.from_bytes.call(&[&Obj::bytes(magnitude)?, &helpers.little])?;
         if negative { helpers.negative.call(&[&number]) } else { Ok(number) }
     }
 
-    /// The magnitude of an int as `bytes`, little end first.
+    /// The little-endian magnitude of an int, as `bytes`.
     pub fn magnitude(&self, number: &Obj, negative: bool) -> PyResult<Obj> {
         let helpers = self.types;
         let magnitude = if negative { helpers.negative.call(&[number])? } else { number.clone() };

@@ -9,7 +9,7 @@ use rustler::{Resource, ResourceArc};
 use crate::python::object::Obj;
 use crate::python::objects::{Home, Interp, Slot};
 
-/// A Python object that Elixir holds on to.
+/// A handle of a Python object, which keeps the object alive.
 pub struct ObjectHandle {
     home: Arc<Home>,
     slot: Slot,
@@ -18,11 +18,11 @@ pub struct ObjectHandle {
 #[rustler::resource_impl]
 impl Resource for ObjectHandle {}
 
-/// Handles that Elixir has not forgotten.
+/// The number of handles that exist.
 pub static HANDLES: AtomicUsize = AtomicUsize::new(0);
 
 impl ObjectHandle {
-    /// `None` when the interpreter is about to end.
+    /// A handle of `object`. `None` if the interpreter is about to end.
     ///
     /// # Safety
     /// The calling thread is attached to the interpreter of `home`, to which `object` belongs.
@@ -33,7 +33,7 @@ impl ObjectHandle {
         Some(ResourceArc::new(ObjectHandle { home, slot }))
     }
 
-    /// The object, if it is of `interp` and still there.
+    /// The object. `None` if it belongs to another interpreter or was released.
     ///
     /// # Safety
     /// The calling thread is attached to `interp`.
@@ -47,7 +47,7 @@ impl ObjectHandle {
 }
 
 impl Drop for ObjectHandle {
-    /// Runs on schedulers: only submits.
+    /// Only marks the slot: the VM drops handles on schedulers.
     fn drop(&mut self) {
         HANDLES.fetch_sub(1, Ordering::Relaxed);
         if self.home.forget(self.slot) {

@@ -1,6 +1,6 @@
-//! How the values of a Python type cross into the BEAM.
+//! The kinds of Python types, which decide how their values become terms.
 
-/// The numbers are those of `priv/python/erlang/_values.py`.
+/// The kind of a Python type. The numbers are those of `priv/python/erlang/_values.py`, which describes the kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 pub enum Kind {
@@ -58,7 +58,7 @@ impl Kind {
         Kind::Null,
     ];
 
-    /// Unknown numbers are plain objects.
+    /// The kind with this number. `Object` for an unknown number.
     pub fn from_number(number: i64) -> Kind {
         usize::try_from(number).ok().and_then(|index| Kind::ALL.get(index).copied()).unwrap_or(Kind::Object)
     }

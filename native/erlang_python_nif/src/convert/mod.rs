@@ -1,6 +1,6 @@
-//! Terms to Python objects and back. Knows nothing of requests.
+//! Converts terms to Python objects and back. Knows nothing of requests.
 
-// `to_python` and `to_term` are what everybody calls them; the converter counts its steps, hence `&mut`.
+// `to_python` and `to_term` take `&mut self`, because the converter counts its steps.
 #![allow(clippy::wrong_self_convention)]
 
 mod bigint;
@@ -19,73 +19,79 @@ use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
 
 use self::types::Types;
+use crate::beam::dialect::Dialect;
 use crate::python::object::{Raised, raised};
 use crate::python::objects::Home;
 
-/// How deep nested data may be.
+/// The maximum depth of nested data.
 pub const MAX_DEPTH: usize = 512;
 
 /// The context that values are converted for.
 pub trait Owner {
-    /// Where it keeps the objects that Elixir has handles of.
+    /// Where the objects of its handles are released.
     fn home(&self) -> &Arc<Home>;
-    /// What a handle says of its context.
+    /// The context, as handles name it.
     fn term<'a>(&self, env: Env<'a>) -> Term<'a>;
 }
 
-/// Where and how a conversion takes place.
+/// Converts the values of one request.
 pub struct Converter<'c> {
+    /// The classes and functions of the interpreter.
     pub types: &'c Types,
+    /// The context.
     pub owner: &'c dyn Owner,
-    /// The Erlang dialect (`COMPAT.md`) instead of the Elixir one (`API.md`).
-    pub erlang: bool,
-    /// Asked now and then: is the result still wanted?
+    /// Which terms values become, and which objects terms become.
+    pub dialect: Dialect,
+    /// Returns `true` if the result is no longer wanted. Called now and then.
     pub abandoned: &'c dyn Fn() -> bool,
-    /// Elements converted so far; paces `abandoned`.
+    /// The number of elements converted so far. Paces `abandoned`.
     pub steps: u32,
-    /// How much was converted to terms: one for each, more for long or precious ones.
+    /// The size of the terms made: one for each, more for long ones, `NEVER_COPY` for those that keep something alive.
     pub size: usize,
-    /// There are long binaries among the terms: copies of them share their memory.
-    pub shared: bool,
-    /// How much memory the terms may take yet, in words: see `set_max_bytes`.
+    /// There are long binaries among the terms, which copies of the terms share.
+    pub has_refc_binaries: bool,
+    /// The memory that further terms may take, in words: see `set_max_bytes`.
     pub room: usize,
 }
 
-/// How much memory the terms of one conversion may take, roughly, in bytes.
+/// The approximate memory that the terms of one conversion may take, in bytes.
 static MAX_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Bounds what one value of Python becomes. Terms share nothing: a list in which one object stands a million times has a
-/// million terms, and a few lists that contain each other twice would take all memory.
+/// Bounds the size of the term of one Python value. Terms share nothing: a list with the same object a million times
+/// becomes a million terms, and a few nested lists, each with the next one twice, would take all memory.
 pub fn set_max_bytes(max: usize) {
     MAX_BYTES.store(max, Relaxed);
 }
 
-/// The same, in words.
+/// That bound, in words.
 pub fn max_words() -> usize {
     MAX_BYTES.load(Relaxed) / size_of::<usize>()
 }
 
-/// Longer binaries cost nothing to copy, but keep much alive, in bytes. (All of more than 64 are shared.)
+/// The size above which a binary counts as long, in bytes. A copy of it costs nothing but keeps its memory alive. (The
+/// BEAM shares all binaries of more than 64 bytes.)
 const LONG_BINARY: usize = 2 << 10;
-/// Counts as much as one small term, in bytes.
+/// The number of bytes of a long binary that count as one small term.
 const VERY_LONG: usize = 64 << 10;
 
-/// Counted for a term that keeps something else alive.
-pub const PRECIOUS: usize = 1 << 20;
+/// The size counted for a term that keeps something else alive: such a term is never copied.
+pub const NEVER_COPY: usize = 1 << 20;
 
+/// Why a conversion failed.
 pub enum ConvertError {
-    /// This value has no counterpart. `path` leads to it, innermost step first.
+    /// A value has no counterpart. `path` leads to it, innermost step first.
     Value { message: String, path: Vec<String> },
-    /// A struct that only `Py.Encoder` knows: encode the arguments and submit again.
+    /// A struct needs `Py.Encoder`: the caller encodes the arguments and submits again.
     NeedsEncoder,
     /// A handle of another interpreter, or of one that has ended.
     WrongInterpreter,
     /// Python raised.
     Raised(Raised),
-    /// Nobody wants the result any more.
+    /// The result is no longer wanted.
     Abandoned,
 }
 
+/// The result of a conversion.
 pub type ConvertResult<T> = Result<T, ConvertError>;
 
 impl From<Raised> for ConvertError {
@@ -95,11 +101,12 @@ impl From<Raised> for ConvertError {
 }
 
 impl ConvertError {
+    /// A value without a counterpart.
     pub fn value(message: impl Into<String>) -> Self {
         ConvertError::Value { message: message.into(), path: Vec::new() }
     }
 
-    /// Adds the step that leads to the value from one level further out.
+    /// Adds the step that leads to the value from the next level outwards.
     pub fn at(mut self, step: impl FnOnce() -> String) -> Self {
         if let ConvertError::Value { path, .. } = &mut self {
             path.push(step());
@@ -108,10 +115,10 @@ impl ConvertError {
     }
 }
 
-/// Steps of a longer path are left out in its middle: cyclic data would fill pages.
+/// The maximum number of steps shown of a path. A longer path, as of cyclic data, is cut in its middle.
 const MAX_STEPS: usize = 32;
 
-/// The path as users read it: `args[0].users[3]`.
+/// A path as users read it: `args[0].users[3]`.
 pub fn path_text(path: &[String]) -> String {
     let join = |steps: &[String]| steps.iter().rev().map(String::as_str).collect::<String>();
     let text = match path.len() {
@@ -121,10 +128,10 @@ pub fn path_text(path: &[String]) -> String {
     text.strip_prefix('.').map(str::to_owned).unwrap_or(text)
 }
 
-/// Longer keys are cut in a path, in characters.
+/// The maximum length of a key in a path, in characters. A longer one is cut.
 const MAX_KEY: usize = 64;
 
-/// One step of a path that is no plain name: `[key]`.
+/// The step of a path to a key that is not a plain name: `[key]`.
 fn key_text(text: &str) -> String {
     match text.char_indices().nth(MAX_KEY) {
         Some((end, _)) => format!("[{}…]", &text[..end]),
@@ -133,9 +140,10 @@ fn key_text(text: &str) -> String {
 }
 
 impl Converter<'_> {
-    /// Python refused a value (unhashable, out of range, …): that is the value's fault, anything else is passed on.
+    /// The error for an exception raised while a value was converted. Some classes mean that the value was refused
+    /// (unhashable, out of range, …). Any other exception is passed on.
     fn refused(&self, raised: Raised) -> ConvertError {
-        // SAFETY: attached; the classes are static.
+        // SAFETY: attached; static classes.
         let about_value = unsafe {
             [ffi::PyExc_TypeError, ffi::PyExc_ValueError, ffi::PyExc_OverflowError, ffi::PyExc_AttributeError]
                 .into_iter()
@@ -152,7 +160,7 @@ impl Converter<'_> {
         }
     }
 
-    /// The terms take so many words more.
+    /// Counts memory that the terms take.
     #[inline(always)]
     fn take(&mut self, words: usize) -> ConvertResult<()> {
         let (room, over) = self.room.overflowing_sub(words);
@@ -160,7 +168,7 @@ impl Converter<'_> {
         if over { Err(too_large()) } else { Ok(()) }
     }
 
-    /// Called at every level and element of nested data.
+    /// Checks the depth, and now and then whether the result is still wanted. Called at every level of nested data.
     #[inline]
     fn step(&mut self, depth: usize) -> ConvertResult<()> {
         if depth > MAX_DEPTH {
@@ -183,13 +191,13 @@ fn too_large() -> ConvertError {
     ))
 }
 
-/// A pending Python exception as a conversion error.
+/// The pending Python exception as a conversion error.
 #[cold]
 fn failed() -> ConvertError {
     raised().into()
 }
 
-/// A struct as Elixir builds it: a map with these fields.
+/// An Elixir struct with these fields.
 fn struct_term<'a>(env: Env<'a>, module: rustler::Atom, fields: &[(rustler::Atom, Term<'a>)]) -> Term<'a> {
     let mut keys = vec![crate::beam::atoms::__struct__().to_term(env)];
     let mut values = vec![module.to_term(env)];

@@ -1,27 +1,29 @@
-//! Terms as the caller would write them, for messages.
+//! Shows terms in messages, as the caller would write them.
 
 use rustler::{Binary, Encoder, Term};
 
 use crate::beam::atoms;
+use crate::beam::dialect::Dialect;
 use crate::beam::immediate;
 
-/// Deeper terms, and those of other kinds, are shown as the VM shows them.
+/// The depth below which terms are shown as the VM shows them. It also shows types that this file does not.
 const MAX_DEPTH: usize = 3;
 
-/// The source of a term, in Erlang or in Elixir.
-pub fn shown(term: Term<'_>, erlang: bool) -> String {
-    show(term, erlang, MAX_DEPTH)
+/// The source text of a term, in Erlang or in Elixir.
+pub fn shown(term: Term<'_>, dialect: Dialect) -> String {
+    show(term, dialect, MAX_DEPTH)
 }
 
-fn show(term: Term<'_>, erlang: bool, depth: usize) -> String {
-    let inner = |part: Term<'_>| show(part, erlang, depth - 1);
+fn show(term: Term<'_>, dialect: Dialect, depth: usize) -> String {
+    let erlang = dialect.is_erlang();
+    let inner = |part: Term<'_>| show(part, dialect, depth - 1);
     if term.is_float()
         && let Ok(float) = term.decode::<f64>()
     {
         return format!("{float:?}");
     }
     if term.is_atom() {
-        return atom(&atoms::text_of(term), erlang);
+        return atom(&atoms::text_of(term), dialect);
     }
     if let Ok(binary) = Binary::from_term(term)
         && let Ok(text) = std::str::from_utf8(binary.as_slice())
@@ -39,7 +41,8 @@ fn show(term: Term<'_>, erlang: bool, depth: usize) -> String {
     format!("{term:?}")
 }
 
-fn atom(text: &str, erlang: bool) -> String {
+fn atom(text: &str, dialect: Dialect) -> String {
+    let erlang = dialect.is_erlang();
     let plain = |text: &str| {
         text.starts_with(|c: char| c.is_lowercase() || (c == '_' && !erlang))
             && text.chars().all(|c| c.is_alphanumeric() || c == '_')
@@ -56,10 +59,10 @@ fn atom(text: &str, erlang: bool) -> String {
     }
 }
 
-/// What two of these terms, which are the keys of one map, have in common: the first of them twice there.
-pub fn repeated<'a>(terms: impl Iterator<Item = Term<'a>>, erlang: bool) -> Option<String> {
+/// The source text of the first of these terms, sorted, that occurs twice.
+pub fn repeated<'a>(terms: impl Iterator<Item = Term<'a>>, dialect: Dialect) -> Option<String> {
     let mut terms: Vec<_> = terms.collect();
     terms.sort();
     let pair = terms.windows(2).find(|pair| pair[0].encode(pair[0].get_env()) == pair[1])?;
-    Some(shown(pair[0], erlang))
+    Some(shown(pair[0], dialect))
 }

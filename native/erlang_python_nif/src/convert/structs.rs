@@ -1,4 +1,4 @@
-//! Elixir structs that have a Python counterpart, and back.
+//! Converts Elixir structs that have a Python counterpart, and back.
 
 use pyo3::ffi;
 use rustler::{Atom, Binary, Encoder, Env, Term};
@@ -9,10 +9,11 @@ use super::{ConvertError, ConvertResult, Converter, struct_term};
 use crate::beam::atoms::{self, *};
 use crate::python::object::Obj;
 
-/// What the largest of these structs takes, in words.
+/// The size of the largest of these structs, in words.
 const STRUCT: usize = 32;
 
 impl Converter<'_> {
+    /// The object of a struct.
     pub(super) fn structure(&mut self, term: Term<'_>, module: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         self.step(depth)?;
         let get = |key: Atom| field(term, key);
@@ -93,7 +94,7 @@ impl Converter<'_> {
         self.types.make.call(&args).map_err(|raised| self.refused(raised))
     }
 
-    /// The struct of a datetime, date, …: Python took it apart, `parts` are the pieces.
+    /// The struct of a datetime, date, … from its parts, which Python code extracted.
     pub(super) fn struct_to_term<'a>(
         &mut self,
         kind: Kind,
@@ -149,7 +150,7 @@ impl Converter<'_> {
             return Err(ConvertError::value("Py.float/1 takes a number, :nan, :infinity or :neg_infinity"));
         }
         let number = self.to_python(term, 1)?;
-        // SAFETY: attached; an int or float. An int beyond the range of floats raises OverflowError.
+        // SAFETY: attached; an int or a float. An int beyond the range of floats raises OverflowError.
         let float = unsafe { Obj::checked(ffi::PyNumber_Float(number.as_ptr())) };
         float.map_err(|raised| self.refused(raised))
     }

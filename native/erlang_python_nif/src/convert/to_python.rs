@@ -1,4 +1,4 @@
-//! BEAM terms to Python objects.
+//! Converts terms to Python objects.
 
 use pyo3::ffi;
 use rustler::sys::{ErlNifTermType as Type, enif_get_double, enif_get_uint64, enif_inspect_binary};
@@ -10,10 +10,12 @@ use super::handle::ObjectHandle;
 use super::shown::shown;
 use super::{ConvertError, ConvertResult, Converter, failed, key_text};
 use crate::beam::atoms;
+use crate::beam::dialect::Dialect;
 use crate::beam::immediate::{self, Shape};
 use crate::python::object::Obj;
 
 impl Converter<'_> {
+    /// The object of a term.
     #[inline(always)]
     pub fn to_python(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         if let Some(small) = immediate::small(term) {
@@ -22,6 +24,7 @@ impl Converter<'_> {
         self.larger(term, depth)
     }
 
+    /// The object of a term that is not a small integer.
     fn larger(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         match immediate::shape(term) {
             Shape::Float(value) => Ok(Obj::float(value)?),
@@ -31,7 +34,7 @@ impl Converter<'_> {
         }
     }
 
-    /// What cannot be told without asking the VM.
+    /// The object of a term that only the VM can read.
     fn other(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         match immediate::type_of(term) {
             Some(Type::ERL_NIF_TERM_TYPE_ATOM) => self.atom(term),
@@ -56,7 +59,7 @@ impl Converter<'_> {
             return Ok(Obj::int(int)?);
         }
         let mut uint = 0;
-        // SAFETY: a live term of a live environment; the result is only read on success.
+        // SAFETY: a live term. The result is read only on success.
         if unsafe { enif_get_uint64(term.get_env().as_c_arg(), term.as_c_arg(), &mut uint) } != 0 {
             return Ok(Obj::uint(uint)?);
         }
@@ -69,7 +72,9 @@ impl Converter<'_> {
         }
         match term.decode::<bool>() {
             Ok(truth) => return Ok(Obj::bool(truth)),
-            Err(_) if self.erlang && (atoms::none() == term || atoms::undefined() == term) => return Ok(Obj::none()),
+            Err(_) if self.dialect.is_erlang() && (atoms::none() == term || atoms::undefined() == term) => {
+                return Ok(Obj::none());
+            }
             Err(_) => {}
         }
         Ok(self.types.atom_object(term.as_c_arg(), || match atoms::number(term) {
@@ -78,7 +83,7 @@ impl Converter<'_> {
         })?)
     }
 
-    /// A key of a map, or the name of a keyword argument: there `nan` is a name.
+    /// The object of a key of a map or of a keyword argument. There an atom such as `nan` is a name, not a number.
     fn key(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         let key = self.to_python(term, depth)?;
         if key.type_ptr() == &raw mut ffi::PyFloat_Type && term.is_atom() {
@@ -92,8 +97,8 @@ impl Converter<'_> {
         let Ok(length) = term.list_length() else {
             return Err(ConvertError::value("improper list"));
         };
-        // SAFETY: attached; a fresh list whose slots are filled below, each once and in range. Should one fail, the
-        // list is dropped with the rest of its slots null, which CPython allows.
+        // SAFETY: attached; a new list whose slots are filled below, each once and in range. After an error the list is
+        // dropped with some slots null, which CPython allows.
         unsafe {
             let list = Obj::checked(ffi::PyList_New(length as isize))?;
             let (mut rest, mut index) = (term, 0);
@@ -109,14 +114,14 @@ impl Converter<'_> {
     fn tuple(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         self.step(depth)?;
         let items = get_tuple(term).map_err(|_| ConvertError::value("tuple"))?;
-        if self.erlang
+        if self.dialect.is_erlang()
             && let [tag, data] = items[..]
             && atoms::bytes() == tag
             && let Ok(data) = Binary::from_term(data)
         {
             return Ok(Obj::bytes(&data)?);
         }
-        // SAFETY: attached; as for `list`.
+        // SAFETY: attached; as in `list`.
         unsafe {
             let tuple = Obj::checked(ffi::PyTuple_New(items.len() as isize))?;
             for (index, item) in items.into_iter().enumerate() {
@@ -135,24 +140,25 @@ impl Converter<'_> {
             if atoms::object_struct() == module {
                 return self.object(field(term, atoms::r#ref())?);
             }
-            if !self.erlang {
+            if !self.dialect.is_erlang() {
                 return self.structure(term, module, depth);
             }
         }
         self.plain_map(term, depth)
     }
 
+    /// The dict of a map.
     pub(super) fn plain_map(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         let dict = Obj::dict()?;
         let mut count = 0;
         for (key, value) in MapIterator::new(term).ok_or_else(|| ConvertError::value("map"))? {
-            let erlang = self.erlang;
-            let at = || key_step(key, erlang);
+            let dialect = self.dialect;
+            let at = || key_step(key, dialect);
             let name = self.key(key, depth + 1).map_err(|error| error.at(at))?;
             let value = self.to_python(value, depth + 1).map_err(|error| error.at(at))?;
             dict.dict_set(&name, &value).map_err(|raised| self.refused(raised).at(at))?;
             count += 1;
-            // SAFETY: attached; an exact dict.
+            // SAFETY: attached; a dict.
             if unsafe { ffi::PyDict_Size(dict.as_ptr()) } != count {
                 return Err(ConvertError::value("another key of this map becomes the same Python key").at(at));
             }
@@ -160,7 +166,7 @@ impl Converter<'_> {
         Ok(dict)
     }
 
-    /// A set of the keys of `term`, a map.
+    /// The set of the keys of a map.
     pub(super) fn set(&mut self, term: Term<'_>, depth: usize) -> ConvertResult<Obj> {
         // SAFETY: attached; null makes an empty set.
         let set = unsafe { Obj::checked(ffi::PySet_New(std::ptr::null_mut()))? };
@@ -168,14 +174,14 @@ impl Converter<'_> {
         for (key, _) in MapIterator::new(term).ok_or_else(|| ConvertError::value("set"))? {
             let at = || "{…}".to_owned();
             let item = self.to_python(key, depth + 1).map_err(|error| error.at(at))?;
-            // SAFETY: attached; an exact set.
+            // SAFETY: attached; a set and a live object.
             let status = unsafe { ffi::PySet_Add(set.as_ptr(), item.as_ptr()) };
             if status < 0 {
                 let raised = crate::python::object::raised();
                 return Err(self.refused(raised).at(at));
             }
             count += 1;
-            // SAFETY: as above.
+            // SAFETY: attached; a set.
             if unsafe { ffi::PySet_Size(set.as_ptr()) } != count {
                 return Err(ConvertError::value("another element of this set becomes the same Python value").at(at));
             }
@@ -190,12 +196,12 @@ impl Converter<'_> {
         }
     }
 
-    /// The object behind a handle.
+    /// The object of a handle.
     pub fn object(&mut self, handle: Term<'_>) -> ConvertResult<Obj> {
         let Ok(handle) = handle.decode::<ResourceArc<ObjectHandle>>() else {
             return Err(ConvertError::value("not a handle of a Python object"));
         };
-        // SAFETY: this thread is attached to the interpreter of the context that it converts for.
+        // SAFETY: the converting thread is attached to the interpreter of its context.
         unsafe { handle.object(&self.owner.home().interp) }.ok_or(ConvertError::WrongInterpreter)
     }
 
@@ -207,14 +213,14 @@ impl Converter<'_> {
 
 fn float(term: Term<'_>) -> ConvertResult<Obj> {
     let mut value = 0.0;
-    // SAFETY: a live term; it is a float.
+    // SAFETY: a live term. It is a float, so the call cannot fail.
     unsafe { enif_get_double(term.get_env().as_c_arg(), term.as_c_arg(), &mut value) };
     Ok(Obj::float(value)?)
 }
 
 fn binary(term: Term<'_>) -> ConvertResult<Obj> {
     let mut binary = std::mem::MaybeUninit::uninit();
-    // SAFETY: a live term; `binary` is read only on success and describes memory that lives as long as the term.
+    // SAFETY: a live term. `binary` is read only on success, and its memory lives as long as the term.
     unsafe {
         if enif_inspect_binary(term.get_env().as_c_arg(), term.as_c_arg(), binary.as_mut_ptr()) == 0 {
             return Err(ConvertError::value("bitstring whose size is not a whole number of bytes"));
@@ -234,20 +240,21 @@ fn binary(term: Term<'_>) -> ConvertResult<Obj> {
     }
 }
 
+/// A field of a struct.
 pub(super) fn field<'a>(term: Term<'a>, key: rustler::Atom) -> ConvertResult<Term<'a>> {
     term.map_get(key).map_err(|_| ConvertError::value("struct with a missing field"))
 }
 
-/// One step of a path: `.name` for keys that read like one, `[key]` otherwise.
-fn key_step(key: Term<'_>, erlang: bool) -> String {
+/// The step of a path to a key: `.name` for a plain name, `[key]` otherwise.
+fn key_step(key: Term<'_>, dialect: Dialect) -> String {
     let text = if key.is_atom() { Some(atoms::text_of(key)) } else { key.decode::<String>().ok() };
     match text {
         Some(text) if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_') => format!(".{text}"),
-        _ => key_text(&shown(key, erlang)),
+        _ => key_text(&shown(key, dialect)),
     }
 }
 
-/// Elements of a proper list of positional arguments.
+/// Appends the objects of a list of positional arguments.
 pub fn arguments(converter: &mut Converter<'_>, list: Term<'_>, into: &mut Vec<Obj>) -> ConvertResult<()> {
     let mut rest = list;
     while let Some((item, tail)) = immediate::cell(rest) {
@@ -258,7 +265,8 @@ pub fn arguments(converter: &mut Converter<'_>, list: Term<'_>, into: &mut Vec<O
     if rest.is_empty_list() { Ok(()) } else { Err(ConvertError::value("arguments must be a list")) }
 }
 
-/// Keyword arguments: a map, or a list of pairs, with atom or text keys.
+/// Appends the values of keyword arguments and returns their names, a tuple. `None` if there are none. `term` is a map
+/// or a list of pairs, whose keys are atoms or text.
 pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<Obj>) -> ConvertResult<Option<Obj>> {
     let pairs: Vec<(Term, Term)> = match MapIterator::new(term) {
         Some(pairs) => pairs.collect(),
@@ -270,15 +278,15 @@ pub fn keywords(converter: &mut Converter<'_>, term: Term<'_>, values: &mut Vec<
     let mut names = Vec::with_capacity(pairs.len());
     // SAFETY: attached; null makes an empty set.
     let seen = unsafe { Obj::checked(ffi::PySet_New(std::ptr::null_mut()))? };
-    let erlang = converter.erlang;
+    let dialect = converter.dialect;
     for (key, value) in pairs {
-        let at = || format!("kwargs{}", key_step(key, erlang));
+        let at = || format!("kwargs{}", key_step(key, dialect));
         let name = converter.key(key, 1).map_err(|error| error.at(at))?;
-        // SAFETY: attached.
+        // SAFETY: attached; a live object.
         if unsafe { ffi::PyUnicode_Check(name.as_ptr()) } == 0 {
             return Err(ConvertError::value("names of keyword arguments must be atoms or text").at(at));
         }
-        // SAFETY: attached; an exact set, and a str, which is hashable.
+        // SAFETY: attached; a set and a str.
         let distinct = unsafe {
             if ffi::PySet_Add(seen.as_ptr(), name.as_ptr()) < 0 {
                 return Err(failed());

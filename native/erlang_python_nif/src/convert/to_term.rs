@@ -1,4 +1,4 @@
-//! Python objects to BEAM terms.
+//! Converts Python objects to terms.
 
 use std::mem::ManuallyDrop;
 
@@ -11,22 +11,26 @@ use rustler::{Encoder, Env, Term};
 use super::handle::ObjectHandle;
 use super::kind::Kind;
 use super::shown::repeated;
-use super::{ConvertError, ConvertResult, Converter, LONG_BINARY, PRECIOUS, VERY_LONG, failed, key_text, struct_term};
+use super::{
+    ConvertError, ConvertResult, Converter, LONG_BINARY, NEVER_COPY, VERY_LONG, failed, key_text, struct_term,
+};
+use crate::beam::dialect::Dialect;
 use crate::beam::{atoms, immediate};
 use crate::python::object::{Obj, PyResult};
 
-/// What a handle takes, in words: the struct and the text of its class.
+/// The size of a handle, in words: its struct and the name of its class.
 const HANDLE: usize = 24;
 
 impl Converter<'_> {
+    /// The term of an object.
     pub fn to_term<'a>(&mut self, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
-        // SAFETY: attached; we own a reference.
+        // SAFETY: attached; a live object.
         if let Some(leaf) = unsafe { self.leaf(object.as_ptr(), env) } {
             return leaf;
         }
         let class = object.type_ptr();
         let exact = |kind: *mut ffi::PyTypeObject| class == kind;
-        // The common types by address; everything else by the cached kind of its type.
+        // Common types are recognized by their address, all others by the cached kind.
         if exact(&raw mut ffi::PyList_Type) {
             self.list_term(&object, env, depth)
         } else if exact(&raw mut ffi::PyDict_Type) {
@@ -39,15 +43,15 @@ impl Converter<'_> {
         }
     }
 
-    /// The term of an object whose conversion runs no Python code, so that a borrowed reference will do: exactly an int, str,
-    /// float, bool, bytes, or None.
+    /// The term of an int, str, float, bool, bytes or None, and not of an instance of a subclass. `None` for any other
+    /// object. The conversion runs no Python code, so a borrowed reference is enough.
     ///
     /// # Safety
-    /// Attached; `object` is live.
+    /// The thread is attached, and `object` is live.
     #[inline]
     unsafe fn leaf<'a>(&mut self, object: *mut ffi::PyObject, env: Env<'a>) -> Option<ConvertResult<Term<'a>>> {
         self.size += 1;
-        // SAFETY: promised by the caller; the addresses of static types. `object` is not dropped, only borrowed.
+        // SAFETY: promised by the caller. `ManuallyDrop` keeps the borrowed reference from being dropped.
         unsafe {
             let class = ffi::Py_TYPE(object);
             let borrowed = ManuallyDrop::new(Obj::from_owned(object)?);
@@ -58,7 +62,7 @@ impl Converter<'_> {
             } else if class == &raw mut ffi::PyFloat_Type {
                 float_term(&borrowed, env)
             } else if borrowed.is_none() {
-                Ok(if self.erlang { atoms::none() } else { atoms::nil() }.to_term(env))
+                Ok(if self.dialect.is_erlang() { atoms::none() } else { atoms::nil() }.to_term(env))
             } else if class == &raw mut ffi::PyBool_Type {
                 Ok(if object == ffi::Py_True() { true_() } else { false_() }.to_term(env))
             } else if class == &raw mut ffi::PyBytes_Type {
@@ -69,6 +73,7 @@ impl Converter<'_> {
         }
     }
 
+    /// The term of an object of this kind.
     fn other_term<'a>(&mut self, kind: Kind, object: Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         match kind {
             Kind::Str => self.str_term(&object, env),
@@ -82,21 +87,21 @@ impl Converter<'_> {
                 Some(atom) => Ok(atom),
                 None => Err(ConvertError::value("too many new atoms, or an atom of more than 255 characters")),
             },
-            Kind::Null => Ok(if self.erlang { atoms::none() } else { atoms::nil() }.to_term(env)),
+            Kind::Null => Ok(if self.dialect.is_erlang() { atoms::none() } else { atoms::nil() }.to_term(env)),
             Kind::Opaque => {
-                self.size += PRECIOUS;
+                self.size += NEVER_COPY;
                 let damaged = || ConvertError::value("a damaged erlang term");
                 let external = object.getattr(&self.types.external).map_err(|_| damaged())?;
-                // SAFETY: attached.
+                // SAFETY: attached; a live object.
                 if unsafe { ffi::PyBytes_Check(external.as_ptr()) } == 0 {
                     return Err(damaged());
                 }
                 self.take(external.as_bytes().len())?;
                 env.binary_to_term(external.as_bytes()).map(|(term, _)| term).ok_or_else(damaged)
             }
-            Kind::Object if self.erlang => self.text_term(&object, env),
+            Kind::Object if self.dialect.is_erlang() => self.text_term(&object, env),
             Kind::Object => self.handle_term(object, env),
-            // `dict` subclasses may override how they are read; a copy is a plain dict, of the same depth.
+            // A subclass of dict may override how it is read. Its copy is a plain dict at the same depth.
             Kind::Dict | Kind::Buffer => {
                 let simple = self.simplify(kind, &object)?;
                 self.to_term(simple, env, depth)
@@ -106,7 +111,7 @@ impl Converter<'_> {
                 let simple = self.simplify(kind, &object)?;
                 self.to_term(simple, env, depth + 1)
             }
-            _ if self.erlang => self.text_term(&object, env),
+            _ if self.dialect.is_erlang() => self.text_term(&object, env),
             Kind::Decimal if !self.types.decimal => self.text_term(&object, env),
             Kind::Range | Kind::DateTime | Kind::Date | Kind::Time | Kind::TimeDelta | Kind::Decimal => {
                 self.step(depth)?;
@@ -117,7 +122,7 @@ impl Converter<'_> {
                 let simple = self.simplify(kind, &object)?;
                 self.to_term(simple, env, depth)
             }
-            // The value may be anything, even the member itself.
+            // The value of a member may be any object, even the member itself.
             Kind::Enum => {
                 self.step(depth)?;
                 let simple = self.simplify(kind, &object)?;
@@ -126,15 +131,16 @@ impl Converter<'_> {
         }
     }
 
+    /// Simple Python objects for an object of this kind.
     fn simplify(&mut self, kind: Kind, object: &Obj) -> ConvertResult<Obj> {
         let kind = Obj::int(kind as i64)?;
         self.types.simplify.call(&[&kind, object]).map_err(|raised| self.refused(raised))
     }
 
     fn int_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
-        // SAFETY: attached; an int.
+        // SAFETY: attached; a live int.
         match unsafe { int_value(object.as_ptr()) } {
-            // SAFETY: made in this environment.
+            // SAFETY: a term of `env`.
             Ok(value) => Ok(unsafe { Term::new(env, immediate::make_integer(env, value)) }),
             Err(negative) => self.big_to_term(object, negative, env),
         }
@@ -143,8 +149,9 @@ impl Converter<'_> {
     fn list_term<'a>(&mut self, list: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
         self.step(depth)?;
         let mut terms = Vec::new();
-        // SAFETY: attached; the size is asked again each time because converting an element may run Python code that
-        // changes the list; unless that is impossible the borrowed item is made strong at once.
+        // SAFETY: attached; a list. The size is read before each item, because converting an item may run Python code
+        // that changes the list. For the same reason a borrowed item is made strong, unless its conversion runs no
+        // Python code.
         unsafe {
             let mut size = ffi::PyList_Size(list.as_ptr()) as usize;
             self.take(2 * size)?;
@@ -153,11 +160,11 @@ impl Converter<'_> {
             while (terms.len() as isize) < ffi::PyList_Size(list.as_ptr()) {
                 let index = terms.len();
                 let item = ffi::PyList_GetItem(list.as_ptr(), index as isize);
-                // Most long lists are of these.
+                // Most long lists consist of ints.
                 if ffi::Py_TYPE(item) == &raw mut ffi::PyLong_Type {
                     let term = match int_value(item) {
                         Ok(value) => immediate::make_integer(env, value),
-                        // Needs functions of Python, which may collect garbage.
+                        // Calls Python code, which may change the list.
                         Err(_) => self.item_term(Obj::borrowed(item), env, depth, index)?.as_c_arg(),
                     };
                     terms.push(term);
@@ -179,7 +186,7 @@ impl Converter<'_> {
             }
         }
         let count = u32::try_from(terms.len()).map_err(|_| ConvertError::value("list of more than 2^32 elements"))?;
-        // SAFETY: the terms belong to `env`.
+        // SAFETY: an array of `count` terms of `env`.
         Ok(unsafe { Term::new(env, enif_make_list_from_array(env.as_c_arg(), terms.as_ptr(), count)) })
     }
 
@@ -211,7 +218,7 @@ impl Converter<'_> {
             keys.push(self.to_term(key.clone(), env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
             values.push(self.to_term(value, env, depth + 1).map_err(|error| error.at(at))?.as_c_arg());
         }
-        map_term(env, &keys, &values, self.erlang)
+        map_term(env, &keys, &values, self.dialect)
     }
 
     fn set_term<'a>(&mut self, set: &Obj, env: Env<'a>, depth: usize) -> ConvertResult<Term<'a>> {
@@ -221,14 +228,18 @@ impl Converter<'_> {
         for item in self.items_of(set)? {
             keys.push(self.to_term(item, env, depth + 1).map_err(|error| error.at(|| "{…}".into()))?.as_c_arg());
         }
-        let map = map_term(env, &keys, &vec![empty; keys.len()], self.erlang)?;
-        Ok(if self.erlang { map } else { struct_term(env, atoms::map_set_struct(), &[(atoms::map(), map)]) })
+        let map = map_term(env, &keys, &vec![empty; keys.len()], self.dialect)?;
+        Ok(if self.dialect.is_erlang() {
+            map
+        } else {
+            struct_term(env, atoms::map_set_struct(), &[(atoms::map(), map)])
+        })
     }
 
-    /// What a set gives, of a class that may have an `__iter__` of its own, which may be endless.
+    /// The items of a set. A subclass may have an `__iter__` of its own, and that may be endless.
     fn items_of(&mut self, set: &Obj) -> ConvertResult<Vec<Obj>> {
         let mut items = Vec::new();
-        // SAFETY: attached; owned results.
+        // SAFETY: attached. The results are owned.
         unsafe {
             let iterator = Obj::checked(ffi::PyObject_GetIter(set.as_ptr()))?;
             while let Some(item) = Obj::from_owned(ffi::PyIter_Next(iterator.as_ptr())) {
@@ -243,7 +254,7 @@ impl Converter<'_> {
     }
 
     fn text_term<'a>(&mut self, object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
-        // SAFETY: attached.
+        // SAFETY: attached; a live object.
         let text = unsafe { Obj::checked(ffi::PyObject_Str(object.as_ptr())) };
         let text = text.map_err(|raised| self.refused(raised))?;
         self.str_term(&text, env)
@@ -267,12 +278,12 @@ impl Converter<'_> {
         match bytes.len() {
             0..=LONG_BINARY => self.size += bytes.len() / 8,
             long => {
-                self.shared = true;
-                // Very long ones shall not wait for anybody: too large to be left where the caller looks.
+                self.has_refc_binaries = true;
+                // Very long ones make the result too large for the handover, so that it does not wait for the caller.
                 self.size += long / VERY_LONG;
             }
         }
-        // SAFETY: the new binary has room for exactly these bytes.
+        // SAFETY: a live environment. The new binary has room for exactly these bytes.
         unsafe {
             let data = enif_make_new_binary(env.as_c_arg(), bytes.len(), &mut term);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
@@ -280,12 +291,12 @@ impl Converter<'_> {
         }
     }
 
-    /// `%Py.Object{}`: a handle that keeps the object alive until Elixir forgets it.
+    /// A `%Py.Object{}`: a handle that keeps the object alive.
     pub fn handle_term<'a>(&mut self, object: Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
         let class = type_name(&object).unwrap_or_else(|_| "?".into());
-        self.size += PRECIOUS;
+        self.size += NEVER_COPY;
         self.take(HANDLE)?;
-        // SAFETY: this thread is attached to the interpreter of the context that it converts for.
+        // SAFETY: the converting thread is attached to the interpreter of its context.
         let handle =
             unsafe { ObjectHandle::new(self.owner.home().clone(), object) }.ok_or(ConvertError::WrongInterpreter)?;
         let fields = [
@@ -297,12 +308,13 @@ impl Converter<'_> {
     }
 }
 
+/// The qualified name of the type of an object.
 fn type_name(object: &Obj) -> PyResult<String> {
     // SAFETY: the type of a live object is live.
     let class = unsafe { Obj::borrowed(object.type_ptr().cast()) };
     let (module, name) = (class.attr("__module__")?, class.attr("__qualname__")?);
     let name = name.as_utf8()?;
-    // SAFETY: attached.
+    // SAFETY: attached; a live object.
     let module = match unsafe { ffi::PyUnicode_Check(module.as_ptr()) } {
         0 => "builtins",
         _ => module.as_utf8()?,
@@ -310,14 +322,14 @@ fn type_name(object: &Obj) -> PyResult<String> {
     Ok(if module == "builtins" { name.to_owned() } else { format!("{module}.{name}") })
 }
 
-/// The value of an int, or, when it has more than 64 bits, whether it is negative.
+/// The value of an int. `Err` if it has more than 64 bits, with `true` if it is negative.
 ///
 /// # Safety
-/// Attached; `object` is a live int.
+/// The thread is attached, and `object` is a live int.
 #[inline]
 unsafe fn int_value(object: *mut ffi::PyObject) -> Result<i64, bool> {
     let mut overflow = 0;
-    // SAFETY: promised by the caller. The only failure is overflow, which is reported in `overflow`.
+    // SAFETY: promised by the caller. Overflow, the only failure, is reported in `overflow`.
     let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(object, &mut overflow) };
     if overflow == 0 { Ok(value) } else { Err(overflow < 0) }
 }
@@ -329,7 +341,7 @@ fn surrogates() -> ConvertError {
 }
 
 fn float_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
-    // SAFETY: attached; a float, so this cannot fail.
+    // SAFETY: attached; a float, so the call cannot fail.
     let value = unsafe { ffi::PyFloat_AsDouble(object.as_ptr()) };
     Ok(if value.is_finite() {
         value.encode(env)
@@ -344,10 +356,10 @@ fn float_term<'a>(object: &Obj, env: Env<'a>) -> ConvertResult<Term<'a>> {
 
 #[cold]
 #[inline(never)]
-fn same_keys(env: Env<'_>, keys: &[rustler::sys::ErlNifTerm], erlang: bool) -> ConvertError {
+fn same_keys(env: Env<'_>, keys: &[rustler::sys::ErlNifTerm], dialect: Dialect) -> ConvertError {
     // SAFETY: terms of `env`.
     let keys = keys.iter().map(|key| unsafe { Term::new(env, *key) });
-    let repeated = repeated(keys, erlang).map(|key| format!(", {key}")).unwrap_or_default();
+    let repeated = repeated(keys, dialect).map(|key| format!(", {key}")).unwrap_or_default();
     ConvertError::value(format!("two keys become the same term{repeated}"))
 }
 
@@ -355,23 +367,24 @@ fn map_term<'a>(
     env: Env<'a>,
     keys: &[rustler::sys::ErlNifTerm],
     values: &[rustler::sys::ErlNifTerm],
-    erlang: bool,
+    dialect: Dialect,
 ) -> ConvertResult<Term<'a>> {
     let mut map = Default::default();
-    // SAFETY: both arrays have the same length and hold terms of `env`.
+    // SAFETY: two arrays of `keys.len()` terms of `env`.
     unsafe {
         if enif_make_map_from_arrays(env.as_c_arg(), keys.as_ptr(), values.as_ptr(), keys.len(), &mut map) == 0 {
-            return Err(same_keys(env, keys, erlang));
+            return Err(same_keys(env, keys, dialect));
         }
         Ok(Term::new(env, map))
     }
 }
 
-/// The entries of an exact dict, taken before any of them is converted: that may run code that changes the dict.
+/// The entries of a dict, all read before any is converted, because the conversion may run code that changes the dict.
 fn entries(dict: &Obj) -> Vec<(Obj, Obj)> {
     let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
     let mut entries = Vec::new();
-    // SAFETY: attached; nothing changes the dict during this loop; borrowed results are made strong at once.
+    // SAFETY: attached; a dict. The loop runs no Python code, so nothing changes the dict. The borrowed results are
+    // made strong at once.
     unsafe {
         entries.reserve(ffi::PyDict_Size(dict.as_ptr()) as usize);
         while ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) != 0 {
@@ -381,16 +394,16 @@ fn entries(dict: &Obj) -> Vec<(Obj, Obj)> {
     entries
 }
 
-/// One step of a path, for a dict key.
+/// The step of a path to a key of a dict.
 fn step_text(key: &Obj) -> String {
-    // SAFETY: attached.
+    // SAFETY: attached; a live object.
     if unsafe { ffi::PyUnicode_Check(key.as_ptr()) } != 0
         && let Ok(text) = key.as_utf8()
     {
         let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
         return if plain { format!(".{text}") } else { key_text(&format!("{text:?}")) };
     }
-    // SAFETY: attached.
+    // SAFETY: attached; a live object.
     let text = unsafe { Obj::checked(ffi::PyObject_Repr(key.as_ptr())) };
     match text.as_ref().map(Obj::as_utf8) {
         Ok(Ok(text)) => key_text(text),

@@ -1,4 +1,4 @@
-//! What the converter keeps of one interpreter: classes and functions of `priv/python/erlang`, kinds of types, atoms.
+//! The objects of one interpreter that the converter uses, and its caches of atoms and of kinds.
 
 use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
@@ -7,6 +7,7 @@ use super::kind::Kind;
 use crate::python::cache::{Cache, Words};
 use crate::python::object::{Obj, PyResult, import};
 
+/// Functions of `priv/python/erlang/_values.py`, classes of `_terms.py`, methods of `int`, and two caches.
 pub struct Types {
     pub classify: Obj,
     pub simplify: Obj,
@@ -23,13 +24,14 @@ pub struct Types {
     pub bit_length: Obj,
     pub negative: Obj,
     pub little: Obj,
-    /// Whether Elixir's `Decimal` is loaded.
+    /// Elixir's `Decimal` is loaded.
     pub decimal: bool,
     atoms: Cache<ErlNifTerm, Obj, Words>,
     kinds: Cache<*mut ffi::PyTypeObject, (Obj, Kind), Words>,
 }
 
 impl Types {
+    /// Looks the objects up. `decimal`: whether Elixir's `Decimal` is loaded.
     pub fn new(decimal: bool) -> PyResult<Types> {
         let [errors, values, terms, builtins] = ["erlang._errors", "erlang._values", "erlang._terms", "builtins"]
             .map(|name| Obj::str(name).and_then(|name| import(&name)));
@@ -57,12 +59,12 @@ impl Types {
         })
     }
 
-    /// The object that an atom becomes, which `make` makes the first time.
+    /// The object of an atom. `make` makes it if it is not cached.
     pub fn atom_object(&self, atom: ErlNifTerm, make: impl FnOnce() -> PyResult<Obj>) -> PyResult<Obj> {
         self.atoms.get_or(&atom, || Ok((atom, make()?)))
     }
 
-    /// How values of this type cross; the type is kept alive so that its address stays its own.
+    /// The kind of an object's type. The cache keeps the type alive, so that no other type gets its address.
     pub fn kind(&self, object: &Obj) -> PyResult<Kind> {
         let class = object.type_ptr();
         let classify = || {

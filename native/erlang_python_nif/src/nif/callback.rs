@@ -2,6 +2,7 @@
 
 use rustler::{Env, ResourceArc, Term};
 
+use crate::beam::dialect::Dialect;
 use crate::bridge::callback;
 use crate::request::RequestHandle;
 use crate::request::{chains, question};
@@ -9,7 +10,7 @@ use crate::request::{chains, question};
 /// Tells Python that there is a function of that name, and whether the Erlang API has registered it.
 #[rustler::nif]
 fn set_registered(name: String, erlang: bool) -> rustler::Atom {
-    callback::set_registered(name, erlang);
+    callback::set_registered(name, Dialect::new(erlang));
     crate::beam::atoms::ok()
 }
 

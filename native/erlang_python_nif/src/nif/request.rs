@@ -91,8 +91,9 @@ fn submit<'a>(
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
     let looking = flags.has(Flags::LOOK) && inbox.is_quick();
-    let lone = calls_alone(&client);
-    let request = Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, looking, lone);
+    let sole_caller = is_sole_caller(&client);
+    let request =
+        Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, looking, sole_caller);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
@@ -115,7 +116,7 @@ fn submit<'a>(
         return RequestHandle(request).encode(env);
     }
     // Where others call too, they get their turn meanwhile.
-    let spin = if alone && lone { SPIN } else { Duration::ZERO };
+    let spin = if alone && sole_caller { SPIN } else { Duration::ZERO };
     match request.look(env, spin, false) {
         Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
         Look::Event(_, event) => (RequestHandle(request), event).encode(env),
@@ -140,7 +141,7 @@ thread_local! {
 }
 
 /// Whether the last request on this scheduler was also made by `caller`: then, most likely, nobody else is waiting to run.
-fn calls_alone(caller: &LocalPid) -> bool {
+fn is_sole_caller(caller: &LocalPid) -> bool {
     let caller = Some(pid_word(caller));
     LAST_CALLER.replace(caller) == caller
 }

@@ -1,26 +1,28 @@
-//! Source text and what it is compiled to.
+//! Compiles source text and runs the code.
 
 use pyo3::ffi;
 
 use super::cache::Cache;
 use super::object::{Obj, PyResult};
 
-/// Source text longer than this is compiled anew each time, in bytes.
+/// The maximum length of cached source text, in bytes. Longer text is compiled again each time.
 const MAX_CACHED_SOURCE: usize = 64 * 1024;
 
 /// What source text is compiled for.
 #[derive(Clone, Copy)]
 pub enum CompileMode {
+    /// One expression, for its value.
     Eval,
+    /// Statements.
     Exec,
-    /// Statements, of which the last may be an expression whose value is wanted.
+    /// Statements whose last one, if it is an expression, gives the value.
     Last,
 }
 
 impl CompileMode {
     const COUNT: usize = 3;
 
-    /// As `compile_source` knows it.
+    /// The name of this mode in `compile_source`.
     fn name(self) -> &'static str {
         match self {
             CompileMode::Eval => "eval",
@@ -30,26 +32,28 @@ impl CompileMode {
     }
 }
 
-/// What `compile_source` made of a text: statements, and an expression whose value is the result.
+/// The code objects that `compile_source` returned.
 #[derive(Clone)]
 pub struct Code {
+    /// The statements.
     pub body: Option<Obj>,
+    /// The expression whose value is the result.
     pub value: Option<Obj>,
 }
 
-/// Compiled code, by its text.
+/// A cache of compiled code, by its source text.
 pub struct Codes {
     compile_source: Obj,
     codes: [Cache<Box<str>, Code>; CompileMode::COUNT],
 }
 
 impl Codes {
-    /// `compile_source` is that of `erlang._code`.
+    /// `compile_source` is the function of `erlang._code`.
     pub fn new(compile_source: Obj) -> Codes {
         Codes { compile_source, codes: Default::default() }
     }
 
-    /// The code object of `source`.
+    /// The code of `source`.
     pub fn get(&self, mode: CompileMode, source: &str) -> PyResult<Code> {
         if source.len() > MAX_CACHED_SOURCE {
             return self.compile(mode, source);
@@ -64,7 +68,7 @@ impl Codes {
     }
 }
 
-/// Runs statements, then the expression, in `namespace`. `None` where there is no expression.
+/// Runs the statements, then the expression, in `namespace`. Returns the value of the expression, if there is one.
 pub fn run_code(code: &Code, namespace: &Obj) -> PyResult<Option<Obj>> {
     let run = |code: &Obj| {
         // SAFETY: attached; `code` is a code object without free variables, `namespace` a dict.

@@ -1,8 +1,8 @@
-//! Forks of the VM's process: when they are refused, and what a child does.
+//! Forks of the VM's process: when they are refused, and what the child does.
 //!
-//! A forked child has one thread, and the locks of all others as they were. Nothing of the BEAM works in it. Python code
-//! may run on there, as `multiprocessing` does with `fork`, until the request that forked ends: then the child leaves
-//! (`leave`). It must not touch the pipe that the BEAM's signal handlers write to: the parent reads it.
+//! A forked child has one thread, and the locks of all other threads stay as they were. Nothing of the BEAM works in
+//! it. Python code may go on there, as `multiprocessing` does with `fork`, until the request that forked ends. Then
+//! `leave` ends the child. The child must not write to the pipe of the BEAM's signal handlers, which the parent reads.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -18,18 +18,19 @@ use super::host::host;
 use super::interpreter::detach;
 use super::object::{Obj, PyResult, Raised, import};
 
-/// This process is a forked child.
+/// `true` in a forked child.
 static CHILD: AtomicBool = AtomicBool::new(false);
 
+/// Returns `true` in a forked child.
 #[inline]
 pub fn is_child() -> bool {
     CHILD.load(Relaxed)
 }
 
-/// Has children know what they are, from now on.
+/// Makes forked children set `CHILD`, from now on.
 pub fn watch() {
     static ONCE: Once = Once::new();
-    // SAFETY: the functions are async-signal-safe, as what runs around a fork must be, and this library is not unloaded.
+    // SAFETY: the handlers are async-signal-safe, which a fork requires, and this library is never unloaded.
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
     });
@@ -40,7 +41,7 @@ thread_local! {
     static MASK: Cell<MaybeUninit<libc::sigset_t>> = const { Cell::new(MaybeUninit::uninit()) };
 }
 
-/// No signal reaches the child before it has forgotten the BEAM's handlers.
+/// Runs before a fork. Blocks all signals, so that none reaches the child while it still has the BEAM's handlers.
 unsafe extern "C" fn before() {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut mask = MaybeUninit::uninit();
@@ -52,17 +53,18 @@ unsafe extern "C" fn before() {
     MASK.set(mask);
 }
 
+/// Runs in the parent after a fork. Restores the signal mask.
 unsafe extern "C" fn in_parent() {
-    // SAFETY: written by `before`, on this thread.
+    // SAFETY: `before` wrote the mask, on this thread.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, MASK.get().as_ptr(), ptr::null_mut()) };
 }
 
-/// In the child, before `fork` returns: no handler of the BEAM runs from now on.
+/// Runs in the child before `fork` returns. Removes the BEAM's signal handlers.
 unsafe extern "C" fn in_child() {
     CHILD.store(true, Relaxed);
     for signal in 1..=libc::SIGUSR2.max(31) {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: `action` has room for the answer and is valid when zeroed; what is set is the default action.
+        // SAFETY: `action` has room for the result. A zeroed `sigaction` is valid and means the default action.
         unsafe {
             if libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0
                 && !matches!(action.assume_init().sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
@@ -72,7 +74,7 @@ unsafe extern "C" fn in_child() {
             }
         }
     }
-    // SAFETY: an empty set is valid; the mask is that of this thread, the only one.
+    // SAFETY: `sigemptyset` initializes the set. The mask belongs to this thread, the only one of the child.
     unsafe {
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());
@@ -80,8 +82,8 @@ unsafe extern "C" fn in_child() {
     }
 }
 
-/// CPython deletes all other interpreters in the child, which crashes for those with a GIL of their own: none may start
-/// while a fork is under way.
+/// Forks under way and interpreters that start. CPython deletes all other interpreters in the child, which crashes for
+/// those with a GIL of their own, so none may start during a fork.
 #[derive(Default)]
 struct Gate {
     forks: usize,
@@ -97,10 +99,10 @@ const OTHERS: &str = "os.fork() does not work while own-GIL contexts or other su
                       the child. Use subprocess without preexec_fn, multiprocessing with the start method \"spawn\", or \
                       worker contexts only";
 
-/// Before a fork that runs Python code in the child. Undone by `end`, in the parent.
+/// Permits a fork that runs Python code in the child, or raises. `end` has to follow in the parent.
 pub fn begin() -> PyResult<()> {
     let mut gate = lock(&GATE);
-    // SAFETY: attached; a static class.
+    // SAFETY: attached; `RuntimeError` is a static class.
     let refuse = |text| Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, text) });
     if !host().is_current() {
         drop(gate);
@@ -114,16 +116,17 @@ pub fn begin() -> PyResult<()> {
     Ok(())
 }
 
+/// A fork that `begin` permitted is over.
 pub fn end() {
     let mut gate = lock(&GATE);
     gate.forks = gate.forks.saturating_sub(1);
 }
 
-/// While an interpreter is made.
+/// Keeps forks out while an interpreter is made.
 pub struct Starting(());
 
 impl Starting {
-    /// Waits for forks under way, which need the GIL.
+    /// Waits for forks under way, with the GIL released, because they need it.
     ///
     /// # Safety
     /// The calling thread is attached.
@@ -148,8 +151,8 @@ impl Drop for Starting {
     }
 }
 
-/// Ends this process, a forked child whose request has ended: with the status of a program that ended like that.
-/// `raised` is what it has raised. The thread is attached.
+/// Ends this process, a forked child whose request has ended. The exit status is that of a program that raised
+/// `raised`, or of one that ended normally. The thread is attached.
 pub fn leave(raised: Option<&Raised>) -> ! {
     let exception = raised.map_or_else(Obj::none, |raised| raised.0.clone());
     let module = Obj::str("erlang._fork").and_then(|name| import(&name));
@@ -157,8 +160,8 @@ pub fn leave(raised: Option<&Raised>) -> ! {
     abandon()
 }
 
-/// Ends this process, a forked child, where Python code cannot.
+/// Ends this process, a forked child, without running Python code.
 pub fn abandon() -> ! {
-    // SAFETY: no preconditions; no handlers of the parent run.
+    // SAFETY: `_exit` has no preconditions and runs no exit handlers.
     unsafe { libc::_exit(1) }
 }

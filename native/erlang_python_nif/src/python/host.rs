@@ -1,6 +1,6 @@
-//! Starts the main interpreter, once in the life of the VM, on a thread of its own that then sleeps for ever.
+//! Starts the main interpreter, once in the life of the VM, on a thread of its own that then sleeps forever.
 //!
-//! That thread is Python's "main thread"; it outlives every context, so `threading.main_thread()` stays valid.
+//! That thread is Python's main thread. It outlives every context, so `threading.main_thread()` stays valid.
 
 use std::ffi::{CStr, CString};
 use std::os::raw::{c_char, c_int, c_void};
@@ -13,43 +13,46 @@ use super::memory;
 use super::object::{Obj, PyResult, Raised};
 use super::symbols::{self, InitConfig, symbols};
 
-/// What the BEAM side found out about the Python to embed.
+/// The Python to embed, and how to start it.
 #[derive(Clone)]
 pub struct HostConfig {
-    /// `sys.executable` to be; a venv's python makes the venv active.
+    /// The future `sys.executable`. That of a virtual environment activates the environment.
     pub executable: String,
-    /// Directory of our Python package `erlang`.
+    /// The directory of the Python package `erlang`.
     pub package: String,
-    /// The environment variables of the BEAM, which has a copy of its own.
+    /// The environment variables of the BEAM, which keeps its own copy of them.
     pub environment: Vec<(String, String)>,
-    /// Whether the C library may be told how much memory it keeps.
+    /// Whether `memory::share_out` may change settings of the C library.
     pub memory_tuning: bool,
-    /// Run on Python's main thread before it starts.
+    /// Called on Python's main thread before Python starts.
     pub prepare: fn(),
-    /// Makes the functions that Python calls known to the interpreter that the calling thread is attached to.
+    /// Adds the functions that Python calls to the interpreter that the calling thread is attached to.
     pub natives: fn() -> PyResult<()>,
 }
 
+/// The running Python.
 #[derive(Clone)]
 pub struct Host {
+    /// How it was started.
     pub config: HostConfig,
+    /// Its version, such as `3.14.2`.
     pub version: String,
     main: MainInterpreter,
 }
 
-/// Address of the main `PyInterpreterState`, valid for the rest of the process.
+/// The address of the main `PyInterpreterState`, which stays valid until the process ends.
 #[derive(Clone, Copy)]
 struct MainInterpreter(*mut ffi::PyInterpreterState);
 
-// SAFETY: CPython locks what it reads through this pointer, and the interpreter is never finalized.
+// SAFETY: CPython locks whatever it reads through this pointer, and the interpreter is never finalized.
 unsafe impl Send for MainInterpreter {}
 // SAFETY: as above.
 unsafe impl Sync for MainInterpreter {}
 
 static HOST: OnceLock<Result<Host, String>> = OnceLock::new();
 
-/// Starts the interpreter, or returns what the first start returned. Another executable than the first is an error:
-/// one process holds one CPython.
+/// Starts the interpreter. A later call returns the result of the first one, or an error if it names another
+/// executable: a process holds one CPython.
 pub fn start(config: HostConfig) -> Result<Host, String> {
     let wanted = config.clone();
     let host = HOST.get_or_init(|| start_thread(config)).clone()?;
@@ -60,36 +63,37 @@ pub fn start(config: HostConfig) -> Result<Host, String> {
     }
 }
 
+/// Returns `true` if Python has started.
 pub fn is_started() -> bool {
     matches!(HOST.get(), Some(Ok(_)))
 }
 
-/// The running host. Contexts exist only after it has started.
+/// The running Python. Panics before `start` has succeeded, when there are no contexts yet.
 pub fn host() -> &'static Host {
     HOST.get().and_then(|host| host.as_ref().ok()).expect("the runtime starts before any context")
 }
 
 impl Host {
-    /// Whether no interpreter but the main one is there. To be asked by a thread that is attached to it: as long as it stays
-    /// so, the answer holds, for only attached threads make interpreters.
+    /// Returns `true` if the main interpreter is the only one. The result holds as long as the calling thread stays
+    /// attached to the main interpreter, because only attached threads make interpreters.
     pub fn is_alone(&self) -> bool {
-        // SAFETY: reading the head of the list needs no more than a running Python; nothing is read through it.
+        // SAFETY: `PyInterpreterState_Head` needs only a running Python, and its result is only compared.
         symbols().head.is_some_and(|head| unsafe { head() } == self.main.0)
     }
 
-    /// Runs `work` on the calling thread, which is attached to nothing, attached to the main interpreter.
+    /// Runs `work` attached to the main interpreter. The calling thread is attached to no interpreter.
     pub fn visit<R>(&self, work: impl FnOnce() -> R) -> R {
         // SAFETY: the main interpreter is never finalized.
         unsafe { super::interpreter::visit(self.main.0, work) }
     }
 
-    /// Whether the calling thread is attached to the main interpreter.
+    /// Returns `true` if the calling thread, which is attached, is attached to the main interpreter.
     pub fn is_current(&self) -> bool {
-        // SAFETY: attached, as the name says.
+        // SAFETY: attached.
         self.main.0 == unsafe { ffi::PyInterpreterState_Get() }
     }
 
-    /// Makes a thread state of the main interpreter for the calling thread.
+    /// Makes a thread state in the main interpreter for the calling thread.
     pub fn new_thread_state(&self) -> *mut ffi::PyThreadState {
         // SAFETY: the interpreter lives; creating a thread state needs no GIL.
         unsafe { ffi::PyThreadState_New(self.main.0) }
@@ -113,7 +117,7 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
             }
             let alive = started.is_ok();
             if sender.send(started).is_ok() && alive {
-                // SAFETY: this thread is attached since `initialize`; it never comes back.
+                // SAFETY: this thread is attached since `initialize`, and never uses Python again.
                 unsafe { ffi::PyEval_SaveThread() };
             }
             loop {
@@ -124,19 +128,19 @@ fn start_thread(config: HostConfig) -> Result<Host, String> {
     receiver.recv().unwrap_or_else(|_| Err("Python's initialization panicked".into()))
 }
 
-/// Has Python, and what C code asks, see the variables that the BEAM sees.
+/// Gives Python, and C code in the process, the environment variables of the BEAM.
 fn copy_environment(variables: &[(String, String)]) {
     let wanted = |name: &str| variables.iter().any(|(known, _)| known == name);
     for (name, _) in std::env::vars_os() {
         if let Some(name) = name.to_str()
             && !wanted(name)
         {
-            // SAFETY: the BEAM reads its own copy, and Python does not run yet; nobody else changes variables.
+            // SAFETY: the BEAM reads its own copy, Python does not run yet, and no other thread changes variables.
             unsafe { std::env::remove_var(name) }
         }
     }
     for (name, value) in variables {
-        // What no C library can hold.
+        // No C library can hold other names and values.
         let valid = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
         if valid && std::env::var(name).ok().as_ref() != Some(value) {
             // SAFETY: as above.
@@ -152,10 +156,10 @@ fn initialize(config: &HostConfig) -> Result<(), String> {
     }
 }
 
-/// CPython 3.14 and later.
+/// CPython 3.14+ (PEP 741).
 fn initialize_pep741(api: &InitConfig, config: &HostConfig) -> Result<(), String> {
     let executable = c_string(&config.executable)?;
-    // The configuration starts isolated: first, for it sets others.
+    // The configuration starts isolated. `isolated` is first, because setting it changes others.
     let ints = [
         (c"isolated", 0),
         (c"use_environment", 1),
@@ -163,8 +167,8 @@ fn initialize_pep741(api: &InitConfig, config: &HostConfig) -> Result<(), String
         (c"install_signal_handlers", 0),
         (c"utf8_mode", 1),
     ];
-    // SAFETY: `handle` is created, used and freed here, by the functions that belong together; strings are
-    // NUL-terminated and copied by CPython.
+    // SAFETY: `handle` is created, used and freed here, by functions of one interface. All strings are NUL-terminated,
+    // and CPython copies them.
     unsafe {
         let handle = (api.create)();
         if handle.is_null() {
@@ -179,9 +183,13 @@ fn initialize_pep741(api: &InitConfig, config: &HostConfig) -> Result<(), String
     }
 }
 
+/// The message of a failed initialization.
+///
+/// # Safety
+/// `handle` is a live handle of `api`.
 unsafe fn init_error(api: &InitConfig, handle: *mut c_void) -> String {
     let mut message: *const c_char = ptr::null();
-    // SAFETY: the message belongs to the live handle.
+    // SAFETY: promised by the caller. The message lives as long as the handle.
     unsafe {
         if (api.get_error)(handle, &mut message) == 1 && !message.is_null() {
             CStr::from_ptr(message).to_string_lossy().into_owned()
@@ -191,11 +199,11 @@ unsafe fn init_error(api: &InitConfig, handle: *mut c_void) -> String {
     }
 }
 
-/// Before 3.14: the functions the stable ABI keeps exporting. They keep the pointers, hence the leaks.
+/// CPython before 3.14: functions of the stable ABI. They keep the pointer, so the string is leaked.
 fn initialize_classic(config: &HostConfig) -> Result<(), String> {
     let executable = wide(&config.executable)?;
-    // SAFETY: the strings are NUL-terminated and never freed; Python is not initialized yet; 0 asks for no signal
-    // handlers. `Py_UTF8Mode` is an int that is read during initialization.
+    // SAFETY: the string is NUL-terminated and never freed, and Python is not initialized yet. `Py_UTF8Mode` is an int
+    // that the initialization reads. The argument 0 installs no signal handlers.
     unsafe {
         let utf8_mode: *mut c_int = libc::dlsym(libc::RTLD_DEFAULT, c"Py_UTF8Mode".as_ptr()).cast();
         if !utf8_mode.is_null() {
@@ -215,17 +223,18 @@ fn c_string(text: &str) -> Result<CString, String> {
     CString::new(text).map_err(|_| format!("{text:?} contains a NUL byte"))
 }
 
-/// A leaked, NUL-terminated wide string in the encoding of this platform's `wchar_t`.
+/// A leaked, NUL-terminated wide string.
 fn wide(text: &str) -> Result<*const libc::wchar_t, String> {
     c_string(text)?;
     let wide: Vec<libc::wchar_t> = text.chars().map(|c| c as libc::wchar_t).chain([0]).collect();
     Ok(Box::leak(wide.into_boxed_slice()).as_ptr())
 }
 
+/// Prepares the main interpreter, which this thread has initialized.
 fn describe(config: HostConfig) -> Result<Host, String> {
-    // SAFETY: this thread initialized Python and is attached to the main interpreter.
+    // SAFETY: this thread has initialized Python and is attached to the main interpreter.
     let main = MainInterpreter(unsafe { ffi::PyInterpreterState_Get() });
-    // Here, while no context is there to do it at the same time.
+    // Before any context exists that could load the package at the same time.
     if let Err(raised) = super::package::load(&config) {
         return Err(raised.summary());
     }

@@ -12,27 +12,30 @@ use serde::Serialize;
 use super::host::host;
 use super::symbols::{InterpreterConfig, symbols};
 
+/// The interpreter that a context uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
+    /// The main interpreter, which all workers share.
     Worker,
+    /// A sub-interpreter of its own, with a GIL of its own.
     OwnGil,
 }
 
 /// `PyInterpreterConfig_OWN_GIL`.
 const OWN_GIL: i32 = 2;
 
-/// How long an interpreter that ends waits for threads whose Python code has ended.
+/// How long an ending interpreter waits for the states of threads whose Python code has ended.
 const STATES_LIMIT: Duration = Duration::from_millis(200);
 
-/// The calling thread is attached to the interpreter of one context. Not `Send`: it belongs to the thread.
+/// Attaches the thread of a context to its interpreter, as long as it exists. Not `Send`: it belongs to the thread.
 pub struct Attached {
     mode: Mode,
-    /// The thread state that is current while this value exists.
+    /// The current thread state.
     state: *mut ffi::PyThreadState,
-    /// For own-GIL contexts: this thread's state in the main interpreter, needed to start and to end.
+    /// The state of this thread in the main interpreter. An own-GIL context needs it to start and to end.
     main_state: *mut ffi::PyThreadState,
-    /// The values of this thread's `threading.local` are gone.
+    /// `clear` has dropped the values of this thread's `threading.local`.
     cleared: bool,
     _not_send: PhantomData<*mut ()>,
 }
@@ -40,18 +43,20 @@ pub struct Attached {
 /// How an interpreter ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
+    /// It has ended, or it is the main interpreter, which goes on.
     Cleanly,
-    /// Other Python threads still run in it, so it cannot be torn down and stays in memory.
+    /// It stays in memory, because other Python threads still run in it.
     Abandoned,
 }
 
 impl Attached {
+    /// Attaches the calling thread, which is attached to no interpreter.
     pub fn new(mode: Mode) -> Result<Attached, String> {
         let main_state = host().new_thread_state();
         if main_state.is_null() {
             return Err("cannot allocate a Python thread state".into());
         }
-        // SAFETY: a fresh thread state, made by and for this thread, which is attached to nothing.
+        // SAFETY: a fresh thread state of this thread, which is attached to no interpreter.
         unsafe { ffi::PyEval_RestoreThread(main_state) };
         let attached = |state| Attached { mode, state, main_state, cleared: false, _not_send: PhantomData };
         match mode {
@@ -72,26 +77,28 @@ impl Attached {
         unsafe { detach(work) }
     }
 
+    /// The thread state.
     pub fn thread(&self) -> *mut ffi::PyThreadState {
         self.state
     }
 
+    /// The interpreter.
     pub fn interpreter(&self) -> *mut ffi::PyInterpreterState {
         // SAFETY: the thread state is live.
         unsafe { ffi::PyThreadState_GetInterpreter(self.state) }
     }
 
-    /// Lets go of the values of this thread's `threading.local`, whose destructors run. Those of an own-GIL context are part
-    /// of its interpreter's end. No other Python code runs on the thread from now on.
+    /// Drops the values of this thread's `threading.local`, whose destructors run. Those of an own-GIL context are
+    /// dropped when its interpreter ends. No other Python code runs on the thread afterwards.
     pub fn clear(&mut self) {
         if self.mode == Mode::Worker && !self.cleared {
             self.cleared = true;
-            // SAFETY: attached; once.
+            // SAFETY: attached; `cleared` makes sure that it happens once.
             unsafe { ffi::PyThreadState_Clear(self.main_state) };
         }
     }
 
-    /// Ends the interpreter of an own-GIL context and detaches. All `Obj` of the thread must be gone.
+    /// Ends the interpreter of an own-GIL context and detaches. The thread must have dropped all its `Obj`.
     pub fn end(self) -> Ended {
         let attached = ManuallyDrop::new(self);
         match attached.mode {
@@ -101,12 +108,12 @@ impl Attached {
             }
             Mode::OwnGil if !attached.becomes_alone() => {
                 // `Py_EndInterpreter` would abort the whole VM ("not the last thread").
-                // SAFETY: attached; nobody uses the state again.
+                // SAFETY: attached; the thread state is not used again.
                 unsafe { ffi::PyEval_SaveThread() };
                 Ended::Abandoned
             }
             Mode::OwnGil => {
-                // SAFETY: `state` is current and the only one of its interpreter; afterwards nothing is current.
+                // SAFETY: `state` is current and the only one of its interpreter. After its end no state is current.
                 unsafe {
                     ffi::Py_EndInterpreter(attached.state);
                     ffi::PyEval_RestoreThread(attached.main_state);
@@ -118,7 +125,7 @@ impl Attached {
     }
 
     fn end_worker(&self) {
-        // SAFETY: `main_state` is current; clearing needs the GIL, once; deleting must not hold it.
+        // SAFETY: `main_state` is current. It is cleared once, with the GIL, and deleted after the GIL was released.
         unsafe {
             if !self.cleared {
                 ffi::PyThreadState_Clear(self.main_state);
@@ -128,7 +135,8 @@ impl Attached {
         }
     }
 
-    /// Whether no other thread is in the interpreter, or is so soon: the state of a thread outlives its Python code.
+    /// Returns `true` if this is the only thread of the interpreter, or becomes so within `STATES_LIMIT`: the state of
+    /// a thread outlives its Python code.
     fn becomes_alone(&self) -> bool {
         let deadline = Instant::now() + STATES_LIMIT;
         while self.has_other_threads() {
@@ -142,21 +150,21 @@ impl Attached {
 
     fn has_other_threads(&self) -> bool {
         match &symbols().threads {
-            // SAFETY: attached, so the interpreter's list of thread states does not lose our own entry.
+            // SAFETY: attached, so the interpreter and its list of thread states are live.
             Some(threads) => unsafe {
                 let head = (threads.head)(self.interpreter());
                 head != self.state || !(threads.next)(head).is_null()
             },
-            // Without a way to look, assume the worst: leaking is better than aborting.
+            // The list cannot be read. A leak is better than an abort.
             None => true,
         }
     }
 }
 
-/// Where a panic has kept `end` from being called: nobody else would ever get the GIL. What the thread had stays in memory.
+/// Releases the GIL if a panic has kept `end` from being called. The thread state stays in memory.
 impl Drop for Attached {
     fn drop(&mut self) {
-        // SAFETY: attached, as long as this value exists; nobody uses the state again.
+        // SAFETY: attached, as long as this value exists; the thread state is not used again.
         unsafe { ffi::PyEval_SaveThread() };
     }
 }
@@ -166,21 +174,23 @@ impl Drop for Attached {
 /// # Safety
 /// The calling thread is attached.
 pub unsafe fn detach<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: promised by the caller; no code of this thread touches Python before it is attached again.
+    // SAFETY: promised by the caller. No code of this thread uses Python before it is attached again.
     let _detached = Detached(unsafe { ffi::PyEval_SaveThread() });
     work()
 }
 
-/// Attaches again, also where a panic unwinds.
+/// Attaches the thread again, also during a panic.
 struct Detached(*mut ffi::PyThreadState);
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        // SAFETY: the state that this thread was attached with.
+        // SAFETY: the state with which this thread was attached.
         unsafe { ffi::PyEval_RestoreThread(self.0) };
     }
 }
 
+/// Makes a sub-interpreter with a GIL of its own. The thread, which is attached to the main interpreter, is attached to
+/// it afterwards.
 fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
     let Some(new_interpreter) = symbols().new_interpreter else {
         return Err("own-GIL contexts need CPython 3.12 or later; use mode: :worker".into());
@@ -197,8 +207,8 @@ fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
     let mut state = ptr::null_mut();
     // SAFETY: attached.
     let _starting = unsafe { super::fork::Starting::begin() };
-    // SAFETY: attached to the main interpreter; `config` has the layout of 3.12 and later. On success the new thread
-    // state is current, on failure the old one is again.
+    // SAFETY: attached to the main interpreter; `config` has the layout of 3.12+. On success the new thread state is
+    // current, on failure the old one is.
     unsafe {
         let status = new_interpreter(&mut state, &config);
         if status.kind == 0 && !state.is_null() {
@@ -212,12 +222,12 @@ fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
     }
 }
 
-/// Runs `work` on the calling thread, which is attached to nothing, attached to `interpreter`.
+/// Runs `work` attached to `interpreter`. The calling thread is attached to no interpreter.
 ///
 /// # Safety
-/// The interpreter is live, and stays so until this returns.
+/// The interpreter stays live until this returns.
 pub unsafe fn visit<R>(interpreter: *mut ffi::PyInterpreterState, work: impl FnOnce() -> R) -> R {
-    // SAFETY: a fresh thread state for this thread, which is attached to nothing.
+    // SAFETY: a fresh thread state of this thread, which is attached to no interpreter.
     let visit = unsafe {
         let state = ffi::PyThreadState_New(interpreter);
         ffi::PyEval_RestoreThread(state);
@@ -228,12 +238,12 @@ pub unsafe fn visit<R>(interpreter: *mut ffi::PyInterpreterState, work: impl FnO
     result
 }
 
-/// Attached to an interpreter for a while. Detached also where a panic unwinds: nobody would ever get the GIL again.
+/// Detaches the thread and deletes its state, also during a panic, which would otherwise keep the GIL forever.
 struct Visit(*mut ffi::PyThreadState);
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        // SAFETY: the state is current; cleared while attached, deleted after.
+        // SAFETY: the state is current. It is cleared while attached and deleted afterwards.
         unsafe {
             ffi::PyThreadState_Clear(self.0);
             ffi::PyEval_SaveThread();

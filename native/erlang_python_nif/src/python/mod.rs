@@ -1,4 +1,4 @@
-//! CPython inside this process: its symbols, objects, interpreters, and what it does to the process. Nothing here knows the BEAM.
+//! CPython inside this process: its symbols, objects, interpreters and memory. Nothing here knows the BEAM.
 
 pub mod cache;
 pub mod code;
@@ -13,5 +13,5 @@ pub mod place;
 pub mod stack;
 pub mod symbols;
 
-/// Stack of threads that run Python, in bytes. Reserved, not resident: only touched pages cost memory.
+/// The stack size of threads that run Python, in bytes. Only the pages that a thread touches take memory.
 pub const STACK_SIZE: usize = 32 * 1024 * 1024;

@@ -1,8 +1,8 @@
-//! Python objects that Elixir holds on to.
+//! Python objects that Elixir has handles of.
 //!
-//! Each interpreter has a table of them, and a handle knows its place there. So an interpreter that ends can let go of all its
-//! objects, whoever still has handles of them: an object that outlived its interpreter would keep all of that interpreter's
-//! memory.
+//! Each interpreter has a table of its objects, and a handle has the number of a slot there. So an ending interpreter
+//! can release all its objects, even those that still have handles. An object that outlived its interpreter would keep
+//! all memory of the interpreter.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,38 +14,41 @@ use pyo3::ffi;
 
 use super::object::Obj;
 
-/// The objects of one interpreter. Whoever is attached to it holds its GIL, which guards the table: no method runs Python code
-/// while it uses the slots.
+/// The objects of one interpreter. The GIL of the interpreter guards the table: callers hold it, and no method runs
+/// Python code while it uses the slots.
 #[derive(Default)]
 pub struct Objects(UnsafeCell<Slots>);
 
-// SAFETY: every method demands that the caller is attached to the one interpreter of the table, hence one thread at a time.
+// SAFETY: every method requires that the caller is attached to the interpreter of the table, so it holds the GIL, which
+// one thread holds at a time.
 unsafe impl Send for Objects {}
 // SAFETY: as above.
 unsafe impl Sync for Objects {}
 
 #[derive(Default)]
 struct Slots {
-    /// Owned references; null where there is none.
+    /// Owned references, null in free slots.
     objects: Vec<*mut ffi::PyObject>,
+    /// The numbers of the free slots.
     free: Vec<u32>,
+    /// `close` was called.
     closed: bool,
 }
 
-/// A larger table that is empty gives its memory back, in slots.
+/// The size up to which an empty table keeps its memory, in slots.
 const KEPT: usize = 1024;
 
-/// A place in the table of an interpreter.
+/// The number of a slot in the table of an interpreter.
 #[derive(Clone, Copy)]
 pub struct Slot(u32);
 
 impl Objects {
-    /// Keeps `object`. `None` when the interpreter is about to end.
+    /// Stores `object`. `None` if the interpreter is about to end.
     ///
     /// # Safety
     /// The calling thread is attached to the interpreter of this table.
     pub unsafe fn insert(&self, object: Obj) -> Option<Slot> {
-        // SAFETY: promised by the caller; nothing below runs Python code.
+        // SAFETY: promised by the caller. Nothing below runs Python code, which could release the GIL.
         let slots = unsafe { &mut *self.0.get() };
         if slots.closed {
             return None;
@@ -62,12 +65,12 @@ impl Objects {
         Some(Slot(index))
     }
 
-    /// The object at `slot`; `None` when it was let go.
+    /// The object in `slot`. `None` if it was released.
     ///
     /// # Safety
     /// As for `insert`.
     pub unsafe fn get(&self, slot: Slot) -> Option<Obj> {
-        // SAFETY: promised by the caller; what is in the table is live.
+        // SAFETY: promised by the caller. The table owns its references, so they are live.
         unsafe {
             let slots = &*self.0.get();
             let object = *slots.objects.get(slot.0 as usize)?;
@@ -75,12 +78,12 @@ impl Objects {
         }
     }
 
-    /// Takes the object at `slot` out, to be dropped by the caller: that may run Python code.
+    /// Takes the object out of `slot`. The caller drops it, which may run Python code.
     ///
     /// # Safety
-    /// As for `insert`; the handle of this slot is gone.
+    /// As for `insert`. The handle of this slot was dropped.
     unsafe fn remove(&self, slot: Slot) -> Option<Obj> {
-        // SAFETY: promised by the caller; the table owned the reference.
+        // SAFETY: promised by the caller. The table owned the reference and hands it over.
         unsafe {
             let slots = &mut *self.0.get();
             let object = std::mem::replace(slots.objects.get_mut(slot.0 as usize)?, std::ptr::null_mut());
@@ -92,12 +95,12 @@ impl Objects {
         }
     }
 
-    /// Takes all objects out, and keeps none from now on.
+    /// Takes all objects out. `insert` fails from now on.
     ///
     /// # Safety
     /// As for `insert`.
     pub unsafe fn close(&self) -> Vec<Obj> {
-        // SAFETY: promised by the caller; the table owned the references.
+        // SAFETY: promised by the caller. The table owned the references and hands them over.
         unsafe {
             let slots = std::mem::replace(&mut *self.0.get(), Slots { closed: true, ..Slots::default() });
             slots.objects.into_iter().filter_map(|object| Obj::from_owned(object)).collect()
@@ -105,11 +108,11 @@ impl Objects {
     }
 }
 
-/// Slots whose handles Elixir forgot, waiting for a thread of their interpreter to release the objects.
+/// Slots without a handle, which wait for a thread of their interpreter to release the objects.
 pub struct ReleaseBin {
-    /// There are some. Looked at between requests, where taking a lock would count.
+    /// There are slots. Read between requests, where a lock would cost time.
     full: AtomicBool,
-    /// `None` when nobody will empty it any more.
+    /// `None` after `close`.
     slots: Mutex<Option<Vec<Slot>>>,
 }
 
@@ -120,7 +123,7 @@ impl Default for ReleaseBin {
 }
 
 impl ReleaseBin {
-    /// Whether it took the slot.
+    /// Adds a slot. Returns `false` after `close`.
     fn add(&self, slot: Slot) -> bool {
         let mut slots = lock(&self.slots);
         let Some(open) = slots.as_mut() else { return false };
@@ -129,6 +132,7 @@ impl ReleaseBin {
         true
     }
 
+    /// Returns `true` if there is no slot.
     pub fn is_empty(&self) -> bool {
         !self.full.load(Ordering::Acquire)
     }
@@ -149,71 +153,75 @@ impl ReleaseBin {
     }
 }
 
-/// The interpreter that objects belong to.
+/// An interpreter, as far as objects and statistics are concerned.
 #[derive(Default)]
 pub struct Interp {
-    /// 0 is the main interpreter; others count up and are never reused.
+    /// 0 for the main interpreter. Others count up and are never reused.
     pub id: u64,
     /// Objects that Elixir has handles of.
     pub objects: Objects,
-    /// Forgotten ones of contexts that have ended.
+    /// Objects without a handle whose context has ended.
     pub orphans: ReleaseBin,
+    /// It has ended.
     pub ended: AtomicBool,
+    /// Statistics of its memory and its garbage collector.
     pub stats: InterpStats,
-    /// Its garbage collector reports to us.
+    /// Its garbage collector reports each run.
     pub watched: AtomicBool,
 }
 
 impl Interp {
+    /// The main interpreter.
     pub fn main() -> Arc<Interp> {
         static MAIN: OnceLock<Arc<Interp>> = OnceLock::new();
         MAIN.get_or_init(Arc::default).clone()
     }
 
-    /// That of an own-GIL context.
+    /// A new interpreter for an own-GIL context.
     pub fn own() -> Arc<Interp> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Interp { id: NEXT.fetch_add(1, Ordering::Relaxed), ..Interp::default() })
     }
 }
 
-/// Where the objects that one context made a handle of are released: by that context, or, once it has ended, by another one of
-/// the same interpreter.
+/// Releases the objects that one context has made handles of: in that context or, once it has ended, in another context
+/// of the same interpreter.
 pub struct Home {
+    /// The interpreter of the context.
     pub interp: Arc<Interp>,
     bin: ReleaseBin,
 }
 
 impl Home {
+    /// The home of a new context.
     pub fn new(interp: Arc<Interp>) -> Arc<Home> {
         Arc::new(Home { interp, bin: ReleaseBin::default() })
     }
 
-    /// Whether there is nothing to release: no object of this context, nor of one that has ended.
+    /// Returns `true` if there is nothing to release, neither of this context nor of one that has ended.
     pub fn is_tidy(&self) -> bool {
         self.bin.is_empty() && self.interp.orphans.is_empty()
     }
 
-    /// Objects that nobody has a handle of any more, to be dropped by the caller: that may run Python code.
+    /// Takes the objects that have no handle any more. The caller drops them, which may run Python code.
     ///
     /// # Safety
     /// The calling thread is attached to the interpreter of this home.
     pub unsafe fn forgotten(&self) -> Vec<Obj> {
         let slots = [self.bin.take(), self.interp.orphans.take()].concat();
-        // SAFETY: promised by the caller; a slot gets into a bin when its handle is dropped.
+        // SAFETY: promised by the caller. A slot gets into a bin when its handle is dropped.
         slots.into_iter().filter_map(|slot| unsafe { self.interp.objects.remove(slot) }).collect()
     }
 
-    /// The context ends: what is forgotten from now on is for other contexts.
+    /// The context ends, and other contexts release its objects from now on.
     pub fn close(&self) {
         for slot in self.bin.close() {
             self.interp.orphans.add(slot);
         }
     }
-}
 
-impl Home {
-    /// Nobody has a handle of the object at `slot` any more. On any thread: whether a context has to be woken to release it.
+    /// The handle of the object in `slot` was dropped, on any thread. Returns `true` if a context has to be woken to
+    /// release the object.
     pub fn forget(&self, slot: Slot) -> bool {
         if self.interp.ended.load(Ordering::Acquire) {
             return false;

@@ -1,11 +1,11 @@
-//! The Python package `erlang`.
+//! Loads the Python package `erlang`.
 
 use pyo3::ffi;
 
 use super::host::HostConfig;
 use super::object::{Obj, PyResult, import, raised};
 
-/// Imports our package from its own directory, without touching `sys.path`.
+/// Imports the package from its directory, without a change of `sys.path`.
 const LOADER: &str = r"
 def load(directory):
     import sys
@@ -22,13 +22,13 @@ def load(directory):
             raise
 ";
 
-/// Makes `import erlang` work in the interpreter this thread is attached to.
+/// Makes `import erlang` work in the interpreter that this thread is attached to.
 pub fn load(config: &HostConfig) -> PyResult<()> {
     (config.natives)()?;
     let scope = Obj::dict()?;
     scope.dict_set(&Obj::str("__builtins__")?, &import(&Obj::str("builtins")?)?)?;
     let source = std::ffi::CString::new(LOADER).expect("no NUL in a constant");
-    // SAFETY: attached; valid C strings; 257 is Py_file_input.
+    // SAFETY: attached; NUL-terminated strings; 257 is `Py_file_input`; the scope is a dict.
     unsafe {
         let code = Obj::checked(ffi::Py_CompileString(source.as_ptr(), c"<erlang_python>".as_ptr(), 257))?;
         Obj::checked(ffi::PyEval_EvalCode(code.as_ptr(), scope.as_ptr(), scope.as_ptr()))?;

@@ -1,12 +1,12 @@
-//! Where the code of a context is: whether it can bear an interrupt there.
+//! Finds out whether the code that a context runs can take an interrupt at its current place.
 //!
-//! An exception that is raised between any two instructions can break what every caller relies on: a module that is half
-//! imported (a C extension then cannot be loaded again), a lock that was acquired but whose block was not entered. So no
-//! interrupt is delivered in such places; the one who delivers it comes again a moment later.
+//! An exception between any two instructions can break what other code relies on: a module stays half imported (and a C
+//! extension cannot be loaded again), or a lock stays acquired because its block was not entered. So no interrupt is
+//! delivered in such places. The thread that delivers it tries again a moment later.
 //!
-//! The visitor holds the interpreter's GIL while it looks and while it sets the exception, and runs no Python code in
-//! between. The thread raises the exception near where it was seen: either it waits for the GIL in the middle of its
-//! innermost frame, or C code that released the GIL was called from there.
+//! That thread holds the interpreter's GIL while it inspects the code and sets the exception, and runs no Python code
+//! in between. The interrupted thread raises the exception near the place that was inspected: it waits for the GIL
+//! either in its innermost frame, or in C code that was called from there.
 
 use std::sync::OnceLock;
 
@@ -16,19 +16,20 @@ use pyo3::ffi;
 use super::object::{Obj, PyResult, import};
 use super::symbols::symbols;
 
+/// The place of code, as far as interrupts are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Code whose authors can expect an interrupt.
+    /// Code that may be interrupted.
     Open,
-    /// Innermost is a wait of `threading`, which undoes what it has done when it is interrupted.
+    /// A wait of `threading`, innermost, which cleans up when it is interrupted.
     Waiting,
-    /// Code that takes, or gives back, what others need.
+    /// Code that acquires or releases something that other code needs.
     Critical,
-    /// A module is being imported.
+    /// The import of a module.
     Importing,
 }
 
-/// Modules whose functions hold locks for a moment, or change what all threads share.
+/// Modules whose functions hold locks for a moment, or change data that all threads share.
 const CRITICAL: [&str; 11] = [
     "threading",
     "queue",
@@ -43,19 +44,19 @@ const CRITICAL: [&str; 11] = [
     "erlang._fork",
 ];
 
-/// Functions that enter and leave context managers, in whatever module.
+/// Functions that enter and leave context managers, in any module.
 const BOUNDARIES: [&str; 4] = ["__enter__", "__exit__", "__aenter__", "__aexit__"];
 
 /// Functions of `threading` that do nothing but wait.
 const WAITS: [&str; 3] = ["wait", "join", "_wait_for_tstate_lock"];
 
-/// `contextlib.ContextDecorator.inner` calls the decorated function, which is anybody's.
+/// `contextlib.ContextDecorator.inner` calls the decorated function, which may be any code.
 const DECORATOR: &str = "inner";
 
-/// Where `with` calls `__enter__` by an instruction of its own: 3.14 and later.
+/// The instructions of this Python, if its `with` calls `__enter__` by an instruction of its own (3.14+).
 static INSTRUCTIONS: OnceLock<Option<Instructions>> = OnceLock::new();
 
-/// Learns the numbers of instructions. Once, when Python starts.
+/// Reads the numbers of the instructions. Called once, when Python starts.
 pub fn learn() -> PyResult<()> {
     let module = import(&Obj::str("opcode")?)?;
     let pairs = module.attr("opmap")?.attr("items")?.call(&[])?;
@@ -75,44 +76,46 @@ pub fn learn() -> PyResult<()> {
 }
 
 fn tuple(iterable: &Obj) -> PyResult<Vec<Obj>> {
-    // SAFETY: attached.
+    // SAFETY: attached; a live object.
     Ok(unsafe { Obj::checked(ffi::PySequence_Tuple(iterable.as_ptr())) }?.tuple_items())
 }
 
 /// The place of the code that `thread` runs.
 ///
 /// # Safety
-/// Attached to the interpreter of `thread`, a live thread state that is not the calling thread's.
+/// The calling thread is attached to the interpreter of `thread`, which is a live thread state of another thread.
 pub unsafe fn place(thread: *mut ffi::PyThreadState) -> Place {
-    // Before 3.12 the collector, which runs Python code, may begin wherever an object is made.
+    // Before 3.12 any allocation of an object may start the collector, which runs Python code.
     // SAFETY: attached; part of the stable ABI since 3.10.
     let enabled = unsafe { ffi::PyGC_Disable() };
     // SAFETY: promised by the caller.
-    let place = unsafe { innermost(thread) }.and_then(|frame| look(&frame));
+    let place = unsafe { innermost(thread) }.and_then(|frame| inspect(&frame));
     if enabled != 0 {
         // SAFETY: as above.
         unsafe { ffi::PyGC_Enable() };
     }
-    // Out of memory, say: later is better than never.
+    // The inspection failed, for example without memory. The interrupt is tried again later.
     place.unwrap_or(Place::Critical)
 }
 
+/// The innermost frame of `thread`, if it runs Python code.
+///
 /// # Safety
 /// As for `place`.
 unsafe fn innermost(thread: *mut ffi::PyThreadState) -> PyResult<Option<Obj>> {
     let Some(get_frame) = symbols().get_frame else { return Ok(None) };
-    // SAFETY: promised by the caller; the reference is new, or null where no Python code runs.
+    // SAFETY: promised by the caller. The reference is new, or null if the thread runs no Python code.
     Ok(unsafe { Obj::from_owned(get_frame(thread)) })
 }
 
-/// Wakes the event loop that `thread` waits in, if it does: a loop of asyncio listens to a pipe of its own.
+/// Wakes the event loop of asyncio that `thread` waits in, if there is one, through the pipe that the loop listens to.
 ///
 /// # Safety
 /// As for `place`.
 pub unsafe fn wake(thread: *mut ffi::PyThreadState) {
     // SAFETY: promised by the caller.
     if let Ok(Some(frame)) = unsafe { innermost(thread) } {
-        // A loop that is being closed, or one of another kind.
+        // Fails for a loop that is closing, and for one of another kind.
         let _ = wake_loop(frame);
     }
 }
@@ -130,7 +133,7 @@ fn wake_loop(mut frame: Obj) -> PyResult<()> {
     Ok(())
 }
 
-fn look(innermost: &Option<Obj>) -> PyResult<Place> {
+fn inspect(innermost: &Option<Obj>) -> PyResult<Place> {
     let Some(innermost) = innermost else { return Ok(Place::Open) };
     let mut place = if is_entering(innermost)? { Place::Critical } else { Place::Open };
     let mut frame = innermost.clone();
@@ -138,7 +141,7 @@ fn look(innermost: &Option<Obj>) -> PyResult<Place> {
     loop {
         let code = frame.attr("f_code")?;
         let file = code.attr("co_filename")?;
-        // Also where the loader of a package calls it: the module's own code runs above it.
+        // Any frame of the import system counts: the code of the module runs above it.
         if file.as_utf8().is_ok_and(|file| file.starts_with("<frozen importlib._bootstrap")) {
             return Ok(Place::Importing);
         }
@@ -161,8 +164,8 @@ fn look(innermost: &Option<Obj>) -> PyResult<Place> {
     }
 }
 
-/// Whether an interrupt may be raised between `__enter__` and the block of a `with`: CPython 3.13 and later raise it at the next
-/// check, not where the thread waits for the GIL.
+/// Returns `true` if an interrupt may be raised between `__enter__` and the block of a `with`. CPython 3.13+ raises it
+/// at the next check, not where the thread waits for the GIL.
 fn is_entering(innermost: &Obj) -> PyResult<bool> {
     let Some(Some(instructions)) = INSTRUCTIONS.get() else { return Ok(false) };
     let mut frame = innermost.clone();

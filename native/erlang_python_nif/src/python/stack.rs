@@ -1,8 +1,9 @@
-//! What Python code a context runs, read from outside, at any moment: also while C code holds the GIL and will not give it back.
+//! Reads the Python stack of a thread from outside, at any moment, even while C code holds the GIL and does not release
+//! it.
 //!
-//! Nothing is attached, locked or called. The structures are read as a debugger of another process reads them, so the frames
-//! may change meanwhile: each address is read by the operating system, which refuses those that are none, and what is not
-//! what it should be ends the look.
+//! Nothing is attached, locked or called in Python. The structures are read as a debugger reads those of another
+//! process, so they may change meanwhile. The operating system reads each address and refuses invalid ones, and the
+//! walk ends at data that cannot be right.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -13,41 +14,51 @@ use std::sync::{Mutex, OnceLock};
 use erlang_python_core::lines::line_at;
 use erlang_python_core::sync::lock;
 
+/// One frame of Python code.
 pub struct Frame {
+    /// The name of its file.
     pub file: String,
+    /// The current line.
     pub line: Option<i64>,
+    /// The qualified name of its function.
     pub function: String,
 }
 
-/// So many of the innermost frames are read.
+/// The maximum number of frames read, innermost first.
 const MAX_FRAMES: usize = 100;
-/// Longer texts are cut, in characters.
+/// The maximum length of a text, in characters. Longer texts are cut.
 const MAX_TEXT: usize = 512;
-/// Longer tables are not looked at, in bytes.
+/// The maximum size of a table of lines, in bytes. Larger ones are not read.
 const MAX_TABLE: usize = 1 << 20;
-/// A stack that changed while it was read is read again, so often.
+/// How often a stack is read that changes while it is read.
 const ATTEMPTS: usize = 50;
-/// Frames with this owner, or a greater one, stand for C code.
+/// Frames with this owner or a higher one stand for C code.
 const OWNED_BY_C: u8 = 3;
 
-/// Where things are in CPython's structures, in bytes. From its headers: `Include/cpython/pystate.h`,
-/// `Include/internal/pycore_frame.h` (3.14: `pycore_interpframe_structs.h`), `Include/cpython/code.h`, `unicodeobject.h`.
+/// Offsets in CPython's structures, in bytes. From its headers: `Include/cpython/pystate.h`,
+/// `Include/internal/pycore_frame.h` (3.14: `pycore_interpframe_structs.h`), `Include/cpython/code.h`,
+/// `unicodeobject.h`.
 struct Layout {
-    /// Of the thread state.
+    /// The current frame, in the thread state.
     current_frame: usize,
-    /// Of what that points to, where it does not point to the frame itself.
+    /// The frame in what `current_frame` points to, if that is not the frame itself.
     indirect: Option<usize>,
+    /// The code object, and the next four fields, in a frame.
     executable: usize,
     previous: usize,
     instruction: usize,
     owner: usize,
+    /// In a code object, as `bytecode`.
     first_line: usize,
     bytecode: usize,
+    /// The data of an ASCII str.
     ascii: usize,
+    /// The data of any other compact str.
     compact: usize,
 }
 
-/// The same in all versions from 3.11 to 3.15.
+/// Offsets that are the same in all versions from 3.11 to 3.15: in code objects, in objects, in objects of variable
+/// size, in bytes and in str.
 const FILE_NAME: usize = 112;
 const QUALIFIED_NAME: usize = 128;
 const LINE_TABLE: usize = 136;
@@ -56,7 +67,7 @@ const LENGTH: usize = 16;
 const BYTES: usize = 32;
 const STATE: usize = 32;
 
-/// Enough of a frame, and of a code object.
+/// The number of bytes read of a frame and of a code object.
 const FRAME: usize = 80;
 const CODE: usize = 216;
 
@@ -95,11 +106,11 @@ impl Layout {
     }
 }
 
-/// The layout of this Python, and the address of the type of code objects. `None` on an unknown version.
+/// The layout of this Python and the address of the type of code objects. `None` for an unknown version.
 fn known() -> Option<&'static (Layout, usize)> {
     static KNOWN: OnceLock<Option<(Layout, usize)>> = OnceLock::new();
     let look = || {
-        // SAFETY: a constant of CPython since 3.11, never changed.
+        // SAFETY: a constant that CPython exports since 3.11.
         let version = unsafe { *(symbol(c"Py_Version")? as *const c_ulong) };
         let known = size_of::<usize>() == 8 && version >> 24 == 3;
         Some((Layout::of(version >> 16 & 0xff).filter(|_| known)?, symbol(c"PyCode_Type")?))
@@ -108,26 +119,27 @@ fn known() -> Option<&'static (Layout, usize)> {
 }
 
 fn symbol(name: &CStr) -> Option<usize> {
-    // SAFETY: no preconditions.
+    // SAFETY: `dlsym` has no preconditions but a NUL-terminated name.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!address.is_null()).then_some(address as usize)
 }
 
-/// The frames of a thread, outermost first, by the address of its state. `None` on an unknown version of Python.
+/// The frames of a thread, outermost first, by the address of its thread state. `None` for an unknown version of
+/// Python.
 pub fn frames(thread: usize) -> Option<Vec<Frame>> {
-    /// One look at a time.
+    /// The lock also makes threads read one after the other.
     static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
     let (layout, code_type) = known()?;
     let mut memory = lock(&MEMORY);
     if memory.is_none() {
         *memory = Memory::new();
     }
-    let look = Look { memory: memory.as_ref()?, layout, code_type: *code_type };
+    let reader = Reader { memory: memory.as_ref()?, layout, code_type: *code_type };
     let mut frames = Vec::new();
     for _ in 0..ATTEMPTS {
-        let innermost = look.innermost(thread);
-        frames = look.walk(innermost.unwrap_or(0));
-        if look.innermost(thread) == innermost {
+        let innermost = reader.innermost(thread);
+        frames = reader.walk(innermost.unwrap_or(0));
+        if reader.innermost(thread) == innermost {
             break;
         }
     }
@@ -135,13 +147,14 @@ pub fn frames(thread: usize) -> Option<Vec<Frame>> {
     Some(frames)
 }
 
-struct Look<'m> {
+/// Reads the structures of one Python.
+struct Reader<'m> {
     memory: &'m Memory,
     layout: &'m Layout,
     code_type: usize,
 }
 
-/// What is known of a code object.
+/// The parts of a code object.
 struct Code {
     file: String,
     function: String,
@@ -149,7 +162,8 @@ struct Code {
     first_line: i64,
 }
 
-impl Look<'_> {
+impl Reader<'_> {
+    /// The address of the innermost frame.
     fn innermost(&self, thread: usize) -> Option<usize> {
         let frame = self.memory.word(thread + self.layout.current_frame)?;
         match self.layout.indirect {
@@ -158,11 +172,11 @@ impl Look<'_> {
         }
     }
 
-    /// From `frame` outwards.
+    /// The frames from `frame` outwards.
     fn walk(&self, mut frame: usize) -> Vec<Frame> {
         let mut frames = Vec::new();
         let mut codes = HashMap::new();
-        // Frames of C code are not counted, and are few.
+        // Frames of C code do not count towards the limit, but there are few.
         for _ in 0..2 * MAX_FRAMES {
             let Some(bytes) = self.memory.bytes(frame, FRAME) else { break };
             // A reference to an object may be marked in its lowest bits.
@@ -174,7 +188,7 @@ impl Look<'_> {
                 let offset = instruction.checked_sub(code + self.layout.bytecode);
                 frames.push(Frame {
                     file: known.file.clone(),
-                    // Before the first instruction it is that of the definition.
+                    // Before the first instruction it is the line of the definition.
                     line: offset
                         .map_or(Some(known.first_line), |offset| line_at(&known.table, known.first_line, offset)),
                     function: known.function.clone(),
@@ -210,7 +224,7 @@ impl Look<'_> {
     fn text(&self, text: usize) -> Option<String> {
         let head = self.memory.bytes(text, STATE + 4)?;
         let length = word(&head, LENGTH).min(MAX_TEXT);
-        // Bits: two of `interned`, three of `kind`, `compact`, `ascii`.
+        // The bits: two for `interned`, three for `kind`, one for `compact`, one for `ascii`.
         let state = head[STATE];
         let ascii = state & 0x40 != 0;
         let data = text + if ascii { self.layout.ascii } else { self.layout.compact };
@@ -238,20 +252,20 @@ fn word(bytes: &[u8], offset: usize) -> usize {
     usize::from_ne_bytes(word)
 }
 
-/// This process's memory, wherever an address leads: a pipe is written from there, which the operating system refuses
-/// where nothing is.
+/// Reads the memory of this process at any address, by writing it to a pipe. The operating system refuses to read from
+/// invalid addresses.
 struct Memory {
     read: OwnedFd,
     write: OwnedFd,
 }
 
-/// At most so much is written at once: an empty pipe takes it without waiting.
+/// The number of bytes written at once. An empty pipe takes them without waiting.
 const CHUNK: usize = 4096;
 
 impl Memory {
     fn new() -> Option<Memory> {
         let mut ends = [0; 2];
-        // SAFETY: two descriptors are returned, which nobody else has.
+        // SAFETY: `pipe` returns two new descriptors, which this call owns.
         unsafe {
             if libc::pipe(ends.as_mut_ptr()) != 0 {
                 return None;
@@ -268,10 +282,10 @@ impl Memory {
         let mut bytes = vec![0; length];
         for (index, chunk) in bytes.chunks_mut(CHUNK).enumerate() {
             let from = address.checked_add(index * CHUNK)? as *const libc::c_void;
-            // SAFETY: a system call reads there, and fails where it cannot.
+            // SAFETY: the kernel reads the memory, and fails at an invalid address.
             let written = unsafe { libc::write(self.write.as_raw_fd(), from, chunk.len()) };
             let written = usize::try_from(written).ok()?;
-            // SAFETY: `chunk` has room for what was written.
+            // SAFETY: `chunk` has room for the bytes that were written.
             let read = unsafe { libc::read(self.read.as_raw_fd(), chunk.as_mut_ptr().cast(), written) };
             if read != written.cast_signed() || written < chunk.len() {
                 return None;

@@ -1,6 +1,6 @@
-//! What CPython exports beyond the stable ABI of 3.11, looked up once at run time.
+//! Functions that CPython exports beyond the stable ABI of 3.11, looked up once at run time.
 //!
-//! A missing symbol means a missing capability, never a crash.
+//! A missing symbol switches off a capability and never crashes.
 
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_void};
@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 
 use pyo3::ffi::{PyInterpreterState, PyObject, PyThreadState};
 
+/// `PyObject_Vectorcall`.
 pub type Vectorcall = unsafe extern "C" fn(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
 
-/// `PyInterpreterConfig` of CPython 3.12 and later.
+/// `PyInterpreterConfig` of CPython 3.12+, with its field names.
 #[repr(C)]
 pub struct InterpreterConfig {
     pub use_main_obmalloc: c_int,
@@ -22,7 +23,7 @@ pub struct InterpreterConfig {
     pub gil: c_int,
 }
 
-/// `PyStatus`: four words, returned by value.
+/// `PyStatus`, with its field names. Returned by value.
 #[repr(C)]
 pub struct Status {
     pub kind: c_int,
@@ -31,9 +32,10 @@ pub struct Status {
     pub exitcode: c_int,
 }
 
+/// `Py_NewInterpreterFromConfig`.
 pub type NewInterpreter = unsafe extern "C" fn(*mut *mut PyThreadState, *const InterpreterConfig) -> Status;
 
-/// The initialization API of CPython 3.14 and later (PEP 741).
+/// The functions `PyInitConfig_*` and `Py_InitializeFromInitConfig` of CPython 3.14+ (PEP 741).
 pub struct InitConfig {
     pub create: unsafe extern "C" fn() -> *mut c_void,
     pub free: unsafe extern "C" fn(*mut c_void),
@@ -43,13 +45,13 @@ pub struct InitConfig {
     pub initialize: unsafe extern "C" fn(*mut c_void) -> c_int,
 }
 
-/// Walks the thread states of an interpreter.
+/// `PyInterpreterState_ThreadHead` and `PyThreadState_Next`, which walk the thread states of an interpreter.
 pub struct Threads {
     pub head: unsafe extern "C" fn(*mut PyInterpreterState) -> *mut PyThreadState,
     pub next: unsafe extern "C" fn(*mut PyThreadState) -> *mut PyThreadState,
 }
 
-/// `PyObjectArenaAllocator`: where the small-object allocator gets its memory from.
+/// `PyObjectArenaAllocator`, with its field names: allocates the memory of the small-object allocator.
 #[repr(C)]
 pub struct ArenaAllocator {
     pub context: *mut c_void,
@@ -57,9 +59,10 @@ pub struct ArenaAllocator {
     pub free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize),
 }
 
+/// `PyObject_SetArenaAllocator`.
 pub type SetArenaAllocator = unsafe extern "C" fn(*mut ArenaAllocator);
 
-/// Enters and leaves sets of context variables.
+/// The functions `PyContext_*`, which make, enter and leave sets of context variables.
 pub struct ContextFunctions {
     pub new: unsafe extern "C" fn() -> *mut PyObject,
     pub copy: unsafe extern "C" fn(*mut PyObject) -> *mut PyObject,
@@ -67,6 +70,7 @@ pub struct ContextFunctions {
     pub exit: unsafe extern "C" fn(*mut PyObject) -> c_int,
 }
 
+/// The functions. One that every supported version has is no `Option`.
 pub struct Symbols {
     pub vectorcall: Vectorcall,
     pub new_interpreter: Option<NewInterpreter>,
@@ -76,26 +80,26 @@ pub struct Symbols {
     /// `PyUnicode_New(size, greatest code point)`.
     pub unicode_new: Option<unsafe extern "C" fn(isize, u32) -> *mut PyObject>,
     pub set_arena_allocator: Option<SetArenaAllocator>,
-    /// The innermost frame of a thread: a new reference, or null.
+    /// `PyThreadState_GetFrame`: a new reference to the innermost frame of a thread, or null.
     pub get_frame: Option<unsafe extern "C" fn(*mut PyThreadState) -> *mut PyObject>,
-    /// The interpreter made last.
+    /// `PyInterpreterState_Head`: the interpreter made last.
     pub head: Option<unsafe extern "C" fn() -> *mut PyInterpreterState>,
 }
 
 static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
 
-/// The symbols; panics before `load` has succeeded, which `runtime::host` does before anything else.
+/// The symbols. Panics before `load` has succeeded, which `host::start` calls first.
 #[inline]
 pub fn symbols() -> &'static Symbols {
     SYMBOLS.get().expect("Python symbols are loaded when the runtime starts")
 }
 
-/// Looks everything up. `Err` names a symbol without which nothing works.
+/// Looks all symbols up. `Err` names a required symbol that is missing.
 pub fn load() -> Result<&'static Symbols, String> {
     if let Some(symbols) = SYMBOLS.get() {
         return Ok(symbols);
     }
-    // SAFETY: every cast below is to the signature CPython documents for that name.
+    // SAFETY: the type of each field is the signature that CPython documents for that name.
     let symbols = unsafe {
         Symbols {
             vectorcall: find(c"PyObject_Vectorcall").ok_or("libpython does not export PyObject_Vectorcall")?,
@@ -112,8 +116,8 @@ pub fn load() -> Result<&'static Symbols, String> {
     Ok(SYMBOLS.get_or_init(|| symbols))
 }
 
-unsafe fn init_config() -> Option<InitConfig> {
-    // SAFETY: see `load`.
+fn init_config() -> Option<InitConfig> {
+    // SAFETY: as in `load`.
     unsafe {
         Some(InitConfig {
             create: find(c"PyInitConfig_Create")?,
@@ -126,13 +130,13 @@ unsafe fn init_config() -> Option<InitConfig> {
     }
 }
 
-unsafe fn threads() -> Option<Threads> {
-    // SAFETY: see `load`.
+fn threads() -> Option<Threads> {
+    // SAFETY: as in `load`.
     unsafe { Some(Threads { head: find(c"PyInterpreterState_ThreadHead")?, next: find(c"PyThreadState_Next")? }) }
 }
 
-unsafe fn contexts() -> Option<ContextFunctions> {
-    // SAFETY: see `load`.
+fn contexts() -> Option<ContextFunctions> {
+    // SAFETY: as in `load`.
     unsafe {
         Some(ContextFunctions {
             new: find(c"PyContext_New")?,
@@ -143,12 +147,14 @@ unsafe fn contexts() -> Option<ContextFunctions> {
     }
 }
 
+/// The function `name`, if libpython exports it.
+///
 /// # Safety
-/// `F` is a function pointer type of the signature of the symbol `name`.
+/// `F` is a function pointer type with the signature of `name`.
 unsafe fn find<F: Copy>(name: &CStr) -> Option<F> {
     assert_eq!(size_of::<F>(), size_of::<*mut c_void>());
-    // SAFETY: dlsym has no preconditions; a found symbol is a function of type `F` as promised by the caller, and
-    // libpython is never closed.
+    // SAFETY: `dlsym` has no preconditions but a NUL-terminated name. The caller promises that the symbol is a function
+    // of type `F`, and libpython is never closed.
     unsafe {
         let symbol = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
         (!symbol.is_null()).then(|| std::mem::transmute_copy(&symbol))

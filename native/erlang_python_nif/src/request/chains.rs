@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::sync::lock;
-use erlang_python_core::words::WordMap;
+use erlang_python_core::word_map::WordMap;
 use rustler::sys::ErlNifTerm;
 use rustler::{LocalPid, Term};
 

@@ -1,5 +1,7 @@
 //! How a request wants its values and its reply.
 
+use crate::beam::dialect::Dialect;
+
 /// How a request wants its values and its reply.
 #[derive(Clone, Copy)]
 pub struct Flags(pub u32);
@@ -31,6 +33,11 @@ impl Flags {
 
     /// Python code of the context itself, see `Chore`: no process waits for it or is told anything.
     pub const CHORE: u32 = 1 << 31;
+
+    /// The dialect of the request's values.
+    pub fn dialect(self) -> Dialect {
+        Dialect::new(self.has(Flags::ERLANG))
+    }
 
     pub fn has(self, flag: u32) -> bool {
         self.0 & flag != 0

@@ -74,7 +74,7 @@ pub struct Request {
     pub client: LocalPid,
     pub flags: Flags,
     /// Nobody but the client calls on its scheduler, which is idle until the outcome is there.
-    pub lone: bool,
+    pub sole_caller: bool,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
     /// A `Place`, and `LEFT` once the context no longer counts it, see `retire`.
@@ -133,7 +133,7 @@ impl Request {
         parent: Option<RequestRef>,
         place: Place,
         looking: bool,
-        lone: bool,
+        sole_caller: bool,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
         let tracked = if flags.has(Flags::TRACKED) { Tracked::new(message) } else { None };
@@ -145,7 +145,7 @@ impl Request {
             caller,
             client,
             flags,
-            lone,
+            sole_caller,
             timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
             place: AtomicU8::new(place as u8),

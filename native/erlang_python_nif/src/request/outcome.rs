@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use erlang_python_core::stats::now;
 use erlang_python_core::sync::handover::Seen;
-use erlang_python_core::sync::patience::spin_until;
+use erlang_python_core::sync::spin::spin_until;
 use rustler::sys::{ErlNifTerm, enif_clear_env};
 use rustler::{Encoder, Env, Term};
 
@@ -90,7 +90,7 @@ impl Request {
 
     /// The caller looks again, for what follows its answer to a question.
     pub fn look_on(&self) {
-        self.handover.look();
+        self.handover.start_polling();
     }
 
     /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
@@ -110,18 +110,18 @@ impl Request {
             });
             match taken {
                 Seen::Given((event, term)) => {
-                    self.inbox.patience().paid();
+                    self.inbox.backoff().hit();
                     if event == Event::Result {
                         self.free_env();
                     }
                     return Look::Event(event, term);
                 }
-                Seen::Away => return Look::Away,
+                Seen::Sent => return Look::Away,
                 Seen::Nothing if !last => return Look::Nothing,
                 Seen::Nothing => {}
             }
-            if self.handover.look_away() {
-                self.inbox.patience().in_vain();
+            if self.handover.stop_polling() {
+                self.inbox.backoff().miss();
                 return Look::Away;
             }
         }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
 use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::sync::answer::AnswerPlace;
 use erlang_python_core::sync::lock;
+use erlang_python_core::sync::reply_slot::ReplySlot;
 use rustler::sys::ErlNifTerm;
 use rustler::{Binary, Term};
 
@@ -54,7 +54,7 @@ impl Answer {
 /// The callback that a request waits for.
 #[derive(Default)]
 pub struct CallbackSlot {
-    pub answer: AnswerPlace<Answer>,
+    pub answer: ReplySlot<Answer>,
     /// An interrupt came while the request waited.
     pub interrupted: AtomicBool,
     /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request

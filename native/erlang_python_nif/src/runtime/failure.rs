@@ -5,6 +5,7 @@ use rustler::{Encoder, Env, Term};
 
 use super::caches::Helpers;
 use crate::beam::atoms;
+use crate::beam::dialect::Dialect;
 use crate::convert::{ConvertError, Converter, max_words, path_text};
 use crate::python::object::{Obj, Raised};
 
@@ -59,7 +60,7 @@ impl Failure {
             Failure::Raised(raised) => match exception(&raised, helpers, converter, env, traceback) {
                 Some(term) => (atoms::exception(), term).encode(env),
                 None if interrupted => atoms::interrupted().to_term(env),
-                None => (atoms::exception(), fallback(&raised, converter.erlang, env)).encode(env),
+                None => (atoms::exception(), fallback(&raised, converter.dialect, env)).encode(env),
             },
             Failure::Conversion { message, path } => (atoms::conversion(), message, path).encode(env),
             Failure::NeedsEncoder => atoms::encode().to_term(env),
@@ -79,7 +80,7 @@ fn exception<'a>(
     env: Env<'a>,
     traceback: bool,
 ) -> Option<Term<'a>> {
-    if converter.erlang {
+    if converter.dialect.is_erlang() {
         let brief = converter.types.describe_briefly.call(&[&raised.0]).ok()?;
         let traceback = if traceback { helpers.format_traceback.call(&[&raised.0]).ok() } else { None };
         return to_erlang(&brief, traceback, env);
@@ -121,12 +122,12 @@ fn to_location<'a>(location: &Obj, env: Env<'a>) -> Term<'a> {
 }
 
 /// Only what needs no Python code: the name of the class.
-fn fallback<'a>(raised: &Raised, erlang: bool, env: Env<'a>) -> Term<'a> {
+fn fallback<'a>(raised: &Raised, dialect: Dialect, env: Env<'a>) -> Term<'a> {
     // SAFETY: attached; the type of a live object.
     let class = unsafe { Obj::borrowed(raised.0.type_ptr().cast()) };
     let name = class.attr("__name__").ok();
     let name = name.as_ref().and_then(|name| name.as_utf8().ok()).unwrap_or("Exception");
-    if erlang {
+    if dialect.is_erlang() {
         let class = atoms::from_text(env, name).unwrap_or_else(|| name.encode(env));
         (class, Vec::<u32>::new(), atoms::nil()).encode(env)
     } else {

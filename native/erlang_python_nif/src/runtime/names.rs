@@ -1,7 +1,10 @@
 //! Dotted names of modules and functions, split once.
 
+use std::cell::Cell;
+use std::ptr;
 use std::rc::Rc;
 
+use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
 
 use crate::python::cache::{Cache, Words};
@@ -11,12 +14,14 @@ use crate::python::object::{Obj, PyResult};
 pub struct Name {
     pub whole: Obj,
     pub parts: Vec<Obj>,
+    /// The address of the module of this name that was last seen after its import was complete. Null if there is none.
+    pub imported: Cell<*mut ffi::PyObject>,
 }
 
 impl Name {
     fn new(text: &str) -> PyResult<Name> {
         let parts = text.split('.').map(Obj::str).collect::<PyResult<_>>()?;
-        Ok(Name { whole: Obj::str(text)?, parts })
+        Ok(Name { whole: Obj::str(text)?, parts, imported: Cell::new(ptr::null_mut()) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use erlang_python_core::words::WordMap;
+use erlang_python_core::word_map::WordMap;
 use rustler::LocalPid;
 use rustler::sys::ErlNifTerm;
 

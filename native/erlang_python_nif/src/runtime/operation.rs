@@ -119,12 +119,15 @@ fn attributes(object: Obj, parts: &[Obj]) -> Result<Obj, Failure> {
 /// The module of that name; for `package.Class`, the class.
 fn find_module(scene: &Scene<'_>, name: &Rc<Name>) -> Result<Obj, Failure> {
     if let Some(module) = scene.caches.modules.dict_get(&name.whole)?
-        && !module.is_none()
+        && module.as_ptr() == name.imported.get()
     {
         return Ok(module);
     }
     let error = match import(&name.whole) {
-        Ok(module) => return Ok(module),
+        Ok(module) => {
+            name.imported.set(module.as_ptr());
+            return Ok(module);
+        }
         Err(error) => error,
     };
     // SAFETY: a static class.

@@ -68,7 +68,7 @@ impl Runtime {
         shared.inbox.stats.latency.record(ended - started);
         // The BEAM's part does not count.
         if ended - started > LONG && request.timing.times(ended).1 > LONG {
-            shared.inbox.patience().hopeless();
+            shared.inbox.backoff().give_up();
         }
         if level == 1 {
             shared.inbox.stats.busy.end(ended);
@@ -132,7 +132,7 @@ impl Runtime {
     fn evaluate(&self, request: &RequestRef, operation: Term<'_>, namespace: Term<'_>, env: &OwnedTermEnv) -> Reply {
         let env = env.env();
         let abandoned = || request.life.phase() != Phase::Running;
-        let mut converter = self.converter(request.flags.has(Flags::ERLANG), &abandoned);
+        let mut converter = self.converter(request.flags.dialect(), &abandoned);
         let result = operation::run(&self.scene(), &mut converter, operation, namespace);
         if fork::is_child() {
             match &result {
@@ -167,7 +167,7 @@ impl Runtime {
                 ))
             }
         };
-        Reply { event: event.as_c_arg(), ok, again, small, shared: converter.shared }
+        Reply { event: event.as_c_arg(), ok, again, small, shared: converter.has_refc_binaries }
     }
 
     fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {

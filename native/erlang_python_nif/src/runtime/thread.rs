@@ -23,6 +23,7 @@ use super::operation::{self, Scene};
 use super::registry;
 use super::variables::Variables;
 use crate::beam::atoms;
+use crate::beam::dialect::Dialect;
 use crate::beam::env::OwnedTermEnv;
 use crate::convert::{Converter, max_words};
 use crate::python::fork;
@@ -250,7 +251,7 @@ impl Runtime {
     pub fn namespace(&self, request: &RequestRef) -> PyResult<Obj> {
         // SAFETY: this thread runs the request and frees its message only in `deliver`.
         let (_reference, _operation, namespace, _callers) = unsafe { request.message() };
-        let mut converter = self.converter(false, &|| false);
+        let mut converter = self.converter(Dialect::Elixir, &|| false);
         Ok(operation::resolve_namespace(&self.scene(), &mut converter, namespace).unwrap_or_else(|_| Obj::none()))
     }
 
@@ -262,15 +263,15 @@ impl Runtime {
         &self.caches
     }
 
-    pub fn converter<'c>(&'c self, erlang: bool, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
+    pub fn converter<'c>(&'c self, dialect: Dialect, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
         Converter {
             types: &self.caches.types,
             owner: &self.context,
-            erlang,
+            dialect,
             abandoned,
             steps: 0,
             size: 0,
-            shared: false,
+            has_refc_binaries: false,
             room: max_words(),
         }
     }
@@ -292,7 +293,7 @@ impl Runtime {
         let mut since = None;
         loop {
             self.handle(&request);
-            spin.generous = !request.lone;
+            spin.yields_early = !request.sole_caller;
             drop(request);
             let ended = self.ended.get();
             if ended - *since.get_or_insert(ended) > HOLD {

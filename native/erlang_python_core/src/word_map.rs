@@ -1,12 +1,13 @@
-//! Maps keyed by machine words that no stranger chooses: terms of atoms and pids, addresses.
+//! Maps keyed by machine words that no attacker can choose: terms of atoms and pids, addresses.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+/// A hash map keyed by words.
 pub type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
 
-/// One multiplication instead of a keyed hash. Its upper half mixes all bits of the word, its lower half only few, so the
-/// two are folded.
+/// Hashes a word by one multiplication, which is faster than a keyed hash. The upper half of the product depends on all
+/// bits of the word, the lower half on few, so the two are folded.
 #[derive(Default)]
 pub struct WordHasher(u64);
 
@@ -45,7 +46,7 @@ mod tests {
             word.hash(&mut hasher);
             hasher.finish()
         };
-        // What a hash map looks at: the upper seven bits and the lower ones.
+        // A hash map uses the upper seven bits and the lowest ones.
         let spread = |shift: u32| (0..128).map(|n| hash(n << shift) >> 57).collect::<HashSet<_>>().len();
         assert!([0, 4, 6, 12, 32, 48].into_iter().all(|shift| spread(shift) > 40));
         assert_eq!((0..10_000).map(|n| hash(n << 6) & 0xffff_ffff).collect::<HashSet<_>>().len(), 10_000);

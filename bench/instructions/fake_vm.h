@@ -1,4 +1,4 @@
-/* The stand-in for the Erlang VM: see vm.c. */
+/* The stand-in for the Erlang VM: see fake_vm.c. */
 
 #include <erl_nif.h>
 

@@ -1,6 +1,6 @@
 /* Runs the library's paths under callgrind, one after the other, and has it write what each has cost.
  *
- *     count PYTHON LIBPYTHON PACKAGE LIBRARY BENCH
+ *     driver PYTHON LIBPYTHON PACKAGE LIBRARY BENCH
  *
  * The executable and the library to embed, priv/python/erlang, erlang_python_nif.so, and the folder of workload.py. */
 
@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
-#include "vm.h"
+#include "fake_vm.h"
 
 typedef ERL_NIF_TERM Term;
 
@@ -64,7 +64,7 @@ static Function *function(const char *name) {
 
 static void *opened(const char *path, int mode) {
     void *library = dlopen(path, RTLD_NOW | mode);
-    if (!library) die("%s; a function of the VM that is missing belongs into bench/instructions/vm.c", dlerror());
+    if (!library) die("%s; a function of the VM that is missing belongs into bench/instructions/fake_vm.c", dlerror());
     return library;
 }
 

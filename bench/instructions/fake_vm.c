@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vm.h"
+#include "fake_vm.h"
 
 typedef ERL_NIF_TERM Term;
 
@@ -199,6 +199,35 @@ int enif_get_double(ErlNifEnv *env, Term term, double *value) {
     return 1;
 }
 
+/* Larger ones, and all integers in the external term format: the library uses it for them alone. */
+
+enum { VERSION = 131, SMALL_BIG = 110, LARGE_BIG = 111 };
+
+int enif_term_to_binary(ErlNifEnv *env, Term term, ErlNifBinary *bin) {
+    if (!is_boxed(term, POSITIVE) && !is_boxed(term, NEGATIVE)) die("enif_term_to_binary takes large integers only");
+    unsigned char *digits = (unsigned char *)(pointer(term) + 1);
+    size_t size = arity(term) * sizeof(Term);
+    while (size && !digits[size - 1]) size--;
+    int small = size < 256;
+    unsigned char head[] = {VERSION, small ? SMALL_BIG : LARGE_BIG, size >> 24, size >> 16, size >> 8, size};
+    if (small) head[2] = size;
+    enif_alloc_binary((small ? 4 : 7) + size, bin);
+    memcpy(bin->data, head, small ? 3 : 6);
+    bin->data[small ? 3 : 6] = is_boxed(term, NEGATIVE);
+    memcpy(bin->data + (small ? 4 : 7), digits, size);
+    return 1;
+}
+
+size_t enif_binary_to_term(ErlNifEnv *env, const unsigned char *data, size_t size, Term *term, unsigned options) {
+    int small = size > 3 && data[0] == VERSION && data[1] == SMALL_BIG, head = small ? 3 : 6;
+    if (!small && (size < 7 || data[0] != VERSION || data[1] != LARGE_BIG)) return 0;
+    size_t digits = size - head - 1, count = (digits + sizeof(Term) - 1) / sizeof(Term);
+    Term *place = box(env, data[head] ? NEGATIVE : POSITIVE, count, term);
+    memset(place, 0, count * sizeof(Term));
+    memcpy(place, data + head + 1, digits);
+    return size;
+}
+
 /* Atoms: an index into a table. */
 
 static struct { char *text; size_t size; } atoms[4096];
@@ -335,7 +364,11 @@ Term enif_make_new_map(ErlNifEnv *env) {
 
 int enif_make_map_from_arrays(ErlNifEnv *env, Term keys[], Term values[], size_t count, Term *map) {
     Term *place = box(env, MAP, 2 * count, map);
-    for (size_t i = 0; i < count; i++) place[2 * i] = keys[i], place[2 * i + 1] = values[i];
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (same(keys[i], keys[j])) return 0;
+        place[2 * i] = keys[i], place[2 * i + 1] = values[i];
+    }
     return 1;
 }
 
@@ -533,13 +566,6 @@ Term enif_raise_exception(ErlNifEnv *env, Term reason) { die("a function of the 
 Term enif_schedule_nif(ErlNifEnv *env, const char *name, int flags, Term (*run)(ErlNifEnv *, int, const Term[]), int argc,
                        const Term argv[]) {
     die("enif_schedule_nif is not made");
-    return 0;
-}
-
-int enif_term_to_binary(ErlNifEnv *env, Term term, ErlNifBinary *bin) { die("enif_term_to_binary is not made"); return 0; }
-
-size_t enif_binary_to_term(ErlNifEnv *env, const unsigned char *data, size_t size, Term *term, unsigned options) {
-    die("enif_binary_to_term is not made");
     return 0;
 }
 
