@@ -16,8 +16,8 @@ use rustler::Env;
 use crate::convert::{ConvertError, Converter, PRECIOUS, max_words};
 use crate::python::fork;
 use crate::python::object::{Obj, PyResult, Raised, raised};
-use crate::request::RequestRef;
 use crate::request::flags::Flags;
+use crate::request::running::Running;
 use crate::runtime::caches::Caches;
 use crate::runtime::context::ContextRef;
 use crate::runtime::registry;
@@ -33,7 +33,7 @@ pub struct Call<'c> {
     context: &'c ContextRef,
     caches: &'c Caches,
     /// The request that runs on this thread.
-    pub request: Option<RequestRef>,
+    pub running: Option<&'c Running<'c>>,
     /// Values cross in the Erlang dialect.
     erlang: bool,
 }
@@ -45,7 +45,7 @@ impl<'c> Call<'c> {
             runtime: self.runtime,
             context: self.context,
             caches: self.caches,
-            request: self.request.clone(),
+            running: self.running,
             erlang: erlang.unwrap_or(self.erlang),
         }
     }
@@ -198,10 +198,10 @@ fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
         return Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, IN_CHILD) });
     }
     let on_context = with_runtime(|runtime| {
-        let request = runtime.shared().inbox.running().filter(|request| !request.flags.has(Flags::CHORE));
-        let erlang = request.as_ref().is_some_and(|request| request.flags.has(Flags::ERLANG));
+        let running = runtime.running();
+        let erlang = running.is_some_and(|running| running.request().flags.has(Flags::ERLANG));
         let call =
-            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, erlang };
+            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), running, erlang };
         function(&call, args)
     });
     match on_context {
@@ -216,8 +216,8 @@ const IN_CHILD: &str = "this process was forked from the BEAM, which cannot be r
 /// The namespace of the request that runs on this thread, or None.
 fn namespace(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     expect_args("namespace", args, 0..=0)?;
-    match (call.runtime, &call.request) {
-        (Some(runtime), Some(request)) => runtime.namespace(request),
+    match (call.runtime, call.running) {
+        (Some(runtime), Some(running)) => runtime.namespace(running),
         _ => Ok(Obj::none()),
     }
 }
@@ -247,7 +247,7 @@ fn on_other_thread(function: Function, args: &[Obj]) -> PyResult<Obj> {
         });
     };
     let caches = Caches::bare(&context.0.settings)?;
-    function(&Call { runtime: None, context: &context, caches: &caches, request: None, erlang: false }, args)
+    function(&Call { runtime: None, context: &context, caches: &caches, running: None, erlang: false }, args)
 }
 
 /// Raises TypeError unless there are `allowed` arguments.

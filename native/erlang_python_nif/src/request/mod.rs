@@ -7,6 +7,7 @@ pub mod namespace;
 pub mod outcome;
 pub mod permits;
 pub mod question;
+pub mod running;
 pub mod tasks;
 
 use std::sync::Arc;
@@ -25,9 +26,10 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use self::flags::Flags;
-use self::outcome::{Event, Told};
+use self::outcome::{Event, Notice};
 use self::permits::{Claim, PERMITS};
 use self::question::CallbackSlot;
+use self::running::Delivery;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 
@@ -87,7 +89,7 @@ pub struct Request {
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
     /// Where a caller that looks for the outcome finds it.
-    handover: Handover<Told>,
+    handover: Handover<Notice>,
     pub timing: Timing,
     /// The name of a task whose end is reported. Unlike the message it stays until the request is dropped.
     tracked: Option<Box<Tracked>>,
@@ -171,23 +173,12 @@ impl Request {
         let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
         request.leave();
         request.life.queue();
-        request.life.start();
+        let _running = request.life.start();
         request
     }
 
-    /// `(reference, operation, namespace, callers)`; the last are the processes that the client works for.
-    ///
-    /// # Safety
-    /// The caller keeps `free_env` from being called meanwhile: it is the context thread before it has ended the
-    /// request, or has itself moved the request to its final phase.
-    pub unsafe fn message(&self) -> (Term<'_>, Term<'_>, Term<'_>, Term<'_>) {
-        // SAFETY: the environment is live by the caller's promise; the lifetime is bound to `self`.
-        let term = unsafe { Term::new(Env::new(self, self.env.load(Ordering::Acquire)), self.message) };
-        term.decode().expect("submit builds a quadruple")
-    }
-
     /// Frees the message. Called once nobody reads it any more: by the context thread after it has ended the request
-    /// (`deliver`, or found it cancelled), and by whoever ended it before it ran.
+    /// (`deliver`, or found it cancelled), by whoever ended it before it ran, and by a caller that has read its result.
     pub fn free_env(&self) {
         let raw = self.env.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !raw.is_null() {
@@ -311,16 +302,16 @@ impl Request {
 
     /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
     /// phase it was in. Not from scheduler threads.
-    pub fn fail(&self, reason: impl Encoder) -> Option<Phase> {
+    pub fn fail(self: &RequestRef, reason: impl Encoder) -> Option<Phase> {
         self.fail_with(|_phase, env| reason.encode(env))
     }
 
     /// Like `fail`; the reason may depend on the phase the request was in.
-    pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
+    pub fn fail_with(self: &RequestRef, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         if self.flags.has(Flags::CHORE) {
             return self.abandon();
         }
-        let phase = self.life.fail()?;
+        let (phase, delivery) = Delivery::of_failure(self)?;
         // Before the caller hears of it, who may count permits or make the next call.
         match phase {
             Phase::Waiting => self.stop_waiting(),
@@ -328,16 +319,11 @@ impl Request {
             // Its thread does, when Python is done.
             _ => {}
         }
-        // A message that asks the caller to run a function goes first: see `CallbackSlot::ask`.
-        let asked = self.callback.after_asking(phase);
         let env = OwnedTermEnv::new();
         let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
         // SAFETY: `term` was made in `env`.
         self.report_end(Some(unsafe { Term::new(env.env(), term) }));
-        // SAFETY: this thread has just ended the request, and waited for a question under way.
-        let _ = unsafe { self.tell(Told { event: Event::Failure, env, term, shared: false }, true) };
-        drop(asked);
-        self.life.delivered();
+        delivery.fail(Notice { event: Event::Failure, env, term, shared: false });
         if matches!(phase, Phase::Waiting | Phase::Queued) {
             self.free_env();
         }
