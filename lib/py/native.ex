@@ -127,8 +127,8 @@ defmodule Py.Native do
   @spec look(request(), boolean()) :: seen() | :look | :away
   def look(_request, _last), do: stub()
 
-  @spec cancel(request()) :: :waiting | :queued | :running | :lost | :done
-  def cancel(_request), do: stub()
+  @spec cancel(request(), :timeout | :user) :: :waiting | :queued | :running | :lost | :done
+  def cancel(_request, _why), do: stub()
 
   @spec cancel_waiting(request()) ::
           false | {:overloaded, :permits | :context, non_neg_integer(), non_neg_integer()}
@@ -227,9 +227,6 @@ defmodule Py.Native do
 
   @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}
   def request_times(_request), do: stub()
-
-  @spec count_timeout(request(), boolean()) :: :ok
-  def count_timeout(_request, _waiting), do: stub()
 
   defp stub do
     if loaded_before?(), do: raise(%Py.InterpreterError{message: @again})

@@ -174,13 +174,12 @@ defmodule Py.Request do
         end
 
       overload ->
-        Native.count_timeout(request, true)
         {:error, overload}
     end
   end
 
   defp expire(request, ref, _wait, timeout) do
-    case Native.cancel(request) do
+    case Native.cancel(request, :timeout) do
       certain when certain in [:lost, :done] ->
         receive do
           {^ref, {:callback, id, _target, _args}} -> refuse(request, ref, id, timeout)
@@ -189,12 +188,10 @@ defmodule Py.Request do
 
       # It never got a permit: the limit is what stood in the way.
       :waiting ->
-        Native.count_timeout(request, true)
         {current, max, _waiting} = Native.permits()
         {:error, {:overloaded, :permits, current, max}}
 
       phase ->
-        Native.count_timeout(request, false)
         {:error, {:timeout, timeout, phase}}
     end
   end
@@ -325,16 +322,10 @@ defmodule Py.Request do
   defp callers, do: Process.get(:"$callers", [])
 
   @doc """
-  Cancels a submitted request, and counts a timeout if that is the reason. Returns what the request was doing; `:lost` when its
-  reply is on its way, `:done` when the reply has come.
+  Cancels a submitted request; one for the reason `:timeout` is counted as such. Returns what the request was doing; `:lost`
+  when its reply is on its way, `:done` when the reply has come.
   """
   @spec cancel(Native.request(), :timeout | :user) ::
           :waiting | :queued | :running | :lost | :done
-  def cancel(request, :user), do: Native.cancel(request)
-
-  def cancel(request, :timeout) do
-    phase = Native.cancel(request)
-    if phase not in [:lost, :done], do: Native.count_timeout(request, false)
-    phase
-  end
+  def cancel(request, why), do: Native.cancel(request, why)
 end

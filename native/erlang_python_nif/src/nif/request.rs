@@ -249,35 +249,46 @@ fn rejected<'a>(env: Env<'a>, inbox: &Inbox<Request>, limit: Limit) -> Term<'a> 
     (atoms::rejected(), limit, current, max).encode(env)
 }
 
-/// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in
-/// each case no message will come. `lost` when one is certain: receive it. `done` when it was sent, or cancelled, before.
+/// Cancels a request, for the reason `timeout`, which is counted, or `user`. Returns `waiting` or `queued` when it had not
+/// started, `running` when it is being interrupted; no message will come then. Returns `lost` when one is certain: receive it;
+/// `done` when it was sent, or cancelled, before.
 #[rustler::nif]
-fn cancel(request: ResourceArc<RequestHandle>) -> rustler::Atom {
+fn cancel(request: ResourceArc<RequestHandle>, why: rustler::Atom) -> rustler::Atom {
     let request = &request.0;
-    match request.cancel() {
-        None if matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled) => atoms::done(),
-        None => atoms::lost(),
-        Some(Phase::Waiting) if !request.is_in_line() => atoms::waiting(),
-        Some(Phase::Waiting) => atoms::queued(),
-        Some(Phase::Queued) => atoms::queued(),
-        Some(_) => {
+    let Some(phase) = request.cancel() else {
+        let done = matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled);
+        return if done { atoms::done() } else { atoms::lost() };
+    };
+    // One that waited for a permit was kept by the limit, not by its context.
+    let for_permit = phase == Phase::Waiting && !request.is_in_line();
+    if why == atoms::timeout() {
+        let counters = &request.inbox.stats.counters;
+        Counters::bump(if for_permit { &counters.expired } else { &counters.timeouts });
+    }
+    match phase {
+        _ if for_permit => atoms::waiting(),
+        Phase::Waiting | Phase::Queued => atoms::queued(),
+        _ => {
             watchdog::interrupt_soon(request.clone());
             atoms::running()
         }
     }
 }
 
-/// Gives up on a request only if it still waits for a permit or in line: `{overloaded, limit, current, max}` when it did, else
-/// `false`.
+/// Cancels a request whose time to wait is over, if it still waits for a permit or in line: `{overloaded, limit, current,
+/// max}`, or `false`.
 #[rustler::nif]
 fn cancel_waiting<'a>(env: Env<'a>, request: &'a RequestHandle) -> Term<'a> {
     let request = &request.0;
-    if !request.life.cancel_waiting() {
-        return false.encode(env);
+    let limit = || {
+        let limit = if request.is_in_line() { Limit::Context } else { Limit::Permits };
+        limit.describe(&request.inbox)
+    };
+    match request.cancel_waiting(limit) {
+        Some((limit, current, max)) => {
+            Counters::bump(&request.inbox.stats.counters.expired);
+            (atoms::overloaded(), limit, current, max).encode(env)
+        }
+        None => false.encode(env),
     }
-    let limit = if request.is_in_line() { Limit::Context } else { Limit::Permits };
-    let (limit, current, max) = limit.describe(&request.inbox);
-    request.free_env();
-    request.stop_waiting();
-    (atoms::overloaded(), limit, current, max).encode(env)
 }

@@ -179,7 +179,7 @@ impl Request {
 
     /// Frees the message. Called once nobody reads it any more: by the context thread after it has ended the request
     /// (`deliver`, or found it cancelled), by whoever ended it before it ran, and by a caller that has read its result.
-    pub fn free_env(&self) {
+    fn free_env(&self) {
         let raw = self.env.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !raw.is_null() {
             // SAFETY: put there by `new`, and taken once.
@@ -209,15 +209,15 @@ impl Request {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
     }
 
-    /// Gives back what the request holds, once. Called when it will not run (any more): the resource itself lives on until
+    /// Gives back what the request holds, once. Called when it will not run (any more): the request itself lives on until
     /// its caller's garbage is collected.
     pub fn retire(&self) {
         self.permit.release();
         self.leave();
     }
 
-    /// The part of `retire` for a request that never got a permit: a grant under way takes its permit back itself.
-    pub fn leave(&self) {
+    /// Is counted by its context no longer.
+    fn leave(&self) {
         let place = self.place.fetch_or(LEFT, Ordering::AcqRel);
         if place & LEFT == 0 {
             self.inbox.line().leave(place == Place::Admitted as u8);
@@ -259,11 +259,21 @@ impl Request {
     }
 
     /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
-    /// interrupted; its context thread gives back what it holds.
+    /// interrupted.
     pub fn cancel(&self) -> Option<Phase> {
         let phase = if self.flags.has(Flags::ASYNC) { self.life.abandon() } else { self.life.cancel() }?;
-        self.give_back(phase);
+        self.ended(phase, || ());
         Some(phase)
+    }
+
+    /// Cancels only while no permit was granted yet. Returns what `describe` says of the request before it is gone.
+    pub fn cancel_waiting<R>(&self, describe: impl FnOnce() -> R) -> Option<R> {
+        if !self.life.cancel_waiting() {
+            return None;
+        }
+        let described = describe();
+        self.ended(Phase::Waiting, || ());
+        Some(described)
     }
 
     /// Cancels the request of a caller that has died.
@@ -273,31 +283,27 @@ impl Request {
             let env = OwnedTermEnv::new();
             self.report_end(Some(env.env().error_tuple(atoms::cancelled())));
         }
-        self.give_back(phase);
+        self.ended(phase, || ());
         Some(phase)
     }
 
-    /// It has been cancelled, or failed, while it waited.
-    pub fn stop_waiting(&self) {
-        self.leave();
-        if !self.is_in_line() {
-            PERMITS.forget_one();
-        }
-    }
-
-    fn give_back(&self, phase: Phase) {
-        match phase {
+    /// The request has ended, elsewhere than on its thread: gives back what it holds if it was not running in the phase
+    /// `before`. Its thread does so for one that runs, when Python is done. `notify` may read the message, and comes after:
+    /// the caller may count permits then, or make the next call.
+    fn ended(&self, before: Phase, notify: impl FnOnce()) {
+        match before {
             Phase::Waiting => {
-                self.free_env();
-                self.stop_waiting();
+                // It never got a permit: a grant under way takes its permit back itself.
+                self.leave();
+                if !self.is_in_line() {
+                    PERMITS.forget_one();
+                }
             }
-            Phase::Queued => {
-                self.free_env();
-                self.retire();
-            }
-            // Its thread does, when Python is done.
-            _ => {}
+            Phase::Queued => self.retire(),
+            _ => return notify(),
         }
+        notify();
+        self.free_env();
     }
 
     /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
@@ -312,21 +318,13 @@ impl Request {
             return self.abandon();
         }
         let (phase, delivery) = Delivery::of_failure(self)?;
-        // Before the caller hears of it, who may count permits or make the next call.
-        match phase {
-            Phase::Waiting => self.stop_waiting(),
-            Phase::Queued => self.retire(),
-            // Its thread does, when Python is done.
-            _ => {}
-        }
-        let env = OwnedTermEnv::new();
-        let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
-        // SAFETY: `term` was made in `env`.
-        self.report_end(Some(unsafe { Term::new(env.env(), term) }));
-        delivery.fail(Notice { event: Event::Failure, env, term, shared: false });
-        if matches!(phase, Phase::Waiting | Phase::Queued) {
-            self.free_env();
-        }
+        self.ended(phase, || {
+            let env = OwnedTermEnv::new();
+            let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
+            // SAFETY: `term` was made in `env`.
+            self.report_end(Some(unsafe { Term::new(env.env(), term) }));
+            delivery.fail(Notice { event: Event::Failure, env, term, shared: false });
+        });
         Some(phase)
     }
 }
