@@ -14,13 +14,13 @@ rustler::atoms! {
     // replies and failures
     exception, conversion, encode, interrupted, timeout_queued, timeout, stopped, unsupported, panicked, wrong_interpreter, bad_request, no_memory,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
-    full, not_an_integer, not_found, granted, look, away,
+    full, not_an_integer, not_found, granted, poll, ask, wait, refused,
     overloaded, rejected, permits, queue, waiting, lost, done, cancelled, not_running,
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events, py_task,
     // keys
     id, mode, interpreter, worker, owngil, queued, running, stuck, thread_ident, max_queue,
-    calls, errors, timeouts, interrupts, orphans,
+    errors, timeouts, interrupts, orphans,
     version, own_gil, bytes,
     // structs
     __struct__, r#ref = "ref", r#type = "type", text, value, data, name, map,
