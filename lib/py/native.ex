@@ -179,8 +179,8 @@ defmodule Py.Native do
   @spec clear_registered() :: :ok
   def clear_registered, do: stub()
 
-  @spec callback_enter(request()) :: :ok
-  def callback_enter(_request), do: stub()
+  @spec callback_enter(request(), non_neg_integer()) :: :ok
+  def callback_enter(_request, _id), do: stub()
 
   @spec callback_answer(request(), non_neg_integer(), term()) :: boolean()
   def callback_answer(_request, _id, _answer), do: stub()

@@ -145,7 +145,7 @@ fn on_context(
         chains::enter(&request.caller, Parent { request: request.clone(), namespace });
         // Refused where the waiting process has died: the watchdog is about to say so.
         asking.notify(Notice { event: Event::Question, env, term: content, shared: false }, small);
-    } else if !dispatch(&mut env, content, Some((running, namespace))) {
+    } else if !dispatch(&mut env, content, Some((running, id, namespace))) {
         request.callback.withdraw();
         running.close_callback();
         running.resume();
@@ -221,7 +221,7 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
 
 /// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
 /// `$callers` of the function's process shall be.
-fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Running<'_>, Namespace)>) -> bool {
+fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Running<'_>, u64, Namespace)>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
     let dispatcher = unsafe {
@@ -232,10 +232,10 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Runnin
     };
     env.send(&dispatcher, |env| {
         let (request, callers) = match nested {
-            Some((running, namespace)) => {
+            Some((running, id, namespace)) => {
                 let request = running.request();
                 let callers = running.message().callers.in_env(env).list_prepend(request.client.encode(env));
-                request.callback.offer(namespace);
+                request.callback.offer(id, namespace);
                 (RequestHandle(request.clone()).encode(env), callers)
             }
             None => (atoms::nil().to_term(env), Term::list_new_empty(env)),

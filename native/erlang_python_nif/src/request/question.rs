@@ -60,8 +60,8 @@ pub struct CallbackSlot {
     /// meanwhile comes after the question, and no question comes after an error.
     pub(super) asking: Mutex<()>,
     /// For the process that the dispatcher starts: the namespace of its calls.
-    /// Until one has entered: not the request itself, which this is a part of.
-    offered: Mutex<Option<Namespace>>,
+    /// Until one has entered: not the request itself, which this is a part of. With the number of the callback that it is for.
+    offered: Mutex<Option<(u64, Namespace)>>,
 }
 
 impl CallbackSlot {
@@ -85,14 +85,19 @@ impl CallbackSlot {
         waiting
     }
 
-    /// A process that the dispatcher starts may work for this request.
-    pub fn offer(&self, namespace: Namespace) {
-        *lock(&self.offered) = Some(namespace);
+    /// The process that the dispatcher starts for callback `id` may work for this request.
+    pub fn offer(&self, id: u64, namespace: Namespace) {
+        *lock(&self.offered) = Some((id, namespace));
     }
 
-    /// What `offer` has put there: none from now on.
-    pub fn withdraw(&self) -> Option<Namespace> {
-        lock(&self.offered).take()
+    /// Takes the offer that was made for callback `id`: that process may be late, and another callback under way.
+    pub(super) fn accept(&self, id: u64) -> Option<Namespace> {
+        lock(&self.offered).take_if(|(offered, _)| *offered == id).map(|(_, namespace)| namespace)
+    }
+
+    /// Undoes `offer`.
+    pub fn withdraw(&self) {
+        lock(&self.offered).take();
     }
 }
 

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::interrupt;
 use super::operation;
 use super::thread::{Runtime, panic_text};
+use super::variables::Guest;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 use crate::python::fork;
@@ -66,7 +67,9 @@ impl Runtime {
         let ended = now();
         self.ended.set(ended);
         request.timing.end(ended);
-        shared.inbox.stats.latency.record(ended - started);
+        if !outcome.as_ref().is_ok_and(|reply| reply.again) {
+            shared.inbox.stats.latency.record(ended - started);
+        }
         // The BEAM's part does not count.
         if ended - started > LONG && request.timing.times(ended).1 > LONG {
             shared.inbox.patience().hopeless();
@@ -122,9 +125,10 @@ impl Runtime {
         let request = running.request();
         let Message { operation, namespace, .. } = running.message();
         let Some(variables) = &self.variables else { return self.evaluate(request, operation, namespace, env) };
-        let outer = variables.enter(&self.namespaces, &self.context, request, namespace, nested);
+        let guest = Guest { namespaces: &self.namespaces, context: &self.context, request, namespace, nested };
+        let outer = variables.enter(&guest);
         let reply = self.evaluate(request, operation, namespace, env);
-        variables.leave(&self.namespaces, &self.context, outer);
+        variables.leave(&guest, outer);
         reply
     }
 
