@@ -97,7 +97,7 @@ static Term start_context(const char *bench, int spin_us) {
     return element(started, 1);
 }
 
-enum { LOOK = 64 };
+enum { POLL = 64 };
 
 /* Lets the context's thread fall asleep: whether it does in time for the next step would be left to chance, and waking it
  * is part of the path. */
@@ -128,19 +128,19 @@ static void finish(Term request) {
 
 static void run(Term operation) {
     settle();
-    finish(submit(operation, 0));
+    finish(element(submit(operation, 0), 1));
 }
 
-/* As callers do that expect the outcome soon; here it is there when they look again. */
-static void run_looking(Term operation) {
+/* As callers do that expect the outcome soon; here it is there when they poll again. */
+static void run_polling(Term operation) {
     settle();
-    Term outcome = submit(operation, LOOK);
-    if (outcome == atom("look")) {
-        Term last[] = {atom("true")};
+    Term outcome = submit(operation, POLL);
+    if (outcome == atom("poll")) {
+        Term arguments[] = {atom("nil"), atom("true")};
         settle();
-        outcome = function("look_again")(process, 1, last);
+        outcome = function("poll")(process, 2, arguments);
     }
-    if (!is_tagged(outcome, "ok")) return finish(outcome);
+    if (!is_tagged(outcome, "ok")) return finish(element(outcome, 1));
     enif_clear_env(process);
 }
 
@@ -183,7 +183,7 @@ static void count_calls(void) {
 /* By the thread of a context that does not sleep. Its spinning is not counted: see Bench.Instructions. */
 static void count_awake(void) {
     Term sqrt = call("math", "sqrt", LIST(heap, enif_make_int(heap, 16)));
-    COUNT("call_awake", 300, 1, run_looking(sqrt));
+    COUNT("call_awake", 300, 1, run_polling(sqrt));
 }
 
 static void count_callbacks(void) {

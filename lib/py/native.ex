@@ -9,7 +9,31 @@ defmodule Py.Native do
   @type context :: reference()
   @type request :: reference()
   @type callback :: {:callback, non_neg_integer(), term(), tuple()}
-  @type seen :: {:ok, term()} | {:error, term()} | callback()
+
+  @typedoc """
+  What has come of a request:
+
+    * `{:ok, value}`, `{:error, reason}` - its reply; of a request with the flag `timed` it is `{:done, request, reply}`
+    * `{:ask, request, callback}` - run this function, then `callback_resume/3`
+    * `:poll` - not there yet: give other processes a turn, then `poll/2`, with the request in `{:poll, request}`, else with
+      the one given before, or `nil`
+    * `{:wait, request}` - a message `{reference, reply | callback}` will come, unless the caller cancels first
+    * `{:refused, reason}` - it was not taken; for `:stuck`, another context should take it
+
+  Replies and `:poll` have no tuple of their own around them because that would make each short call slower.
+  """
+  @type outcome ::
+          reply()
+          | {:done, request(), reply()}
+          | {:ask, request(), callback()}
+          | :poll
+          | {:poll, request()}
+          | {:wait, request()}
+          | {:refused,
+             :stopped
+             | :stuck
+             | {:rejected, :permits | :queue | :context, non_neg_integer(), non_neg_integer()}}
+  @type reply :: {:ok, term()} | {:error, term()}
 
   # The contexts of a running Python belong to the version of this module that loaded the library. Another version gets no
   # functions from it; where the old one can stay, it does.
@@ -114,27 +138,15 @@ defmodule Py.Native do
           integer(),
           [pid()]
         ) ::
-          submitted()
-          | {:look, request()}
-          | {request(), {:ok, term()} | {:error, term()}}
-          | :stopped
-          | :stuck
-          | {:rejected, :permits | :queue | :context, non_neg_integer(), non_neg_integer()}
+          outcome()
   def submit(_context, _caller, _ref, _operation, _namespace, _flags, _deadline, _callers),
     do: stub()
 
-  @typedoc "What comes of a request at once; `:look` means to look again."
-  @type submitted ::
-          {:ok, term()} | {:error, term()} | {request(), callback()} | request() | :look
+  @spec poll(request() | nil, boolean()) :: outcome()
+  def poll(_request, _last), do: stub()
 
-  @spec look_again(boolean()) :: submitted()
-  def look_again(_last), do: stub()
-
-  @spec look(request(), boolean()) :: seen() | :look | :away
-  def look(_request, _last), do: stub()
-
-  @spec cancel(request()) :: :waiting | :queued | :running | :lost | :done
-  def cancel(_request), do: stub()
+  @spec cancel(request(), :timeout | :user) :: :waiting | :queued | :running | :lost | :done
+  def cancel(_request, _why), do: stub()
 
   @spec cancel_waiting(request()) ::
           false | {:overloaded, :permits | :context, non_neg_integer(), non_neg_integer()}
@@ -173,17 +185,17 @@ defmodule Py.Native do
   @spec clear_registered() :: :ok
   def clear_registered, do: stub()
 
-  @spec callback_enter(request()) :: :ok
-  def callback_enter(_request), do: stub()
+  @spec callback_enter(request(), non_neg_integer()) :: :ok
+  def callback_enter(_request, _id), do: stub()
 
   @spec callback_answer(request(), non_neg_integer(), term()) :: boolean()
   def callback_answer(_request, _id, _answer), do: stub()
 
-  @spec callback_resume(request(), non_neg_integer(), term()) :: boolean()
+  @spec callback_resume(request(), non_neg_integer(), term()) :: :poll | {:wait, request()}
   def callback_resume(_request, _id, _answer), do: stub()
 
-  @spec callback_look(request()) :: seen() | :look | :away
-  def callback_look(_request), do: stub()
+  @spec poll_soon(request()) :: outcome()
+  def poll_soon(_request), do: stub()
 
   @spec callback_answer_thread(non_neg_integer(), term()) :: boolean()
   def callback_answer_thread(_id, _answer), do: stub()
@@ -233,9 +245,6 @@ defmodule Py.Native do
 
   @spec request_times(request()) :: {pos_integer(), non_neg_integer(), non_neg_integer()}
   def request_times(_request), do: stub()
-
-  @spec count_timeout(request(), boolean()) :: :ok
-  def count_timeout(_request, _waiting), do: stub()
 
   defp stub do
     if loaded_before?(), do: raise(%Py.InterpreterError{message: @again})

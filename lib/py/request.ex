@@ -14,8 +14,8 @@ defmodule Py.Request do
   alias Py.Request.{Failure, Flags, Remote}
   alias Py.Router.Choice
 
-  # How often an outcome is looked for after other processes had their turn.
-  @looks 16
+  # How often an outcome is polled for after other processes had their turn.
+  @polls 16
 
   @no_deadline -1
 
@@ -52,7 +52,7 @@ defmodule Py.Request do
     deadline = deadline(options)
     ref = make_ref()
 
-    case submit_and_look(context, ref, operation, names, flags, deadline) do
+    case submit_and_poll(context, ref, operation, names, flags, deadline) do
       # A timed call never ends here.
       {:ok, _value} = ok ->
         ok
@@ -60,38 +60,37 @@ defmodule Py.Request do
       {:error, reason} ->
         failed(reason, operation, context, namespace, options, tries)
 
-      refused when is_atom(refused) or tuple_size(refused) == 4 ->
-        failed(refused, operation, context, namespace, options, tries)
+      {:refused, reason} ->
+        failed(reason, operation, context, namespace, options, tries)
 
-      submitted ->
+      outcome ->
         started = System.monotonic_time()
-        result = outcome(submitted, ref, options)
-        options = note_request(submitted, options)
-        finish(result, operation, context, namespace, options, tries, started)
+        reply = reply(outcome, ref, options)
+        options = note_request(outcome, options)
+        finish(reply, operation, context, namespace, options, tries, started)
     end
   end
 
-  # What was not there at once: look for it between turns of other processes, a few times, then wait for a message.
-  defp submit_and_look(context, ref, operation, names, flags, deadline) do
+  # What was not there at once: poll for it between turns of other processes, a few times, then wait for a message.
+  defp submit_and_poll(context, ref, operation, names, flags, deadline) do
     case Native.submit(context, self(), ref, operation, names, flags, deadline, callers()) do
-      :look -> look_again(@looks)
-      submitted -> submitted
+      :poll -> poll(nil, @polls)
+      {:poll, request} -> poll(request, @polls)
+      outcome -> outcome
     end
   end
 
-  defp look_again(tries) do
+  defp poll(request, tries) do
     :erlang.yield()
 
-    case Native.look_again(tries == 1) do
-      :look -> look_again(tries - 1)
-      submitted -> submitted
+    case Native.poll(request, tries == 1) do
+      :poll -> poll(request, tries - 1)
+      outcome -> outcome
     end
   end
 
-  defp note_request(_submitted, %{timed: false} = options), do: options
-  defp note_request({:look, request}, options), do: %{options | request: request}
-  defp note_request({request, _event}, options), do: %{options | request: request}
-  defp note_request(request, options), do: %{options | request: request}
+  defp note_request(_outcome, %{timed: false} = options), do: options
+  defp note_request(outcome, options), do: %{options | request: elem(outcome, 1)}
 
   defp with_request(result, %{timed: false}), do: result
   defp with_request(result, %{request: request}), do: {result, request}
@@ -106,36 +105,16 @@ defmodule Py.Request do
     failed(reason, operation, context, namespace, %{options | spent: spent}, tries)
   end
 
-  # The same, of a request that somebody needs a handle on.
-  defp outcome({:look, request}, ref, options) do
-    case look(request, @looks) do
-      :away -> outcome(request, ref, options)
-      {:callback, _id, _target, _args} = callback -> serve(request, ref, callback)
-      result -> result
-    end
-  end
+  # Waits for the reply.
+  defp reply({:done, _request, reply}, _ref, _options), do: reply
+  defp reply({:ask, request, callback}, ref, _options), do: serve(request, ref, callback)
 
-  defp outcome({request, {:callback, _id, _target, _args} = callback}, ref, _options),
-    do: serve(request, ref, callback)
-
-  # Of a timed request: it may be asked how long it took.
-  defp outcome({_request, result}, _ref, _options), do: result
-
-  defp outcome(request, ref, %{timeout: timeout, wait: wait, spent: spent}) do
+  defp reply({:wait, request}, ref, %{timeout: timeout, wait: wait, spent: spent}) do
     receive do
       {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
-      {^ref, result} -> result
+      {^ref, reply} -> reply
     after
       Deadline.rest(min(wait, timeout), spent) -> expire(request, ref, wait, timeout)
-    end
-  end
-
-  defp look(request, tries) do
-    :erlang.yield()
-
-    case Native.look(request, tries == 1) do
-      :look -> look(request, tries - 1)
-      seen -> seen
     end
   end
 
@@ -144,23 +123,24 @@ defmodule Py.Request do
   # Python goes on.
   defp serve(request, ref, {:callback, id, target, args}) do
     {answer, done} = Py.Callback.run(target, args, request)
-    looking = Native.callback_resume(request, id, answer)
+    outcome = Native.callback_resume(request, id, answer)
     Py.Callback.count(done)
-    seen = if looking, do: Native.callback_look(request), else: :away
-    seen = if seen == :look, do: look(request, @looks), else: seen
-    served(seen, request, ref)
+    outcome = if outcome == :poll, do: Native.poll_soon(request), else: outcome
+    outcome = if outcome == :poll, do: poll(request, @polls), else: outcome
+    served(outcome, ref)
   end
 
-  defp served(:away, request, ref) do
+  defp served({:done, _request, reply}, _ref), do: reply
+  defp served({:ask, request, callback}, ref), do: serve(request, ref, callback)
+
+  defp served({:wait, request}, ref) do
     receive do
-      {^ref, event} -> served(event, request, ref)
+      {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
+      {^ref, reply} -> reply
     end
   end
 
-  defp served({:callback, _id, _target, _args} = callback, request, ref),
-    do: serve(request, ref, callback)
-
-  defp served(result, _request, _ref), do: result
+  defp served(reply, _ref), do: reply
 
   # `wait` is over: give up if there is no permit yet, else go on until `timeout`.
   defp expire(request, ref, wait, timeout) when wait < timeout do
@@ -174,13 +154,12 @@ defmodule Py.Request do
         end
 
       overload ->
-        Native.count_timeout(request, true)
         {:error, overload}
     end
   end
 
   defp expire(request, ref, _wait, timeout) do
-    case Native.cancel(request) do
+    case Native.cancel(request, :timeout) do
       certain when certain in [:lost, :done] ->
         receive do
           {^ref, {:callback, id, _target, _args}} -> refuse(request, ref, id, timeout)
@@ -189,12 +168,10 @@ defmodule Py.Request do
 
       # It never got a permit: the limit is what stood in the way.
       :waiting ->
-        Native.count_timeout(request, true)
         {current, max} = Native.permits_used()
         {:error, {:overloaded, :permits, current, max}}
 
       phase ->
-        Native.count_timeout(request, false)
         {:error, {:timeout, timeout, phase}}
     end
   end
@@ -285,17 +262,17 @@ defmodule Py.Request do
     tag = tag(kind, ref, context, operation, options)
 
     case Native.submit(context, receiver, tag, operation, names, flags, deadline, callers()) do
-      request when is_reference(request) ->
+      {:wait, request} ->
         {:ok, ref, request}
 
-      :stuck ->
+      {:refused, :stuck} ->
         {:default, pid} = namespace
         Telemetry.Tasks.take(ref)
         submit_to(Choice.move(context), operation, pid, options, receiver, kind)
 
-      refused ->
+      {:refused, reason} ->
         Telemetry.Tasks.take(ref)
-        Failure.record(refused, options, context, Operation.brief(operation))
+        Failure.record(reason, options, context, Operation.brief(operation))
     end
   end
 
@@ -325,16 +302,10 @@ defmodule Py.Request do
   defp callers, do: Process.get(:"$callers", [])
 
   @doc """
-  Cancels a submitted request, and counts a timeout if that is the reason. Returns what the request was doing; `:lost` when its
-  reply is on its way, `:done` when the reply has come.
+  Cancels a submitted request; one for the reason `:timeout` is counted as such. Returns what the request was doing; `:lost`
+  when its reply is on its way, `:done` when the reply has come.
   """
   @spec cancel(Native.request(), :timeout | :user) ::
           :waiting | :queued | :running | :lost | :done
-  def cancel(request, :user), do: Native.cancel(request)
-
-  def cancel(request, :timeout) do
-    phase = Native.cancel(request)
-    if phase not in [:lost, :done], do: Native.count_timeout(request, false)
-    phase
-  end
+  def cancel(request, why), do: Native.cancel(request, why)
 end

@@ -323,7 +323,7 @@ defmodule Py.Router do
 
   # 6. The context the process is bound to. 7. The default pool, by its strategy.
   defp own(default) do
-    case Choice.pick(@default, default) do
+    case Choice.propose(default) do
       nil -> not_found(@default)
       context -> {:ok, context, {:default, self()}}
     end

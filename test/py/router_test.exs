@@ -56,6 +56,25 @@ defmodule Py.RouterTest do
     end
   end
 
+  # The default pool moves its cursor on with each choice.
+  test "a call of a callback chooses no context, nor does one of a task of the callback" do
+    context = start_supervised!(Py.Context)
+    {_slots, _strategy, cursor} = Py.Pool.Table.published(:default)
+
+    Py.register_function("chooses", fn ->
+      before = :atomics.get(cursor, 1)
+      Py.eval!("1")
+      Task.await(Task.async(fn -> Py.eval!("2") end))
+      :atomics.get(cursor, 1) - before
+    end)
+
+    on_exit(fn -> Py.unregister_function("chooses") end)
+    assert Py.eval(context, "__import__('erlang').call('chooses')") == {:ok, 0}
+    before = :atomics.get(cursor, 1)
+    Py.eval!("1")
+    assert :atomics.get(cursor, 1) - before == 1
+  end
+
   defp routing?(key), do: key == :"$py_context"
 
   test "a call with a handle runs on its context, in the namespace of the calling process" do

@@ -53,7 +53,7 @@ defmodule Py.Callback.Dispatcher do
 
   defp run(request, callers, id, target, args) do
     act_for(callers)
-    if request, do: Native.callback_enter(request)
+    if request, do: Native.callback_enter(request, id)
     {answer, done} = Callback.run(target, args, request)
     Callback.count(done)
     answer(request, id, answer)

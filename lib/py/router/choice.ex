@@ -35,6 +35,27 @@ defmodule Py.Router.Choice do
 
   ## Choosing
 
+  @doc """
+  The context of the default pool for a call, which the NIF overrules where a callback makes it: the NIF knows where that
+  Python code runs. So a callback, or a task of one, that is not bound gets any context: nothing is chosen or remembered.
+  """
+  @spec propose(Table.content() | nil) :: Native.context() | nil
+  def propose(nil), do: nil
+
+  def propose({slots, strategy, cursor}) do
+    case Process.get(@binding) do
+      nil when slots != {} ->
+        if nested?(),
+          do: native(slots, 0),
+          else: choose(@default, nil, slots, strategy, cursor)
+
+      binding ->
+        choose(@default, binding, slots, strategy, cursor)
+    end
+  end
+
+  defp nested?, do: Native.is_nested(Process.get(:"$callers", []))
+
   @doc "The context of a pool that serves the calling process; `nil` when the pool is not started or has no context yet."
   @spec pick(Py.Router.pool()) :: Native.context() | nil
   def pick(pool), do: pick(pool, Table.published(pool))
@@ -126,8 +147,7 @@ defmodule Py.Router.Choice do
   defp pick_by(:affinity, pool, slots, cursor) do
     index = least(slots, cursor, fn index -> {pressure(slots, index), load(slots, index)} end)
     # What a callback calls runs where its Python code runs, not here.
-    nested? = pool == @default and Native.is_nested(Process.get(:"$callers", []))
-    if not nested?, do: Process.put(key(pool), {:sticky, index})
+    if pool != @default or not nested?(), do: Process.put(key(pool), {:sticky, index})
     index
   end
 

@@ -5,7 +5,7 @@
 use std::sync::Arc as Item;
 use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
 
-use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
+use erlang_python_core::request::lifecycle::{Lifecycle, Phase, Running};
 use erlang_python_core::request::permits::{Acquired, Permits, Waiter};
 use erlang_python_core::sync::errands::Errands;
 use erlang_python_core::sync::handover::{Handover, Seen};
@@ -70,7 +70,7 @@ fn a_request_ends_once() {
         assert!(life.queue());
         let context = {
             let life = life.clone();
-            thread::spawn(move || life.start() && life.deliver())
+            thread::spawn(move || life.start().and_then(Running::deliver).is_some())
         };
         let watchdog = {
             let life = life.clone();

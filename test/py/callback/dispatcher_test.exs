@@ -22,6 +22,45 @@ defmodule Py.Callback.DispatcherTest do
     assert mailbox() == []
   end
 
+  test "the process of an interrupted callback does not work for the next one" do
+    {:ok, context} = Py.Context.start_link()
+    test = self()
+    Py.register_function("late", fn -> send(test, {:late, Py.eval("'late'", context: context)}) end)
+    Py.register_function("next", fn -> Py.eval!("'nested'", context: context, timeout: 10_000) end)
+    on_exit(fn -> Enum.each(["late", "next"], &Py.unregister_function/1) end)
+
+    code = """
+    import erlang
+    def ask():
+        try:
+            erlang.call('late')
+        except KeyboardInterrupt:
+            return erlang.call('next')
+    """
+
+    Py.exec!(context, code)
+    # It starts no process before it goes on: then those of both callbacks, the late one first.
+    :sys.suspend(Py.Callback.Dispatcher)
+    task = Py.async(:__main__, :ask, [], context: context)
+
+    assert eventually(fn -> asked() == 1 and Py.Context.interrupt(context) == :ok end)
+    assert eventually(fn -> asked() == 2 end)
+    :sys.resume(Py.Callback.Dispatcher)
+    assert Py.await(task) == {:ok, "nested"}
+    # The late one took its turn as a stranger.
+    assert_receive {:late, {:ok, "late"}}, 10_000
+    Py.Context.stop(context)
+  end
+
+  # How many callbacks wait for the dispatcher.
+  defp asked do
+    Py.Callback.Dispatcher
+    |> Process.whereis()
+    |> Process.info(:messages)
+    |> elem(1)
+    |> Enum.count(&match?({:py_callback, _request, _callers, _callback}, &1))
+  end
+
   # Found by script/soak: the thread of the context leaves the callback later than the caller hears of the end.
   test "a call after one whose context ended during its callback is not part of that" do
     {:ok, context} = Py.Context.start_link()

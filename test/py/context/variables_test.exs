@@ -175,6 +175,48 @@ defmodule Py.Context.VariablesTest do
         Enum.each(names, &Py.unregister_function/1)
       end
 
+      # Process, context, process, context, process: the third time a set is needed, a copy of it has its values.
+      test "no change is lost five levels deep over two namespaces", %{pool: pool} do
+        [member] = Py.Router.contexts(pool)
+        names = for level <- 1..5, do: "level_#{level}_#{inspect(self())}"
+        places = [[context: pool], [context: member], [context: pool], [context: member]]
+        Py.exec!(member, "builtins.seen = []")
+
+        # Each level notes what it finds, sets a value of its own, and notes what the levels below have left.
+        code = fn level ->
+          "seen.append(var.get()); var.set('level #{level}'); " <>
+            "erlang.call('#{Enum.at(names, level)}'); seen.append(var.get())"
+        end
+
+        for {place, level} <- Enum.with_index(tl(places), 2) do
+          name = Enum.at(names, level - 1)
+          Py.register_function(name, fn -> Py.exec!(code.(level), place) end)
+        end
+
+        Py.register_function(Enum.at(names, 4), fn ->
+          Py.exec!("seen.append(var.get()); var.set('level 5')", context: pool)
+        end)
+
+        Py.exec!(code.(1), context: pool)
+
+        assert Py.eval!(member, "seen") == [
+                 "default",
+                 "default",
+                 "level 1",
+                 "level 2",
+                 "level 3",
+                 "level 4",
+                 "level 5",
+                 "level 4",
+                 "level 5"
+               ]
+
+        assert Py.eval!("var.get()", context: pool) == "level 5"
+        assert Py.eval!(member, "var.get()") == "level 4"
+        assert other(fn -> Py.eval!("var.get()", context: pool) end) == "level 4"
+        Enum.each(names, &Py.unregister_function/1)
+      end
+
       test "a process that has only nested requests keeps nothing of others", %{pool: pool} do
         [member] = Py.Router.contexts(pool)
         name = "variables_nests_#{inspect(self())}"

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::line::Line;
-use crate::stats::ContextStats;
+use crate::stats::registry::Member;
 use crate::sync::lock;
 use crate::sync::padded::Padded;
 use crate::sync::poll_backoff::PollBackoff;
@@ -29,7 +29,8 @@ pub struct Inbox<R> {
     /// How long its callers, and its thread, poll.
     pub spin: Duration,
     pub queue: Queue<R>,
-    pub stats: Arc<ContextStats>,
+    /// Requests may outlive the context, and count there.
+    pub stats: Member,
     load: Padded<Load<R>>,
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
     /// whom it hits.
@@ -49,7 +50,7 @@ struct Load<R> {
 }
 
 impl<R: Admit> Inbox<R> {
-    pub fn new(id: u64, max_queue: usize, spin: Duration, stats: Arc<ContextStats>) -> Self {
+    pub fn new(id: u64, max_queue: usize, spin: Duration, stats: Member) -> Self {
         Inbox {
             id,
             max_queue,

@@ -11,7 +11,11 @@
 //! no message will ever be sent. Both are final, so a caller that cancels knows whether to expect a message. While a
 //! request is `serving`, a message that asks its caller to run a function is on its way or was received: then the caller
 //! cannot cancel, only the watchdog can end the request.
+//!
+//! Two tokens stand for what a thread may do: [`Running`] for the one thread that runs the request, [`Delivery`] for the one
+//! that sends its reply. Neither leaves its thread.
 
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
 use crate::sync::shim::AtomicU8;
@@ -74,41 +78,18 @@ impl Lifecycle {
         self.step(Phase::Waiting, Phase::Queued)
     }
 
-    /// The context's thread takes the request up. False when it was cancelled or failed meanwhile.
+    /// The calling thread runs the request. `None` when it was cancelled or failed meanwhile.
     #[inline]
-    pub fn start(&self) -> bool {
-        self.step(Phase::Queued, Phase::Running)
+    pub fn start(&self) -> Option<Running<'_>> {
+        self.step(Phase::Queued, Phase::Running).then_some(Running(self, PhantomData))
     }
 
-    /// Claims the right, and the duty, to send the reply of a request that ran.
+    /// Claims the right, and the duty, to send an error in place of the reply, whatever the phase. Returns the previous phase,
+    /// and `None` when the request has already ended.
     #[inline]
-    pub fn deliver(&self) -> bool {
-        self.step(Phase::Running, Phase::Delivering)
-    }
-
-    /// The reply was sent: it is in its receiver's mailbox.
-    #[inline]
-    pub fn delivered(&self) {
-        self.step(Phase::Delivering, Phase::Delivered);
-    }
-
-    /// The request asks its caller to run a function. False when it was cancelled or failed meanwhile.
-    #[inline]
-    pub fn serve(&self) -> bool {
-        self.step(Phase::Running, Phase::Serving)
-    }
-
-    /// The function is done. False when the request was ended meanwhile.
-    #[inline]
-    pub fn resume(&self) -> bool {
-        self.step(Phase::Serving, Phase::Running)
-    }
-
-    /// Claims the right, and the duty, to send an error in place of the reply, whatever the phase.
-    /// `Some(previous)` on success, `None` when the request has already ended.
-    #[inline]
-    pub fn fail(&self) -> Option<Phase> {
-        self.end(Phase::Delivering, true)
+    pub fn fail(&self) -> Option<(Phase, Delivery<'_>)> {
+        let before = self.end(Phase::Delivering, true)?;
+        Some((before, Delivery(self, PhantomData)))
     }
 
     /// `Some(previous)`: no message will ever be sent. `None`: one is on its way, or the request was cancelled before.
@@ -157,6 +138,42 @@ impl Lifecycle {
     }
 }
 
+/// The calling thread runs a request.
+#[must_use]
+pub struct Running<'a>(&'a Lifecycle, PhantomData<*const ()>);
+
+impl<'a> Running<'a> {
+    /// Claims the right, and the duty, to send the reply. `None` when the request was cancelled or failed meanwhile.
+    #[inline]
+    pub fn deliver(self) -> Option<Delivery<'a>> {
+        self.0.step(Phase::Running, Phase::Delivering).then_some(Delivery(self.0, PhantomData))
+    }
+
+    /// The request asks its caller to run a function. False when it was cancelled or failed meanwhile.
+    #[inline]
+    pub fn serve(&self) -> bool {
+        self.0.step(Phase::Running, Phase::Serving)
+    }
+
+    /// The function is done. False when the request was ended meanwhile.
+    #[inline]
+    pub fn resume(&self) -> bool {
+        self.0.step(Phase::Serving, Phase::Running)
+    }
+}
+
+/// The calling thread sends the one reply of a request.
+#[must_use]
+pub struct Delivery<'a>(&'a Lifecycle, PhantomData<*const ()>);
+
+impl Delivery<'_> {
+    /// The reply was sent: it is in its receiver's mailbox.
+    #[inline]
+    pub fn delivered(self) {
+        self.0.step(Phase::Delivering, Phase::Delivered);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,36 +182,39 @@ mod tests {
     #[test]
     fn the_usual_life() {
         let life = Lifecycle::default();
-        assert!(life.queue() && life.start() && life.deliver());
+        assert!(life.queue());
+        let delivery = life.start().and_then(Running::deliver).unwrap();
         assert_eq!(life.phase(), Phase::Delivering);
-        life.delivered();
+        delivery.delivered();
         assert_eq!(life.phase(), Phase::Delivered);
         assert_eq!(life.cancel(), None);
-        assert_eq!(life.fail(), None);
+        assert!(life.fail().is_none());
     }
 
     #[test]
     fn a_cancelled_request_never_starts_nor_delivers() {
         let life = Lifecycle::default();
         assert_eq!(life.cancel(), Some(Phase::Waiting));
-        assert!(!life.queue() && !life.start() && !life.deliver());
+        assert!(!life.queue() && life.start().is_none());
 
         let life = Lifecycle::default();
         life.queue();
-        life.start();
+        let running = life.start().unwrap();
         assert_eq!(life.cancel(), Some(Phase::Running));
-        assert!(!life.deliver());
+        assert!(running.deliver().is_none());
     }
 
     #[test]
     fn a_serving_request_cannot_be_cancelled_by_its_caller() {
         let life = Lifecycle::default();
-        assert!(life.queue() && life.start() && life.serve());
+        assert!(life.queue());
+        let running = life.start().unwrap();
+        assert!(running.serve());
         assert_eq!(life.cancel(), None);
-        assert!(life.is_running() && !life.deliver());
-        assert!(life.resume() && life.serve());
-        assert_eq!(life.fail(), Some(Phase::Serving));
-        assert!(!life.resume());
+        assert!(life.is_running());
+        assert!(running.resume() && running.serve());
+        assert_eq!(life.fail().map(|(before, _)| before), Some(Phase::Serving));
+        assert!(!running.resume() && running.deliver().is_none());
     }
 
     #[test]
@@ -210,10 +230,10 @@ mod tests {
         for _ in 0..crate::rounds(2_000) {
             let life = Arc::new(Lifecycle::default());
             life.queue();
-            life.start();
+            let running = life.start().unwrap();
             let other = life.clone();
             let canceller = std::thread::spawn(move || other.cancel().is_some());
-            let delivered = life.deliver();
+            let delivered = running.deliver().is_some();
             assert_ne!(delivered, canceller.join().unwrap());
         }
     }

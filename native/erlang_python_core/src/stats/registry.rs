@@ -1,5 +1,6 @@
 //! The statistics of all contexts.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use super::counters::Counts;
@@ -21,14 +22,14 @@ impl Registry {
     }
 
     /// Adds a new context.
-    pub fn add(&self) -> Arc<ContextStats> {
+    pub fn add(&'static self) -> Member {
         let stats = Arc::new(ContextStats::new(now()));
         lock(&self.0).living.push(stats.clone());
-        stats
+        Member { registry: self, stats }
     }
 
-    /// Removes a context that has ended. Its counts stay in the totals.
-    pub fn retire(&self, stats: &Arc<ContextStats>) {
+    /// Removes a context that nobody counts on any more. Its counts stay in the totals.
+    fn retire(&self, stats: &Arc<ContextStats>) {
         let mut members = lock(&self.0);
         let before = members.living.len();
         members.living.retain(|other| !Arc::ptr_eq(other, stats));
@@ -47,6 +48,27 @@ impl Registry {
     }
 }
 
+/// The statistics of one context, for as long as the context or one of its requests counts there.
+pub struct Member {
+    registry: &'static Registry,
+    stats: Arc<ContextStats>,
+}
+
+impl Deref for Member {
+    type Target = ContextStats;
+
+    #[inline]
+    fn deref(&self) -> &ContextStats {
+        &self.stats
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.registry.retire(&self.stats);
+    }
+}
+
 impl Default for Registry {
     fn default() -> Self {
         Self::new()
@@ -60,13 +82,14 @@ mod tests {
 
     #[test]
     fn totals_include_contexts_that_have_ended() {
-        let registry = Registry::new();
-        let (one, two) = (registry.add(), registry.add());
+        static REGISTRY: Registry = Registry::new();
+        let (one, two) = (REGISTRY.add(), REGISTRY.add());
         Counters::bump(&one.counters.calls);
         Counters::bump_own(&two.counters.calls);
         Counters::bump(&two.counters.errors);
-        registry.retire(&two);
-        registry.retire(&two);
-        assert_eq!(registry.totals(), Counts { calls: 2, errors: 1, ..Counts::default() });
+        drop(two);
+        assert_eq!(lock(&REGISTRY.0).living.len(), 1);
+        Counters::bump(&one.counters.timeouts);
+        assert_eq!(REGISTRY.totals(), Counts { calls: 2, errors: 1, timeouts: 1, ..Counts::default() });
     }
 }

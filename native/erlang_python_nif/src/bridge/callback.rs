@@ -34,8 +34,9 @@ use crate::python::object::{Obj, PyResult, Raised};
 use crate::request::chains::{self, Parent};
 use crate::request::flags::Flags;
 use crate::request::namespace::Namespace;
-use crate::request::outcome::{Event, Told};
+use crate::request::outcome::{Event, Notice};
 use crate::request::question::Answer;
+use crate::request::running::Running;
 use crate::request::{RequestHandle, RequestRef};
 use crate::runtime::run::SMALL;
 use crate::runtime::thread::{Runtime, is_ending};
@@ -105,13 +106,12 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         let content = immediate::make_tuple(env, [atoms::callback().to_term(env), id.encode(env), target, args]);
         (content.as_c_arg(), target_size + args_size <= SMALL)
     };
-    match (call.runtime, &call.request) {
-        (Some(runtime), Some(request)) => {
+    match (call.runtime, call.running) {
+        (Some(runtime), Some(running)) => {
             Counters::bump(&call.context.0.inbox.stats.counters.callbacks);
-            let answer = on_context(call, runtime, request, id, (env, content, small))?;
+            let answer = on_context(call, runtime, running, id, (env, content, small))?;
             let value = result(call, &answer);
-            // SAFETY: this thread runs the request.
-            unsafe { request.callback.keep(answer) };
+            running.keep(answer);
             value
         }
         // The context itself would wait, and with it everybody: preload code, a destructor.
@@ -129,47 +129,37 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
 fn on_context(
     call: &Call<'_>,
     runtime: &Runtime,
-    request: &RequestRef,
+    running: &Running<'_>,
     id: u64,
     (mut env, content, small): (OwnedTermEnv, ErlNifTerm, bool),
 ) -> PyResult<Answer> {
+    let request = running.request();
     if request.depth().max(lock(&runtime.shared().inbox.stack).len()) > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
         return Err(failure(call, "error", &text, ""));
     }
-    let asking = lock(&request.callback.asking);
-    if !request.life.serve() {
-        // Before an exception is made, which may run Python code.
-        drop(asking);
-        return Err(interrupted(request));
-    }
-    request.callback.expect(id);
-    // SAFETY: this thread runs the request.
-    let (_, _, namespace, _) = unsafe { request.message() };
-    let namespace = Namespace::from_term(namespace);
+    let Some(asking) = running.ask(id) else { return Err(interrupted(request)) };
+    let namespace = Namespace::from_term(running.message().namespace);
     // Those who wait for a reply run the function themselves; others are served by the dispatcher.
     let direct = !request.flags.has(Flags::ASYNC);
     if direct {
         chains::enter(&request.caller, Parent { request: request.clone(), namespace });
         // Refused where the waiting process has died: the watchdog is about to say so.
-        let told = Told { event: Event::Question, env, term: content, shared: false };
-        // SAFETY: this thread holds `asking`.
-        let _ = unsafe { request.tell(told, small) };
-    } else if !dispatch(&mut env, content, Some((request, namespace))) {
+        asking.notify(Notice { event: Event::Question, env, term: content, shared: false }, small);
+    } else if !dispatch(&mut env, content, Some((running, id, namespace))) {
         request.callback.withdraw();
-        // SAFETY: this thread runs the request.
-        unsafe { request.callback.finish() };
-        request.life.resume();
+        running.close_callback();
+        running.resume();
         drop(asking);
         return Err(no_dispatcher(call));
     }
     drop(asking);
-    let answer = request.timing.waiting(|| wait(runtime, request));
+    let answer = request.timing.waiting(|| wait(runtime, running));
     if !direct {
         request.callback.withdraw();
     }
     chains::leave(request, direct.then_some(&request.caller));
-    match (request.life.resume(), answer) {
+    match (running.resume(), answer) {
         (true, Some(answer)) => Ok(answer),
         _ => Err(interrupted(request)),
     }
@@ -182,15 +172,14 @@ fn interrupted(request: &RequestRef) -> Raised {
 }
 
 /// Waits for the answer, running nested requests meanwhile. `None` when the request was interrupted.
-fn wait(runtime: &Runtime, request: &RequestRef) -> Option<Answer> {
-    let shared = runtime.shared();
+fn wait(runtime: &Runtime, running: &Running<'_>) -> Option<Answer> {
+    let (shared, request) = (runtime.shared(), running.request());
     let mut spin = Spin::new(shared.settings.spin);
-    let answered = || request.callback.answer.is_filled();
+    let answered = || request.callback.is_answered();
     let unwanted = || request.life.phase() != Phase::Serving || request.callback.interrupted.load(SeqCst);
     loop {
         if answered() || unwanted() {
-            // SAFETY: this thread runs the request.
-            return unsafe { request.callback.finish() };
+            return running.close_callback();
         }
         // Read before the look: what arrives after it ends the wait.
         let seen = shared.inbox.queue.arrivals();
@@ -233,7 +222,7 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
 
 /// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
 /// `$callers` of the function's process shall be.
-fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&RequestRef, Namespace)>) -> bool {
+fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Running<'_>, u64, Namespace)>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.
     let dispatcher = unsafe {
@@ -244,11 +233,10 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Reques
     };
     env.send(&dispatcher, |env| {
         let (request, callers) = match nested {
-            Some((request, namespace)) => {
-                // SAFETY: this thread runs the request.
-                let (.., callers) = unsafe { request.message() };
-                let callers = callers.in_env(env).list_prepend(request.client.encode(env));
-                request.callback.offer(namespace);
+            Some((running, id, namespace)) => {
+                let request = running.request();
+                let callers = running.message().callers.in_env(env).list_prepend(request.client.encode(env));
+                request.callback.offer(id, namespace);
                 (RequestHandle(request.clone()).encode(env), callers)
             }
             None => (atoms::nil().to_term(env), Term::list_new_empty(env)),

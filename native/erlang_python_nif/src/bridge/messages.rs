@@ -51,10 +51,10 @@ pub fn whereis(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
 /// `self()`: the Pid of the process that made the running request.
 pub fn own_pid(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     expect_args("self", args, 0..=0)?;
-    match &call.request {
-        Some(request) => {
+    match call.running {
+        Some(running) => {
             let env = OwnedTermEnv::new();
-            call.object(request.client.encode(env.env()))
+            call.object(running.request().client.encode(env.env()))
         }
         // SAFETY: attached; a static class.
         None => Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, "no BEAM process waits for this thread") }),

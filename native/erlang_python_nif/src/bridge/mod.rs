@@ -17,8 +17,8 @@ use crate::beam::dialect::Dialect;
 use crate::convert::{ConvertError, Converter, NEVER_COPY, max_words};
 use crate::python::fork;
 use crate::python::object::{Obj, PyResult, Raised, raised};
-use crate::request::RequestRef;
 use crate::request::flags::Flags;
+use crate::request::running::Running;
 use crate::runtime::caches::Caches;
 use crate::runtime::context::ContextRef;
 use crate::runtime::registry;
@@ -34,7 +34,7 @@ pub struct Call<'c> {
     context: &'c ContextRef,
     caches: &'c Caches,
     /// The request that runs on this thread.
-    pub request: Option<RequestRef>,
+    pub running: Option<&'c Running<'c>>,
     /// Values cross in the Erlang dialect.
     dialect: Dialect,
 }
@@ -46,7 +46,7 @@ impl<'c> Call<'c> {
             runtime: self.runtime,
             context: self.context,
             caches: self.caches,
-            request: self.request.clone(),
+            running: self.running,
             dialect: dialect.unwrap_or(self.dialect),
         }
     }
@@ -199,10 +199,10 @@ fn dispatch(function: Function, args: &[Obj]) -> PyResult<Obj> {
         return Err(unsafe { Raised::new(ffi::PyExc_RuntimeError, IN_CHILD) });
     }
     let on_context = with_runtime(|runtime| {
-        let request = runtime.shared().inbox.running().filter(|request| !request.flags.has(Flags::CHORE));
-        let dialect = request.as_ref().map_or(Dialect::Elixir, |request| request.flags.dialect());
+        let running = runtime.running();
+        let dialect = running.map_or(Dialect::Elixir, |running| running.request().flags.dialect());
         let call =
-            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), request, dialect };
+            Call { runtime: Some(runtime), context: &runtime.context, caches: runtime.caches(), running, dialect };
         function(&call, args)
     });
     match on_context {
@@ -217,8 +217,8 @@ const IN_CHILD: &str = "this process was forked from the BEAM, which cannot be r
 /// The namespace of the request that runs on this thread, or None.
 fn namespace(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     expect_args("namespace", args, 0..=0)?;
-    match (call.runtime, &call.request) {
-        (Some(runtime), Some(request)) => runtime.namespace(request),
+    match (call.runtime, call.running) {
+        (Some(runtime), Some(running)) => runtime.namespace(running),
         _ => Ok(Obj::none()),
     }
 }
@@ -248,7 +248,7 @@ fn on_other_thread(function: Function, args: &[Obj]) -> PyResult<Obj> {
         });
     };
     let caches = Caches::bare(&context.0.settings)?;
-    function(&Call { runtime: None, context: &context, caches: &caches, request: None, dialect: Dialect::Elixir }, args)
+    function(&Call { runtime: None, context: &context, caches: &caches, running: None, dialect: Dialect::Elixir }, args)
 }
 
 /// Raises TypeError unless there are `allowed` arguments.

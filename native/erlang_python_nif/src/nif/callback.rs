@@ -28,10 +28,10 @@ fn clear_registered() -> rustler::Atom {
     crate::beam::atoms::ok()
 }
 
-/// The calling process runs a function on behalf of `request`.
+/// The calling process runs the function of callback `id` of a request.
 #[rustler::nif]
-fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>) -> rustler::Atom {
-    chains::enter_offered(&env.pid(), &request.0);
+fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>, id: u64) -> rustler::Atom {
+    chains::enter_offered(&env.pid(), &request.0, id);
     crate::beam::atoms::ok()
 }
 

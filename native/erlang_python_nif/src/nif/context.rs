@@ -11,7 +11,7 @@ use crate::beam::serial::to_term;
 use crate::python::interpreter::Mode;
 use crate::python::stack;
 use crate::runtime::context::{ContextHandle, ContextRef, Settings, Shared};
-use crate::runtime::{interrupt_running, snapshot, thread, watchdog};
+use crate::runtime::{interrupt, snapshot, thread, watchdog};
 
 #[derive(NifMap)]
 struct Options {
@@ -64,7 +64,7 @@ fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
 /// Interrupts what runs now: whether there was anything.
 #[rustler::nif]
 fn context_interrupt(context: ContextRef) -> bool {
-    interrupt_running(&context.0)
+    interrupt::running(&context.0)
 }
 
 /// The id of a context, and whether it still takes requests.

@@ -21,6 +21,7 @@ use crate::request::PENDING;
 use crate::request::Place;
 use crate::request::Request;
 use crate::request::RequestHandle;
+use crate::request::RequestRef;
 use crate::request::flags::Flags;
 use crate::request::outcome::Event;
 use crate::request::outcome::Look;
@@ -30,24 +31,15 @@ use crate::request::{chains, question};
 use crate::runtime::context::ContextHandle;
 use crate::runtime::watchdog;
 
-/// How long `submit` and `callback_look` look for the outcome, spinning on a scheduler: somewhat longer than a short call
-/// takes on a thread that is awake. What takes longer is looked for between turns of other processes, see `look`, or sent.
+/// How long `submit`, and `poll` after a callback, poll for the outcome, spinning on a scheduler: somewhat longer than a short
+/// call takes on a thread that is awake. What takes longer is polled for between turns of other processes, or sent.
 const SPIN: Duration = Duration::from_micros(3);
-/// The same for `look`.
+/// The same for a later `poll`.
 const SPIN_AGAIN: Duration = Duration::from_nanos(500);
 
-/// Hands a request to a context. Where the caller does not cancel it, the watchdog ends it after `deadline_ms`; negative means
-/// never. `callers` are the processes on whose behalf the calling one works (`$callers`).
-///
-/// Returns one of
-///   * `{ok, value}`, `{error, reason}`: the outcome was there soon;
-///   * `{Request, {callback, id, target, args}}`: run this function, then `callback_resume`;
-///   * `{Request, {ok, value} | {error, reason}}`: as above, where times are wanted;
-///   * `look`: give other processes a turn, then `look_again`;
-///   * `{look, Request}`: the same, then `look`;
-///   * `Request`: `caller` will get `{reference, {ok, value} | {error, reason} | {callback, …}}`, unless it cancels first;
-///   * `stuck`: the router's choice is stuck, another context should take it;
-///   * `stopped`, `{rejected, permits | queue | context, current, max}`: the request was not taken.
+/// Hands a request to a context and returns what has come of it: an outcome, see `Py.Native`. Where the caller does not cancel
+/// it, the watchdog ends it after `deadline_ms`; negative means never. `callers` are the processes on whose behalf the calling
+/// one works (`$callers`).
 #[rustler::nif]
 // A tuple of them would have to be built and taken apart on the hot path.
 #[allow(clippy::too_many_arguments)]
@@ -77,10 +69,10 @@ fn submit<'a>(
         _ => (&context.0.inbox, namespace),
     };
     if inbox.queue.is_closed() {
-        return atoms::stopped().to_term(env);
+        return refused(env, atoms::stopped());
     }
     if flags.has(Flags::ROUTED) && parent.is_none() && inbox.stuck.load(Relaxed) {
-        return atoms::stuck().to_term(env);
+        return refused(env, atoms::stuck());
     }
     let (place, alone) = match enter(inbox, parent.is_some(), flags) {
         Ok(entered) => entered,
@@ -113,20 +105,42 @@ fn submit<'a>(
         }
     }
     if !looking {
-        return RequestHandle(request).encode(env);
+        return outcome(env, Look::Away, &request, || RequestHandle(request.clone()).encode(env));
     }
     // Where others call too, they get their turn meanwhile.
     let spin = if alone && sole_caller { SPIN } else { Duration::ZERO };
     match request.look(env, spin, false) {
-        Look::Event(Event::Result | Event::Failure, result) if !flags.has(Flags::TIMED) => result,
-        Look::Event(_, event) => (RequestHandle(request), event).encode(env),
-        Look::Nothing if flags.has(Flags::TIMED) => (atoms::look(), RequestHandle(request)).encode(env),
-        Look::Nothing => match PENDING.put(pid_word(&client), request) {
-            Ok(()) => atoms::look().to_term(env),
-            Err(request) => (atoms::look(), RequestHandle(request)).encode(env),
-        },
-        Look::Away => RequestHandle(request).encode(env),
+        Look::Nothing => park(env, &client, request),
+        look => outcome(env, look, &request, || RequestHandle(request.clone()).encode(env)),
     }
+}
+
+/// Where to poll for an outcome that was not there at once. Most requests need no handle: `poll` finds them by the process.
+fn park<'a>(env: Env<'a>, client: &LocalPid, request: RequestRef) -> Term<'a> {
+    let kept = if request.flags.has(Flags::TIMED) { Err(request) } else { PENDING.put(pid_word(client), request) };
+    match kept {
+        Ok(()) => atoms::poll().to_term(env),
+        Err(request) => (atoms::poll(), RequestHandle(request)).encode(env),
+    }
+}
+
+/// What has come of a request. `handle` makes the term by which Elixir knows it.
+#[inline]
+fn outcome<'a>(env: Env<'a>, look: Look<'a>, request: &Request, handle: impl FnOnce() -> Term<'a>) -> Term<'a> {
+    match look {
+        Look::Event(Event::Question, callback) => {
+            immediate::make_tuple(env, [atoms::ask().to_term(env), handle(), callback])
+        }
+        // Without a tuple around it: that would be a part of every short call.
+        Look::Event(_, reply) if !request.flags.has(Flags::TIMED) => reply,
+        Look::Event(_, reply) => immediate::make_tuple(env, [atoms::done().to_term(env), handle(), reply]),
+        Look::Nothing => atoms::poll().to_term(env),
+        Look::Away => immediate::make_tuple(env, [atoms::wait().to_term(env), handle()]),
+    }
+}
+
+fn refused(env: Env<'_>, reason: impl Encoder) -> Term<'_> {
+    (atoms::refused(), reason).encode(env)
 }
 
 /// Whether calls of this process are nested in a request: it runs a function for it, or works for a process that does.
@@ -146,27 +160,24 @@ fn is_sole_caller(caller: &LocalPid) -> bool {
     LAST_CALLER.replace(caller) == caller
 }
 
-/// Looks for the outcome of a request again: `{ok, value}`, `{error, reason}`, `{callback, …}`, `look` to be asked once more,
-/// or `away`: a message will come. After the `last` look, `look` is no answer.
+/// Polls for the outcome of `request`, or, where that is `nil`, of the calling process's one, and returns it. It is `poll` when
+/// nothing is there yet, but not after the `last` poll: from then on a message will come.
 #[rustler::nif]
-fn look<'a>(env: Env<'a>, request: &'a RequestHandle, last: bool) -> Term<'a> {
-    seen(env, look_between_turns(env, &request.0, last))
+fn poll<'a>(env: Env<'a>, request: Option<ResourceArc<RequestHandle>>, last: bool) -> Term<'a> {
+    let Some(handle) = request else { return poll_parked(env, last) };
+    let look = look_between_turns(env, &handle.0, last);
+    outcome(env, look, &handle.0, || handle.encode(env))
 }
 
-/// Looks again for the outcome of the calling process's request: what `submit` returns, `look` to be asked once more, which
-/// is no answer to the `last` look.
-#[rustler::nif]
-fn look_again(env: Env<'_>, last: bool) -> Term<'_> {
+fn poll_parked(env: Env<'_>, last: bool) -> Term<'_> {
     let found = PENDING.look(pid_word(&env.pid()), |request| {
         let look = look_between_turns(env, request, last);
         let done = !matches!(look, Look::Nothing);
         (look, done)
     });
     match found {
-        Some((Look::Event(Event::Result | Event::Failure, result), _request)) => result,
-        Some((Look::Event(_, event), Some(request))) => (RequestHandle(request), event).encode(env),
-        Some((Look::Away, Some(request))) => RequestHandle(request).encode(env),
-        Some(_) => atoms::look().to_term(env),
+        Some((look, Some(request))) => outcome(env, look, &request, || RequestHandle(request.clone()).encode(env)),
+        Some((_nothing, None)) => atoms::poll().to_term(env),
         // Swept, because the process is about to end.
         None => env.error_tuple(atoms::interrupted()),
     }
@@ -177,31 +188,24 @@ fn look_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Look<'
     request.look(env, spin, last)
 }
 
-/// Answers a callback: whether the caller is to look for what follows, with `callback_look`. Otherwise a message will come.
+/// Answers a callback and returns the outcome that follows: `poll`, which is for `poll_soon`, or that a message will come.
 #[rustler::nif]
-fn callback_resume(request: &RequestHandle, id: u64, answer: Term<'_>) -> bool {
-    let request = &request.0;
-    let looking = request.inbox.is_quick();
-    if looking {
+fn callback_resume<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, id: u64, answer: Term<'a>) -> Term<'a> {
+    let polling = request.0.inbox.is_quick();
+    if polling {
         // Before the answer: what follows it may be there at once.
-        request.look_on();
+        request.0.look_on();
     }
-    question::answer(request, id, answer);
-    looking
+    question::answer(&request.0, id, answer);
+    let look = if polling { Look::Nothing } else { Look::Away };
+    outcome(env, look, &request.0, || request.encode(env))
 }
 
-/// The first look for what follows an answer, as `look`.
+/// The first poll after `callback_resume`.
 #[rustler::nif]
-fn callback_look<'a>(env: Env<'a>, request: &'a RequestHandle) -> Term<'a> {
-    seen(env, request.0.look(env, SPIN, false))
-}
-
-fn seen<'a>(env: Env<'a>, look: Look<'a>) -> Term<'a> {
-    match look {
-        Look::Event(_, event) => event,
-        Look::Nothing => atoms::look().to_term(env),
-        Look::Away => atoms::away().to_term(env),
-    }
+fn poll_soon<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>) -> Term<'a> {
+    let look = request.0.look(env, SPIN, false);
+    outcome(env, look, &request.0, || request.encode(env))
 }
 
 /// What is in the way of a request.
@@ -247,38 +251,49 @@ fn enter(inbox: &Inbox<Request>, nested: bool, flags: Flags) -> Result<(Place, b
 fn rejected<'a>(env: Env<'a>, inbox: &Inbox<Request>, limit: Limit) -> Term<'a> {
     Counters::bump(&inbox.stats.counters.rejected);
     let (limit, current, max) = limit.describe(inbox);
-    (atoms::rejected(), limit, current, max).encode(env)
+    refused(env, (atoms::rejected(), limit, current, max))
 }
 
-/// Gives up on a request: `waiting` or `queued` when it had not started, `running` when it is being interrupted; in
-/// each case no message will come. `lost` when one is certain: receive it. `done` when it was sent, or cancelled, before.
+/// Cancels a request, for the reason `timeout`, which is counted, or `user`. Returns `waiting` or `queued` when it had not
+/// started, `running` when it is being interrupted; no message will come then. Returns `lost` when one is certain: receive it;
+/// `done` when it was sent, or cancelled, before.
 #[rustler::nif]
-fn cancel(request: ResourceArc<RequestHandle>) -> rustler::Atom {
+fn cancel(request: ResourceArc<RequestHandle>, why: rustler::Atom) -> rustler::Atom {
     let request = &request.0;
-    match request.cancel() {
-        None if matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled) => atoms::done(),
-        None => atoms::lost(),
-        Some(Phase::Waiting) if !request.is_in_line() => atoms::waiting(),
-        Some(Phase::Waiting) => atoms::queued(),
-        Some(Phase::Queued) => atoms::queued(),
-        Some(_) => {
+    let Some(phase) = request.cancel() else {
+        let done = matches!(request.life.phase(), Phase::Delivered | Phase::Cancelled);
+        return if done { atoms::done() } else { atoms::lost() };
+    };
+    // One that waited for a permit was kept by the limit, not by its context.
+    let for_permit = phase == Phase::Waiting && !request.is_in_line();
+    if why == atoms::timeout() {
+        let counters = &request.inbox.stats.counters;
+        Counters::bump(if for_permit { &counters.expired } else { &counters.timeouts });
+    }
+    match phase {
+        _ if for_permit => atoms::waiting(),
+        Phase::Waiting | Phase::Queued => atoms::queued(),
+        _ => {
             watchdog::interrupt_soon(request.clone());
             atoms::running()
         }
     }
 }
 
-/// Gives up on a request only if it still waits for a permit or in line: `{overloaded, limit, current, max}` when it did, else
-/// `false`.
+/// Cancels a request whose time to wait is over, if it still waits for a permit or in line: `{overloaded, limit, current,
+/// max}`, or `false`.
 #[rustler::nif]
 fn cancel_waiting<'a>(env: Env<'a>, request: &'a RequestHandle) -> Term<'a> {
     let request = &request.0;
-    if !request.life.cancel_waiting() {
-        return false.encode(env);
+    let limit = || {
+        let limit = if request.is_in_line() { Limit::Context } else { Limit::Permits };
+        limit.describe(&request.inbox)
+    };
+    match request.cancel_waiting(limit) {
+        Some((limit, current, max)) => {
+            Counters::bump(&request.inbox.stats.counters.expired);
+            (atoms::overloaded(), limit, current, max).encode(env)
+        }
+        None => false.encode(env),
     }
-    let limit = if request.is_in_line() { Limit::Context } else { Limit::Permits };
-    let (limit, current, max) = limit.describe(&request.inbox);
-    request.free_env();
-    request.stop_waiting();
-    (atoms::overloaded(), limit, current, max).encode(env)
 }

@@ -1,6 +1,5 @@
 //! Statistics and the events of garbage collectors.
 
-use erlang_python_core::stats::counters::Counters;
 use erlang_python_core::stats::now;
 use rustler::{Env, ResourceArc, Term};
 
@@ -43,12 +42,4 @@ fn request_times(request: ResourceArc<RequestHandle>) -> (u64, u64, u64) {
     let request = &request.0;
     let (queued, ran) = request.timing.times(now());
     (request.inbox.id, queued, ran)
-}
-
-/// Counts a request that its caller gave up because it timed out. `waiting`: it had no permit yet.
-#[rustler::nif]
-fn count_timeout(request: ResourceArc<RequestHandle>, waiting: bool) -> rustler::Atom {
-    let counters = &request.0.inbox.stats.counters;
-    Counters::bump(if waiting { &counters.expired } else { &counters.timeouts });
-    atoms::ok()
 }

@@ -67,11 +67,12 @@ pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> 
     innermost(caller).or_else(|| callers().iter().find_map(innermost))
 }
 
-/// A process of the dispatcher runs the function that `request` waits for: its calls are nested in it.
-pub fn enter_offered(pid: &LocalPid, request: &RequestRef) {
+/// A process of the dispatcher runs the function of callback `id`: its calls are nested in `request`, if that still waits for
+/// this callback.
+pub fn enter_offered(pid: &LocalPid, request: &RequestRef, id: u64) {
     // Under the lock of the chains: the request's own thread withdraws the offer first and clears its entries then.
     let mut chains = lock(&CHAINS);
-    let offered = request.callback.withdraw();
+    let offered = request.callback.accept(id);
     if let Some(namespace) = offered {
         let parent = Parent { request: request.clone(), namespace };
         chains.entry(pid_word(pid)).or_default().push(parent);

@@ -7,6 +7,7 @@ pub mod namespace;
 pub mod outcome;
 pub mod permits;
 pub mod question;
+pub mod running;
 pub mod tasks;
 
 use std::sync::Arc;
@@ -25,9 +26,10 @@ use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
 use self::flags::Flags;
-use self::outcome::{Event, Told};
+use self::outcome::{Event, Notice};
 use self::permits::{Claim, PERMITS};
 use self::question::CallbackSlot;
+use self::running::Delivery;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 
@@ -87,7 +89,7 @@ pub struct Request {
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
     /// Where a caller that looks for the outcome finds it.
-    handover: Handover<Told>,
+    handover: Handover<Notice>,
     pub timing: Timing,
     /// The name of a task whose end is reported. Unlike the message it stays until the request is dropped.
     tracked: Option<Box<Tracked>>,
@@ -171,24 +173,13 @@ impl Request {
         let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
         request.leave();
         request.life.queue();
-        request.life.start();
+        let _running = request.life.start();
         request
     }
 
-    /// `(reference, operation, namespace, callers)`; the last are the processes that the client works for.
-    ///
-    /// # Safety
-    /// The caller keeps `free_env` from being called meanwhile: it is the context thread before it has ended the
-    /// request, or has itself moved the request to its final phase.
-    pub unsafe fn message(&self) -> (Term<'_>, Term<'_>, Term<'_>, Term<'_>) {
-        // SAFETY: the environment is live by the caller's promise; the lifetime is bound to `self`.
-        let term = unsafe { Term::new(Env::new(self, self.env.load(Ordering::Acquire)), self.message) };
-        term.decode().expect("submit builds a quadruple")
-    }
-
     /// Frees the message. Called once nobody reads it any more: by the context thread after it has ended the request
-    /// (`deliver`, or found it cancelled), and by whoever ended it before it ran.
-    pub fn free_env(&self) {
+    /// (`deliver`, or found it cancelled), by whoever ended it before it ran, and by a caller that has read its result.
+    fn free_env(&self) {
         let raw = self.env.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !raw.is_null() {
             // SAFETY: put there by `new`, and taken once.
@@ -218,15 +209,15 @@ impl Request {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
     }
 
-    /// Gives back what the request holds, once. Called when it will not run (any more): the resource itself lives on until
+    /// Gives back what the request holds, once. Called when it will not run (any more): the request itself lives on until
     /// its caller's garbage is collected.
     pub fn retire(&self) {
         self.permit.release();
         self.leave();
     }
 
-    /// The part of `retire` for a request that never got a permit: a grant under way takes its permit back itself.
-    pub fn leave(&self) {
+    /// Is counted by its context no longer.
+    fn leave(&self) {
         let place = self.place.fetch_or(LEFT, Ordering::AcqRel);
         if place & LEFT == 0 {
             self.inbox.line().leave(place == Place::Admitted as u8);
@@ -268,11 +259,21 @@ impl Request {
     }
 
     /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
-    /// interrupted; its context thread gives back what it holds.
+    /// interrupted.
     pub fn cancel(&self) -> Option<Phase> {
         let phase = if self.flags.has(Flags::ASYNC) { self.life.abandon() } else { self.life.cancel() }?;
-        self.give_back(phase);
+        self.ended(phase, || ());
         Some(phase)
+    }
+
+    /// Cancels only while no permit was granted yet. Returns what `describe` says of the request before it is gone.
+    pub fn cancel_waiting<R>(&self, describe: impl FnOnce() -> R) -> Option<R> {
+        if !self.life.cancel_waiting() {
+            return None;
+        }
+        let described = describe();
+        self.ended(Phase::Waiting, || ());
+        Some(described)
     }
 
     /// Cancels the request of a caller that has died.
@@ -282,65 +283,48 @@ impl Request {
             let env = OwnedTermEnv::new();
             self.report_end(Some(env.env().error_tuple(atoms::cancelled())));
         }
-        self.give_back(phase);
+        self.ended(phase, || ());
         Some(phase)
     }
 
-    /// It has been cancelled, or failed, while it waited.
-    pub fn stop_waiting(&self) {
-        self.leave();
-        if !self.is_in_line() {
-            PERMITS.forget_one();
-        }
-    }
-
-    fn give_back(&self, phase: Phase) {
-        match phase {
+    /// The request has ended, elsewhere than on its thread: gives back what it holds if it was not running in the phase
+    /// `before`. Its thread does so for one that runs, when Python is done. `notify` may read the message, and comes after:
+    /// the caller may count permits then, or make the next call.
+    fn ended(&self, before: Phase, notify: impl FnOnce()) {
+        match before {
             Phase::Waiting => {
-                self.free_env();
-                self.stop_waiting();
+                // It never got a permit: a grant under way takes its permit back itself.
+                self.leave();
+                if !self.is_in_line() {
+                    PERMITS.forget_one();
+                }
             }
-            Phase::Queued => {
-                self.free_env();
-                self.retire();
-            }
-            // Its thread does, when Python is done.
-            _ => {}
+            Phase::Queued => self.retire(),
+            _ => return notify(),
         }
+        notify();
+        self.free_env();
     }
 
     /// Sends `{reference, {error, reason}}` in place of a reply, unless the request has ended otherwise. Returns the
     /// phase it was in. Not from scheduler threads.
-    pub fn fail(&self, reason: impl Encoder) -> Option<Phase> {
+    pub fn fail(self: &RequestRef, reason: impl Encoder) -> Option<Phase> {
         self.fail_with(|_phase, env| reason.encode(env))
     }
 
     /// Like `fail`; the reason may depend on the phase the request was in.
-    pub fn fail_with(&self, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
+    pub fn fail_with(self: &RequestRef, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         if self.flags.has(Flags::CHORE) {
             return self.abandon();
         }
-        let phase = self.life.fail()?;
-        // Before the caller hears of it, who may count permits or make the next call.
-        match phase {
-            Phase::Waiting => self.stop_waiting(),
-            Phase::Queued => self.retire(),
-            // Its thread does, when Python is done.
-            _ => {}
-        }
-        // A message that asks the caller to run a function goes first: see `CallbackSlot::ask`.
-        let asked = self.callback.after_asking(phase);
-        let env = OwnedTermEnv::new();
-        let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
-        // SAFETY: `term` was made in `env`.
-        self.report_end(Some(unsafe { Term::new(env.env(), term) }));
-        // SAFETY: this thread has just ended the request, and waited for a question under way.
-        let _ = unsafe { self.tell(Told { event: Event::Failure, env, term, shared: false }, true) };
-        drop(asked);
-        self.life.delivered();
-        if matches!(phase, Phase::Waiting | Phase::Queued) {
-            self.free_env();
-        }
+        let (phase, delivery) = Delivery::of_failure(self)?;
+        self.ended(phase, || {
+            let env = OwnedTermEnv::new();
+            let term = env.env().error_tuple(reason(phase, env.env())).as_c_arg();
+            // SAFETY: `term` was made in `env`.
+            self.report_end(Some(unsafe { Term::new(env.env(), term) }));
+            delivery.fail(Notice { event: Event::Failure, env, term, shared: false });
+        });
         Some(phase)
     }
 }

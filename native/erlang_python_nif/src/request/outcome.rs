@@ -12,7 +12,7 @@ use super::{Request, tasks};
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 
-/// What the caller of a request is told.
+/// What the caller of a request is notice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// `{callback, id, target, args}`: the request goes on afterwards.
@@ -23,7 +23,8 @@ pub enum Event {
     Failure,
 }
 
-pub struct Told {
+/// What the caller of a request is told, in an environment of its own.
+pub struct Notice {
     pub event: Event,
     pub env: OwnedTermEnv,
     pub term: ErlNifTerm,
@@ -41,29 +42,6 @@ pub enum Look<'a> {
 }
 
 impl Request {
-    /// Tells the caller: leaves the term where it looks, if `small`, or else sends `{reference, term}`. Gives the environment
-    /// back, emptied, unless the term was left in it: then `reclaim` gets it later. `Err` when the caller is dead. Not from scheduler threads.
-    ///
-    /// # Safety
-    /// The caller of this function has the right to tell: it holds `asking` of a serving request, or has moved the request to
-    /// `Delivering`. So there is one at a time.
-    pub unsafe fn tell(&self, mut told: Told, small: bool) -> Result<Option<OwnedTermEnv>, OwnedTermEnv> {
-        if small {
-            // SAFETY: promised by the caller.
-            match unsafe { self.handover.give(told) } {
-                Ok(()) => return Ok(None),
-                Err(back) => told = back,
-            }
-        }
-        let Told { mut env, term, .. } = told;
-        let sent = env.send(&self.caller, |env| {
-            // SAFETY: the caller of this function keeps the message from being freed; the term was made in `env`.
-            unsafe { (self.message().0.in_env(env), Term::new(env, term)).encode(env) }
-        });
-        self.handover.sent();
-        if sent { Ok(Some(env)) } else { Err(env) }
-    }
-
     /// Sends `{py_task, reference, ok | {error, reason}, {context, queued, ran}}` to the process that follows tasks, where this is
     /// one of those. `error` is the term `{error, reason}`; `None` when there is a value. Not from scheduler threads.
     pub fn report_end(&self, error: Option<Term<'_>>) {
@@ -77,17 +55,6 @@ impl Request {
         });
     }
 
-    /// The environment of the last event, once the caller has read it.
-    ///
-    /// # Safety
-    /// As for `tell`.
-    pub unsafe fn reclaim(&self) -> Option<OwnedTermEnv> {
-        // SAFETY: promised by the caller.
-        let mut env = unsafe { self.handover.reclaim() }?.env;
-        env.clear();
-        Some(env)
-    }
-
     /// The caller looks again, for what follows its answer to a question.
     pub fn look_on(&self) {
         self.handover.start_polling();
@@ -98,15 +65,15 @@ impl Request {
     pub fn look<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Look<'a> {
         spin_until(spin, || !self.handover.is_open());
         loop {
-            let taken = self.handover.take(|told| {
+            let taken = self.handover.take(|notice| {
                 // SAFETY: the term lives in its environment, which is not changed until it was taken.
-                let term = unsafe { Term::new(told.env.env(), told.term) }.in_env(env);
-                if told.shared {
+                let term = unsafe { Term::new(notice.env.env(), notice.term) }.in_env(env);
+                if notice.shared {
                     // Nothing else is to keep binaries alive that the caller forgets.
                     // SAFETY: whoever takes has the environment to itself, and `term` was copied.
-                    unsafe { enif_clear_env(told.env.as_ptr()) }
+                    unsafe { enif_clear_env(notice.env.as_ptr()) }
                 }
-                (told.event, term)
+                (notice.event, term)
             });
             match taken {
                 Seen::Given((event, term)) => {

@@ -1,9 +1,8 @@
 //! The callback that a request waits for, and what it returned.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard};
 
-use erlang_python_core::request::lifecycle::Phase;
 use erlang_python_core::sync::lock;
 use erlang_python_core::sync::reply_slot::ReplySlot;
 use rustler::sys::ErlNifTerm;
@@ -44,7 +43,7 @@ impl Answer {
     }
 
     /// Whether it takes so little memory, and keeps nothing alive, that it need not be freed at once.
-    fn is_small(&self) -> bool {
+    pub(super) fn is_small(&self) -> bool {
         let term = self.term();
         let binary = || Binary::from_term(term).is_ok_and(|binary| binary.len() <= MAX_HEAP_BINARY);
         self.ok && (immediate::small(term).is_some() || term.is_atom() || term.is_float() || binary())
@@ -54,21 +53,26 @@ impl Answer {
 /// The callback that a request waits for.
 #[derive(Default)]
 pub struct CallbackSlot {
-    pub answer: ReplySlot<Answer>,
+    pub(super) answer: ReplySlot<Answer>,
     /// An interrupt came while the request waited.
     pub interrupted: AtomicBool,
     /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
     /// meanwhile comes after the question, and no question comes after an error.
-    pub asking: Mutex<()>,
+    pub(super) asking: Mutex<()>,
     /// For the process that the dispatcher starts: the namespace of its calls.
-    /// Until one has entered: not the request itself, which this is a part of.
-    offered: Mutex<Option<Namespace>>,
+    /// Until one has entered: not the request itself, which this is a part of. With the number of the callback that it is for.
+    offered: Mutex<Option<(u64, Namespace)>>,
 }
 
 impl CallbackSlot {
-    pub fn expect(&self, id: u64) {
+    pub(super) fn expect(&self, id: u64) {
         self.interrupted.store(false, SeqCst);
         self.answer.open(id);
+    }
+
+    /// Returns `true` if the function has run.
+    pub fn is_answered(&self) -> bool {
+        self.answer.is_answered()
     }
 
     /// Ends the wait for the answer: whether there was one. Attached to the interpreter of the request, as is who waits
@@ -81,40 +85,19 @@ impl CallbackSlot {
         waiting
     }
 
-    /// Waits until the question of a serving request was asked; the guard keeps the order of what follows.
-    pub fn after_asking(&self, phase: Phase) -> Option<MutexGuard<'_, ()>> {
-        (phase == Phase::Serving).then(|| lock(&self.asking))
+    /// The process that the dispatcher starts for callback `id` may work for this request.
+    pub fn offer(&self, id: u64, namespace: Namespace) {
+        *lock(&self.offered) = Some((id, namespace));
     }
 
-    /// A process that the dispatcher starts may work for this request.
-    pub fn offer(&self, namespace: Namespace) {
-        *lock(&self.offered) = Some(namespace);
+    /// Takes the offer that was made for callback `id`: that process may be late, and another callback under way.
+    pub(super) fn accept(&self, id: u64) -> Option<Namespace> {
+        lock(&self.offered).take_if(|(offered, _)| *offered == id).map(|(_, namespace)| namespace)
     }
 
-    /// What `offer` has put there: none from now on.
-    pub fn withdraw(&self) -> Option<Namespace> {
-        lock(&self.offered).take()
-    }
-
-    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
-    ///
-    /// # Safety
-    /// This thread runs the request.
-    pub unsafe fn finish(&self) -> Option<Answer> {
-        // SAFETY: promised by the caller; only that thread asks.
-        unsafe { self.answer.close() }.filter(|_| !self.interrupted.load(SeqCst))
-    }
-
-    /// Has the next answer use the memory of this one, which was read: its thread allocated it.
-    ///
-    /// # Safety
-    /// This thread runs the request.
-    pub unsafe fn keep(&self, answer: Answer) {
-        // What the conversion of the value ran may have asked for something itself, but waits for nothing any more.
-        if answer.is_small() {
-            // SAFETY: promised by the caller.
-            unsafe { self.answer.keep(answer) }
-        }
+    /// Undoes `offer`.
+    pub fn withdraw(&self) {
+        lock(&self.offered).take();
     }
 }
 

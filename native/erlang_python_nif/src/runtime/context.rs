@@ -134,12 +134,6 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        CONTEXTS.retire(&self.inbox.stats);
-    }
-}
-
 /// What Elixir holds of a context.
 pub struct ContextHandle(pub Arc<Shared>);
 

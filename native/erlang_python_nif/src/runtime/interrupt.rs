@@ -17,9 +17,30 @@ use pyo3::ffi;
 use super::context::Shared;
 use crate::python::place::{self, Place};
 use crate::request::RequestRef;
+use crate::request::flags::Flags;
 
 /// Contexts with an interrupt under way.
 static UNDER_WAY: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
+
+/// Interrupts the request that a context runs now, if any. One that was given up is being interrupted already.
+pub fn running(context: &Arc<Shared>) -> bool {
+    match context.noticeable() {
+        Some(request) if request.life.is_running() => {
+            if request.flags.has(Flags::CHORE) {
+                request.abandon();
+            }
+            begin(context, request);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Starts interrupting `request` as it is now.
+pub fn begin(context: &Arc<Shared>, request: RequestRef) {
+    let interrupted = request.interrupted.load(SeqCst);
+    deliver(context, request, interrupted);
+}
 
 /// Starts interrupting `request`, if it still runs, and returns at once. While an earlier interrupt of the
 /// context waits for its GIL this one only leaves a mark, which the watchdog finds.

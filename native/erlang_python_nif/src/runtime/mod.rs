@@ -7,7 +7,7 @@ pub mod echo;
 pub mod exit;
 mod extensions;
 pub mod failure;
-mod interrupt;
+pub mod interrupt;
 mod names;
 mod namespaces;
 pub mod observe;
@@ -42,20 +42,5 @@ pub fn stay_mapped() {
             let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
             libc::dlopen(info.assume_init().dli_fname, flags);
         }
-    }
-}
-
-/// Interrupts the request that a context runs now, if any. One that was given up is being interrupted already.
-pub fn interrupt_running(context: &std::sync::Arc<context::Shared>) -> bool {
-    match context.noticeable() {
-        Some(request) if request.life.is_running() => {
-            if request.flags.has(crate::request::flags::Flags::CHORE) {
-                request.abandon();
-            }
-            let interrupted = request.interrupted.load(std::sync::atomic::Ordering::SeqCst);
-            interrupt::deliver(context, request, interrupted);
-            true
-        }
-        _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! How the thread of a context runs one request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering::SeqCst;
 
 use erlang_python_core::request::lifecycle::Phase;
@@ -15,12 +15,14 @@ use super::failure::Failure;
 use super::interrupt;
 use super::operation;
 use super::thread::{Runtime, panic_text};
+use super::variables::Guest;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 use crate::python::fork;
 use crate::request::RequestRef;
 use crate::request::flags::Flags;
-use crate::request::outcome::{Event, Told};
+use crate::request::outcome::{Event, Notice};
+use crate::request::running::{Message, Running};
 
 /// Callers that look for the outcome between turns give up sooner. In nanoseconds.
 const LONG: u64 = 100_000;
@@ -31,9 +33,7 @@ const MAX_LEFT: usize = 256;
 impl Runtime {
     /// Runs one request and replies. Also called for a nested request, in the midst of the one whose callback made it.
     pub fn handle(&self, request: &RequestRef) {
-        if !request.life.start() {
-            return;
-        }
+        let Some(running) = Running::start(request) else { return };
         let shared = self.shared();
         let level = {
             let mut stack = lock(&shared.inbox.stack);
@@ -59,13 +59,17 @@ impl Runtime {
         request.timing.start(started);
         Counters::bump_own(&shared.inbox.stats.counters.calls);
         let env = self.reply_env();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(request, level > 1, &env)));
+        let below = self.running.replace(Some(NonNull::from(&running).cast()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(&running, level > 1, &env)));
+        self.running.set(below);
         lock(&shared.inbox.stack).pop();
         interrupt::clear_late(shared, request);
         let ended = now();
         self.ended.set(ended);
         request.timing.end(ended);
-        shared.inbox.stats.latency.record(ended - started);
+        if !outcome.as_ref().is_ok_and(|reply| reply.again) {
+            shared.inbox.stats.latency.record(ended - started);
+        }
         // The BEAM's part does not count.
         if ended - started > LONG && request.timing.times(ended).1 > LONG {
             shared.inbox.backoff().give_up();
@@ -78,7 +82,7 @@ impl Runtime {
             fork::abandon();
         }
         match outcome {
-            Ok(reply) => self.deliver(request, reply, env),
+            Ok(reply) => self.deliver(running, reply, env),
             Err(panic) => self.poison(request, panic_text(&*panic)),
         }
     }
@@ -95,13 +99,11 @@ impl Runtime {
         let mut left = self.left.borrow_mut();
         let mut reclaimed = None;
         for _ in 0..2 {
-            let Some(request) = left.pop_front() else { break };
-            // SAFETY: the reply of that request was told by this thread, and is all there is to tell.
-            match unsafe { request.reclaim() } {
+            let Some(reply) = left.pop_front() else { break };
+            match reply.reclaim() {
                 Some(env) => reclaimed = Some(env),
-                // Of a caller that has died, nobody else knows it: dropped here.
-                None if Arc::strong_count(&request) == 1 || left.len() >= MAX_LEFT => {}
-                None => left.push_back(request),
+                None if reply.is_orphaned() || left.len() >= MAX_LEFT => {}
+                None => left.push_back(reply),
             }
         }
         reclaimed
@@ -119,13 +121,14 @@ impl Runtime {
     }
 
     /// Runs the request and builds `{ok, value} | {error, reason}` in the reply environment.
-    fn answer(&self, request: &RequestRef, nested: bool, env: &OwnedTermEnv) -> Reply {
-        // SAFETY: this thread runs the request and frees its message only in `deliver`.
-        let (_reference, operation, namespace, _callers) = unsafe { request.message() };
+    fn answer(&self, running: &Running<'_>, nested: bool, env: &OwnedTermEnv) -> Reply {
+        let request = running.request();
+        let Message { operation, namespace, .. } = running.message();
         let Some(variables) = &self.variables else { return self.evaluate(request, operation, namespace, env) };
-        let outer = variables.enter(&self.namespaces, &self.context, request, namespace, nested);
+        let guest = Guest { namespaces: &self.namespaces, context: &self.context, request, namespace, nested };
+        let outer = variables.enter(&guest);
         let reply = self.evaluate(request, operation, namespace, env);
-        variables.leave(&self.namespaces, &self.context, outer);
+        variables.leave(&guest, outer);
         reply
     }
 
@@ -170,38 +173,37 @@ impl Runtime {
         Reply { event: event.as_c_arg(), ok, again, small, shared: converter.has_refc_binaries }
     }
 
-    fn deliver(&self, request: &RequestRef, reply: Reply, mut env: OwnedTermEnv) {
+    fn deliver(&self, running: Running<'_>, reply: Reply, mut env: OwnedTermEnv) {
         if reply.again {
             Counters::take_back(&self.shared().inbox.stats.counters.calls);
         } else if !reply.ok {
             Counters::bump_own(&self.shared().inbox.stats.counters.errors);
         }
+        let request = running.request();
         // Before the reply: its receiver may count permits, or make the next call.
         request.retire();
-        let wanted = request.life.deliver();
-        if wanted && request.flags.has(Flags::TRACKED) {
+        let Some(delivery) = running.deliver() else {
+            env.clear();
+            *self.reply.borrow_mut() = Some(env);
+            return;
+        };
+        if request.flags.has(Flags::TRACKED) {
             // SAFETY: the term was made in `env`.
             let event = unsafe { Term::new(env.env(), reply.event) };
             request.report_end((!reply.ok).then_some(event));
         }
-        if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
-            // SAFETY: this thread has moved the request to `Delivering`.
-            let told = Told { event: Event::Result, env, term: reply.event, shared: reply.shared };
-            let back = unsafe { request.tell(told, reply.small) };
-            request.life.delivered();
-            match back {
-                Ok(Some(back)) | Err(back) => env = back,
-                // The caller reads the reply, and frees the message, which it allocated.
-                Ok(None) => {
-                    self.left.borrow_mut().push_back(request.clone());
+        if reply.ok && request.flags.has(Flags::CAST) {
+            env.clear();
+            delivery.skip();
+        } else {
+            let notice = Notice { event: Event::Result, env, term: reply.event, shared: reply.shared };
+            match delivery.reply(notice, reply.small) {
+                Ok(back) => env = back,
+                Err(unread) => {
+                    self.left.borrow_mut().push_back(unread);
                     return;
                 }
             }
-        } else {
-            env.clear();
-        }
-        if wanted || request.life.phase() == Phase::Cancelled {
-            request.free_env();
         }
         *self.reply.borrow_mut() = Some(env);
     }

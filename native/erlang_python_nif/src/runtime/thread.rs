@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -30,7 +31,7 @@ use crate::python::fork;
 use crate::python::interpreter::{Attached, Ended};
 use crate::python::memory;
 use crate::python::object::{Obj, PyResult, Raised};
-use crate::request::RequestRef;
+use crate::request::running::{Running, UnreadReply};
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests. In nanoseconds.
@@ -113,7 +114,9 @@ pub struct Runtime {
     /// Where replies are built; taken while one is.
     pub(super) reply: RefCell<Option<OwnedTermEnv>>,
     /// Requests whose replies were left in the environments they were built in, oldest first.
-    pub(super) left: RefCell<VecDeque<RequestRef>>,
+    pub(super) left: RefCell<VecDeque<UnreadReply>>,
+    /// The request that runs on this thread, on top of those whose callbacks led to it: while `handle` has it.
+    pub(super) running: Cell<Option<NonNull<Running<'static>>>>,
     pub(super) sampler: Sampler,
     /// When the last request ended, as `now()` tells.
     pub(super) ended: Cell<u64>,
@@ -206,6 +209,7 @@ impl Runtime {
             variables,
             reply: RefCell::default(),
             left: RefCell::default(),
+            running: Cell::new(None),
             sampler,
             ended: Cell::new(0),
             poisoned: RefCell::new(None),
@@ -247,10 +251,15 @@ impl Runtime {
         &self.context.0
     }
 
-    /// The namespace of the request that runs on this thread.
-    pub fn namespace(&self, request: &RequestRef) -> PyResult<Obj> {
-        // SAFETY: this thread runs the request and frees its message only in `deliver`.
-        let (_reference, _operation, namespace, _callers) = unsafe { request.message() };
+    /// The request that runs on this thread; none while it runs code that no caller asked for.
+    pub fn running(&self) -> Option<&Running<'_>> {
+        // SAFETY: `handle` takes it out before it is gone, and whoever asks is called by `handle`.
+        self.running.get().map(|running| unsafe { running.as_ref() })
+    }
+
+    /// The namespace of a request.
+    pub fn namespace(&self, running: &Running<'_>) -> PyResult<Obj> {
+        let namespace = running.message().namespace;
         let mut converter = self.converter(Dialect::Elixir, &|| false);
         Ok(operation::resolve_namespace(&self.scene(), &mut converter, namespace).unwrap_or_else(|_| Obj::none()))
     }

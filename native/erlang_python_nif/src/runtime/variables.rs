@@ -10,7 +10,7 @@
 //!
 //! The set of the last request stays entered until another one is needed: calls of one process pay next to nothing. Nested
 //! requests enter theirs on top, and leave it. Python enters no set twice: a nested request whose set is entered further down
-//! gets a copy, and what it has changed there is given back to the original.
+//! gets a copy, which has the set's values meanwhile: requests further in see them, and when it ends the original gets them back.
 
 use std::cell::{Cell, RefCell};
 
@@ -35,6 +35,18 @@ pub struct Variables {
     entered: RefCell<Obj>,
     /// Whose that is.
     whose: Cell<Whose>,
+    /// Sets that are entered further down, each with the copy that has their values meanwhile, in the order of entering.
+    copied: RefCell<Vec<(Obj, Obj)>>,
+}
+
+/// A request that is about to run, or has run.
+pub struct Guest<'a> {
+    pub namespaces: &'a Namespaces,
+    pub context: &'a ContextRef,
+    pub request: &'a Request,
+    pub namespace: Term<'a>,
+    /// Runs while another one waits.
+    pub nested: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -66,7 +78,7 @@ pub struct Outer(Option<Below>);
 struct Below {
     set: Obj,
     whose: Whose,
-    /// The set that the nested request has a copy of.
+    /// The set that the nested request has a copy of, the last one in `copied`.
     original: Option<Obj>,
 }
 
@@ -82,60 +94,55 @@ impl Variables {
         let fresh = RefCell::new(copy(functions, &base)?);
         enter(functions, &base)?;
         let entered = RefCell::new(base.clone());
-        Ok(Some(Variables { functions, base, fresh, entered, whose: Cell::new(Whose::Context) }))
+        Ok(Some(Variables {
+            functions,
+            base,
+            fresh,
+            entered,
+            whose: Cell::new(Whose::Context),
+            copied: RefCell::default(),
+        }))
     }
 
-    /// Before a request runs, `nested` in another one or not. `leave` has to follow.
+    /// Before a request runs. `leave` has to follow.
     #[inline]
-    pub fn enter(
-        &self,
-        namespaces: &Namespaces,
-        context: &ContextRef,
-        request: &Request,
-        namespace: Term<'_>,
-        nested: bool,
-    ) -> Outer {
-        if self.whose.get().namespace() == Some(namespace.as_c_arg()) {
+    pub fn enter(&self, guest: &Guest<'_>) -> Outer {
+        if self.whose.get().namespace() == Some(guest.namespace.as_c_arg()) {
             return Outer(None);
         }
-        self.enter_other(namespaces, context, request, namespace, nested)
+        self.enter_other(guest)
     }
 
     #[inline(never)]
-    fn enter_other(
-        &self,
-        namespaces: &Namespaces,
-        context: &ContextRef,
-        request: &Request,
-        namespace: Term<'_>,
-        nested: bool,
-    ) -> Outer {
-        let process = match atoms::context() == namespace {
+    fn enter_other(&self, guest: &Guest<'_>) -> Outer {
+        let process = match atoms::context() == guest.namespace {
             true => None,
             // In an environment of its own, code runs with the values of its caller.
-            false => Some(namespace.decode().unwrap_or(request.caller)),
+            false => Some(guest.namespace.decode().unwrap_or(guest.request.caller)),
         };
         if process.is_some() && self.whose.get().namespace() == process.as_ref().map(pid_word) {
             return Outer(None);
         }
         // The outer process may make nested requests of its own, which see what it has set so far.
-        if nested && let Whose::Stranger(outer) = self.whose.get() {
-            self.hand_over(namespaces, context, outer);
+        if guest.nested
+            && let Whose::Stranger(outer) = self.whose.get()
+        {
+            self.hand_over(guest, outer);
         }
         // Out of memory, say: then it runs with the values of another.
-        self.change(namespaces, process, nested).unwrap_or(Outer(None))
+        self.change(guest, process).unwrap_or(Outer(None))
     }
 
-    fn change(&self, namespaces: &Namespaces, process: Option<LocalPid>, nested: bool) -> PyResult<Outer> {
+    fn change(&self, guest: &Guest<'_>, process: Option<LocalPid>) -> PyResult<Outer> {
         let (set, whose) = match process {
             None => (self.base.clone(), Whose::Context),
-            Some(process) => match namespaces.variables(&process) {
+            Some(process) => match guest.namespaces.variables(&process) {
                 Some(own) => (own, Whose::Owner(process)),
-                None if nested => (copy(self.functions, &self.base)?, Whose::Stranger(process)),
+                None if guest.nested => (copy(self.functions, &self.newest(&self.base))?, Whose::Stranger(process)),
                 None => (self.fresh()?, Whose::Stranger(process)),
             },
         };
-        if nested {
+        if guest.nested {
             return self.enter_on_top(set, whose);
         }
         if set.as_ptr() == self.entered.borrow().as_ptr() {
@@ -165,15 +172,24 @@ impl Variables {
     }
 
     fn enter_on_top(&self, set: Obj, whose: Whose) -> PyResult<Outer> {
-        let (set, original) = match enter(self.functions, &set) {
-            Ok(()) => (set, None),
+        let newest = self.newest(&set);
+        let (set, original) = match enter(self.functions, &newest) {
+            Ok(()) => (newest, None),
             Err(_) => {
-                let copy = copy(self.functions, &set)?;
+                let copy = copy(self.functions, &newest)?;
                 enter(self.functions, &copy)?;
-                (copy, Some(set))
+                self.copied.borrow_mut().push((set, copy.clone()));
+                (copy, Some(newest))
             }
         };
         Ok(Outer(Some(Below { set: self.entered.replace(set), whose: self.whose.replace(whose), original })))
+    }
+
+    /// What has the values of `set` now: the copy that was made last, where it is entered further down.
+    fn newest(&self, set: &Obj) -> Obj {
+        let copied = self.copied.borrow();
+        let copy = copied.iter().rev().find(|(original, _copy)| original.as_ptr() == set.as_ptr());
+        copy.map_or(set, |(_original, copy)| copy).clone()
     }
 
     fn fresh(&self) -> PyResult<Obj> {
@@ -185,11 +201,12 @@ impl Variables {
 
     /// After a request has run.
     #[inline]
-    pub fn leave(&self, namespaces: &Namespaces, context: &ContextRef, outer: Outer) {
+    pub fn leave(&self, guest: &Guest<'_>, outer: Outer) {
         if let Whose::Stranger(process) = self.whose.get()
             && values(&self.entered.borrow()) != values(&self.base)
+            && values(&self.entered.borrow()) != values(&self.newest(&self.base))
         {
-            self.hand_over(namespaces, context, process);
+            self.hand_over(guest, process);
         }
         if let Outer(Some(below)) = outer {
             self.go_back(below);
@@ -198,9 +215,9 @@ impl Variables {
 
     /// What the process has set is its own from now on.
     #[inline(never)]
-    fn hand_over(&self, namespaces: &Namespaces, context: &ContextRef, process: LocalPid) {
+    fn hand_over(&self, guest: &Guest<'_>, process: LocalPid) {
         let set = self.entered.borrow().clone();
-        let kept = namespaces.keep_variables(&process, set, context);
+        let kept = guest.namespaces.keep_variables(&process, set, guest.context);
         self.whose.set(if kept { Whose::Owner(process) } else { Whose::Nobody });
         // Another process gets a copy of its own, whether or not this one was changed.
         let is_fresh = self.fresh.borrow().as_ptr() == self.entered.borrow().as_ptr();
@@ -214,11 +231,13 @@ impl Variables {
         let _ = exit(self.functions, &self.entered.borrow());
         let inner = self.entered.replace(below.set);
         self.whose.set(below.whose);
+        let mut copied = None;
         if let Some(original) = &below.original {
             swap_values(&inner, original);
+            copied = self.copied.borrow_mut().pop();
         }
         // After the change: destructors may run, and requests in them.
-        drop((inner, below.original));
+        drop((inner, below.original, copied));
     }
 
     /// The process has died: another one may get its pid. Returns what has to be dropped then, which may run Python code. Only

@@ -60,7 +60,7 @@ pub fn stop_all_soon() {
 pub fn interrupt_soon(request: RequestRef) {
     errands::post(move || {
         if let Some(context) = registry::get(request.inbox.id) {
-            interrupt_now(&context, request);
+            interrupt::begin(&context, request);
         }
     });
 }
@@ -93,7 +93,7 @@ impl Watchdog {
     fn next(&mut self, errands: &Receiver<Errand>) -> Option<Errand> {
         if self.idle >= IDLE_TICKS {
             self.idle = 0;
-            if let Some(errand) = WATCHDOG.sleep(errands, is_active) {
+            if let Some(errand) = WATCHDOG.sleep(errands, || is_active(&registry::all())) {
                 return Some(errand);
             }
         }
@@ -107,11 +107,12 @@ impl Watchdog {
     }
 
     fn tick(&mut self, env: &OwnedTermEnv) {
-        self.idle = if is_active() { 0 } else { self.idle + 1 };
+        let contexts = registry::all();
+        self.idle = if is_active(&contexts) { 0 } else { self.idle + 1 };
         // Looked at after the locks are released: schedulers take them too.
         let mut pending = Vec::new();
         PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
-        for context in &registry::all() {
+        for context in &contexts {
             if context.stop_wanted.swap(false, SeqCst) {
                 stop(context);
             }
@@ -142,8 +143,8 @@ impl Watchdog {
     }
 }
 
-fn is_active() -> bool {
-    PERMITS.waiting() > 0 || registry::all().iter().any(|context| busy(context))
+fn is_active(contexts: &[Arc<Shared>]) -> bool {
+    PERMITS.waiting() > 0 || contexts.iter().any(|context| busy(context))
 }
 
 fn busy(context: &Shared) -> bool {
@@ -252,11 +253,6 @@ fn stop(context: &Arc<Shared>) {
         request.fail(reason);
     }
     if let Some(request) = stack.last() {
-        interrupt_now(context, request.clone());
+        interrupt::begin(context, request.clone());
     }
-}
-
-fn interrupt_now(context: &Arc<Shared>, request: RequestRef) {
-    let interrupted = request.interrupted.load(SeqCst);
-    interrupt::deliver(context, request, interrupted);
 }
