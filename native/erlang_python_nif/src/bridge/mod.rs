@@ -17,7 +17,6 @@ use crate::beam::dialect::Dialect;
 use crate::convert::{ConvertError, Converter, NEVER_COPY, max_words};
 use crate::python::fork;
 use crate::python::object::{Obj, PyResult, Raised, raised};
-use crate::request::flags::Flags;
 use crate::request::running::Running;
 use crate::runtime::caches::Caches;
 use crate::runtime::context::ContextRef;

@@ -72,7 +72,7 @@ impl CallbackSlot {
 
     /// Returns `true` if the function has run.
     pub fn is_answered(&self) -> bool {
-        self.answer.is_answered()
+        self.answer.is_filled()
     }
 
     /// Ends the wait for the answer: whether there was one. Attached to the interpreter of the request, as is who waits
