@@ -41,7 +41,8 @@ defmodule Py.Object do
   the context ends. Elsewhere, and on other nodes, a call with the handle returns
   `{:error, %Py.ContextError{reason: :wrong_interpreter}}`.
 
-  Without `:context`, a call that uses a handle runs on the context that made it.
+  Without `:context`, a call of a handle, or with a handle as one of its arguments, runs on the
+  context that made the handle. A handle inside a list or a map does not choose a context.
 
   ## Inspecting
 
