@@ -185,8 +185,8 @@ impl Runtime {
             request.report_end((!reply.ok).then_some(event));
         }
         if wanted && !(reply.ok && request.flags.has(Flags::CAST)) {
-            // SAFETY: this thread has moved the request to `Delivering`.
             let told = Told { event: Event::Result, env, term: reply.event, shared: reply.shared };
+            // SAFETY: this thread has moved the request to `Delivering`.
             let back = unsafe { request.tell(told, reply.small) };
             request.life.delivered();
             match back {
