@@ -18,7 +18,7 @@ impl Flags {
     /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
     pub const ROUTED: u32 = 32;
     /// The caller looks for the outcome before it waits for a message.
-    pub const LOOK: u32 = 64;
+    pub const POLL: u32 = 64;
     /// Its caller will ask how long it waited and ran.
     pub const TIMED: u32 = 128;
     /// Made by a callback of a request on the same context, it uses that request's namespace.

@@ -1,12 +1,12 @@
 //! One request on its way from a BEAM process to a context thread.
 
+pub mod callback;
 pub mod chains;
 pub mod flags;
-pub mod holder;
 pub mod namespace;
 pub mod outcome;
 pub mod permits;
-pub mod question;
+pub mod process_permit;
 pub mod running;
 pub mod tasks;
 
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use erlang_python_core::request::inbox::{Admit, Inbox};
 use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
-use erlang_python_core::request::pending::Pending;
+use erlang_python_core::request::parked::Parked;
 use erlang_python_core::request::permits::{Acquired, PermitSlot};
 use erlang_python_core::stats::timing::Timing;
 use erlang_python_core::sync::errands;
@@ -25,10 +25,10 @@ use rustler::sys::{ErlNifEnv, ErlNifTerm};
 use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
+use self::callback::CallbackSlot;
 use self::flags::Flags;
 use self::outcome::{Event, Notice};
-use self::permits::{Claim, PERMITS};
-use self::question::CallbackSlot;
+use self::permits::{PERMITS, Waiter};
 use self::running::Delivery;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
@@ -48,7 +48,7 @@ impl Encoder for RequestHandle {
 }
 
 /// Requests whose callers look for the outcome between turns, by the word of the caller's pid.
-pub static PENDING: Pending<ErlNifTerm, RequestRef> = Pending::new();
+pub static POLLING: Parked<ErlNifTerm, RequestRef> = Parked::new();
 
 /// Where a request stands before its context.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,11 +63,11 @@ pub enum Place {
 }
 
 /// Added to the place of a request that its context no longer counts.
-const LEFT: u8 = 4;
+const UNCOUNTED: u8 = 4;
 
 pub struct Request {
     pub life: Lifecycle,
-    pub permit: PermitSlot<Claim>,
+    pub permit: PermitSlot<Waiter>,
     /// That of its context.
     pub inbox: Arc<Inbox<Request>>,
     /// Who gets the reply and whose death cancels the request.
@@ -76,10 +76,10 @@ pub struct Request {
     pub client: LocalPid,
     pub flags: Flags,
     /// Nobody but the client calls on its scheduler, which is idle until the outcome is there.
-    pub lone: bool,
+    pub sole_caller: bool,
     /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
-    /// A `Place`, and `LEFT` once the context no longer counts it, see `retire`.
+    /// A `Place`, and `UNCOUNTED` once the context no longer counts it, see `retire`.
     place: AtomicU8,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
@@ -123,7 +123,7 @@ unsafe impl Send for Request {}
 unsafe impl Sync for Request {}
 
 impl Request {
-    /// `looking`: the caller looks for the outcome before it waits for a message.
+    /// `polling`: the caller looks for the outcome before it waits for a message.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         inbox: Arc<Inbox<Request>>,
@@ -134,8 +134,8 @@ impl Request {
         deadline: Option<Instant>,
         parent: Option<RequestRef>,
         place: Place,
-        looking: bool,
-        lone: bool,
+        polling: bool,
+        sole_caller: bool,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
         let tracked = if flags.has(Flags::TRACKED) { Tracked::new(message) } else { None };
@@ -147,7 +147,7 @@ impl Request {
             caller,
             client,
             flags,
-            lone,
+            sole_caller,
             timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
             place: AtomicU8::new(place as u8),
@@ -155,7 +155,7 @@ impl Request {
             interrupted: AtomicBool::new(false),
             parent,
             callback: CallbackSlot::default(),
-            handover: Handover::new(looking),
+            handover: Handover::new(polling),
             tracked,
             env: AtomicPtr::new(env.into_raw()),
             message,
@@ -171,7 +171,7 @@ impl Request {
         let message = make_tuple(env.env(), &[nothing, nothing, nothing, Term::list_new_empty(env.env())]);
         let flags = Flags(Flags::CHORE);
         let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
-        request.leave();
+        request.uncount();
         request.life.queue();
         let _running = request.life.start();
         request
@@ -213,13 +213,13 @@ impl Request {
     /// its caller's garbage is collected.
     pub fn retire(&self) {
         self.permit.release();
-        self.leave();
+        self.uncount();
     }
 
     /// Is counted by its context no longer.
-    fn leave(&self) {
-        let place = self.place.fetch_or(LEFT, Ordering::AcqRel);
-        if place & LEFT == 0 {
+    fn uncount(&self) {
+        let place = self.place.fetch_or(UNCOUNTED, Ordering::AcqRel);
+        if place & UNCOUNTED == 0 {
             self.inbox.line().leave(place == Place::Admitted as u8);
             self.inbox.serve_line();
         }
@@ -227,7 +227,7 @@ impl Request {
 
     /// Whether it waits, or waited to its end, for its context rather than for a permit.
     pub fn is_in_line(&self) -> bool {
-        self.place.load(Ordering::Acquire) & !LEFT == Place::InLine as u8
+        self.place.load(Ordering::Acquire) & !UNCOUNTED == Place::InLine as u8
     }
 
     /// It has got its permit: whether it still wants it.
@@ -294,9 +294,9 @@ impl Request {
         match before {
             Phase::Waiting => {
                 // It never got a permit: a grant under way takes its permit back itself.
-                self.leave();
+                self.uncount();
                 if !self.is_in_line() {
-                    PERMITS.forget_one();
+                    PERMITS.note_abandoned();
                 }
             }
             Phase::Queued => self.retire(),
@@ -335,7 +335,7 @@ impl Admit for Request {
         if self.place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return false;
         }
-        match PERMITS.acquire(true, || Claim::Request(self.clone())) {
+        match PERMITS.acquire(true, || Waiter::Request(self.clone())) {
             Acquired::Now if !self.grant() => PERMITS.release(),
             Acquired::Now => {}
             _ => self.wait_for_permit(),

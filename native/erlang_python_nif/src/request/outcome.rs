@@ -16,7 +16,7 @@ use crate::beam::env::OwnedTermEnv;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// `{callback, id, target, args}`: the request goes on afterwards.
-    Question,
+    Callback,
     /// `{ok, value}` or `{error, reason}`, from the thread that ran the request.
     Result,
     /// `{error, reason}`, from elsewhere: its thread may still be at it.
@@ -33,12 +33,12 @@ pub struct Notice {
 }
 
 /// What a caller that looks for the outcome sees.
-pub enum Look<'a> {
+pub enum Poll<'a> {
     Event(Event, Term<'a>),
     /// Nothing yet.
     Nothing,
     /// Nothing, and from now on events are sent as messages; or one was sent already.
-    Away,
+    Sent,
 }
 
 impl Request {
@@ -56,13 +56,13 @@ impl Request {
     }
 
     /// The caller looks again, for what follows its answer to a question.
-    pub fn look_on(&self) {
+    pub fn keep_polling(&self) {
         self.handover.look();
     }
 
     /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
     /// messages.
-    pub fn look<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Look<'a> {
+    pub fn poll<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Poll<'a> {
         spin_until(spin, || !self.handover.is_open());
         loop {
             let taken = self.handover.take(|notice| {
@@ -81,15 +81,15 @@ impl Request {
                     if event == Event::Result {
                         self.free_env();
                     }
-                    return Look::Event(event, term);
+                    return Poll::Event(event, term);
                 }
-                Seen::Away => return Look::Away,
-                Seen::Nothing if !last => return Look::Nothing,
+                Seen::Away => return Poll::Sent,
+                Seen::Nothing if !last => return Poll::Nothing,
                 Seen::Nothing => {}
             }
             if self.handover.look_away() {
                 self.inbox.patience().in_vain();
-                return Look::Away;
+                return Poll::Sent;
             }
         }
     }

@@ -8,8 +8,8 @@ use erlang_python_core::request::lifecycle::{self, Phase};
 use erlang_python_core::sync::lock;
 use rustler::{Encoder, Env, Term};
 
+use super::callback::CallbackResult;
 use super::outcome::Notice;
-use super::question::Answer;
 use super::{Request, RequestRef};
 use crate::beam::env::OwnedTermEnv;
 
@@ -96,14 +96,14 @@ impl<'a> Running<'a> {
     }
 
     /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
-    pub fn close_callback(&self) -> Option<Answer> {
+    pub fn close_callback(&self) -> Option<CallbackResult> {
         let callback = &self.request.callback;
         // SAFETY: only the thread that runs the request asks, and this is it.
         unsafe { callback.answer.close() }.filter(|_| !callback.interrupted.load(SeqCst))
     }
 
     /// Has the next answer use the memory of this one, which was read: its thread allocated it.
-    pub fn keep(&self, answer: Answer) {
+    pub fn keep(&self, answer: CallbackResult) {
         // What the conversion of the value ran may have asked for something itself, but waits for nothing any more.
         if answer.is_small() {
             // SAFETY: only the thread that runs the request asks, and this is it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::request::permits::Waiter;
+use erlang_python_core::request::permits::Grantee;
 use erlang_python_core::stats::counters::Counts;
 use erlang_python_core::stats::gc::{Generation, Sample};
 use erlang_python_core::stats::histogram::Latency;
@@ -12,8 +12,8 @@ use erlang_python_core::stats::{micros, millis, now};
 use erlang_python_core::sync::lock;
 use serde::Serialize;
 
-use super::context::{CONTEXTS, ContextRef, Shared};
-use super::os::{self, Os};
+use super::context::{ContextRef, STATS, Shared};
+use super::process::{self, Os};
 use crate::beam::store::STATE;
 use crate::convert::handle::HANDLES;
 use crate::python::interpreter::Mode;
@@ -98,7 +98,7 @@ pub fn take(contexts: &[ContextRef]) -> Snapshot {
     let now = now();
     Snapshot {
         permits: permits(),
-        totals: CONTEXTS.totals(),
+        totals: STATS.totals(),
         contexts: contexts.iter().map(|context| of_context(&context.0, now)).collect(),
         interpreters: interpreters(contexts, now),
         state: State {
@@ -107,14 +107,14 @@ pub fn take(contexts: &[ContextRef]) -> Snapshot {
             max_entries: Some(STATE.max()).filter(|max| *max != usize::MAX),
         },
         handles: HANDLES.load(Relaxed),
-        os: os::read(),
+        os: process::read(),
     }
 }
 
 fn permits() -> Permits {
     // Those that gave up stay in the line until they are swept.
     let mut waiting = 0;
-    PERMITS.for_each_waiting(|claim| waiting += usize::from(!claim.gone()));
+    PERMITS.for_each_waiting(|waiter| waiting += usize::from(!waiter.gone()));
     Permits { current: PERMITS.used(), max: PERMITS.max(), waiting }
 }
 

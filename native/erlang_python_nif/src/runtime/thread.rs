@@ -18,8 +18,8 @@ use rustler::Encoder;
 use super::caches::Caches;
 use super::chore::Chore;
 use super::context::{ContextRef, Shared};
+use super::gc::{self, Sampler};
 use super::namespaces::Namespaces;
-use super::observe::{self, Sampler};
 use super::operation::{self, Scene};
 use super::registry;
 use super::variables::Variables;
@@ -34,7 +34,7 @@ use crate::request::running::{Running, UnreadReply};
 
 /// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
 /// interval does not apply between requests. In nanoseconds.
-const HOLD: u64 = 5_000_000;
+const MAX_DRAIN: u64 = 5_000_000;
 
 /// How long a destructor may run between requests, where it keeps them waiting, before it is interrupted.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
@@ -111,9 +111,9 @@ pub struct Runtime {
     pub(super) namespaces: Namespaces,
     pub(super) variables: Option<Variables>,
     /// Where replies are built; taken while one is.
-    pub(super) reply: RefCell<Option<OwnedTermEnv>>,
+    pub(super) spare_env: RefCell<Option<OwnedTermEnv>>,
     /// Requests whose replies were left in the environments they were built in, oldest first.
-    pub(super) left: RefCell<VecDeque<UnreadReply>>,
+    pub(super) unread: RefCell<VecDeque<UnreadReply>>,
     /// The request that runs on this thread, on top of those whose callbacks led to it: while `handle` has it.
     pub(super) running: Cell<Option<NonNull<Running<'static>>>>,
     pub(super) sampler: Sampler,
@@ -198,7 +198,7 @@ impl Runtime {
         let settings = &context.0.settings;
         let caches = Caches::new(settings).map_err(|raised| raised.summary())?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
-        observe::watch_collections(&context.0.interp).map_err(|raised| raised.summary())?;
+        gc::watch_collections(&context.0.interp).map_err(|raised| raised.summary())?;
         let variables = Variables::new().map_err(|raised| raised.summary())?;
         let sampler = Sampler::new().map_err(|raised| raised.summary())?;
         Ok(Runtime {
@@ -206,8 +206,8 @@ impl Runtime {
             caches,
             namespaces: Namespaces::default(),
             variables,
-            reply: RefCell::default(),
-            left: RefCell::default(),
+            spare_env: RefCell::default(),
+            unread: RefCell::default(),
             running: Cell::new(None),
             sampler,
             ended: Cell::new(0),
@@ -295,16 +295,16 @@ impl Runtime {
         }
     }
 
-    /// Runs what is queued, for `HOLD` at the most.
+    /// Runs what is queued, for `MAX_DRAIN` at the most.
     fn drain(&self, shared: &Shared, spin: &mut Spin) {
         let Some(mut request) = shared.inbox.queue.pop() else { return };
         let mut since = None;
         loop {
             self.handle(&request);
-            spin.generous = !request.lone;
+            spin.generous = !request.sole_caller;
             drop(request);
             let ended = self.ended.get();
-            if ended - *since.get_or_insert(ended) > HOLD {
+            if ended - *since.get_or_insert(ended) > MAX_DRAIN {
                 return;
             }
             match shared.inbox.queue.pop() {

@@ -18,23 +18,23 @@ use crate::beam::immediate;
 const MAX_HEAP_BINARY: usize = 64;
 
 /// What a function returned, in an environment of its own.
-pub struct Answer {
+pub struct CallbackResult {
     env: OwnedTermEnv,
     /// The value if `ok`, else `{error, kind, text, stacktrace}`.
     term: ErlNifTerm,
     pub ok: bool,
 }
 
-impl Answer {
+impl CallbackResult {
     /// Copies `{ok, value}` or an error, into the environment of an earlier answer, if there is one.
-    pub fn copy(term: Term<'_>, earlier: Option<Answer>) -> Answer {
+    pub fn copy(term: Term<'_>, earlier: Option<CallbackResult>) -> CallbackResult {
         let value = term.decode().ok().filter(|(tag, _)| *tag == atoms::ok());
         let value: Option<(rustler::Atom, Term)> = value;
         let mut env = earlier.map_or_else(OwnedTermEnv::new, |earlier| earlier.env);
         env.clear();
         let (ok, term) = value.map_or((false, term), |(_ok, value)| (true, value));
         let term = env.copy(term).as_c_arg();
-        Answer { env, term, ok }
+        CallbackResult { env, term, ok }
     }
 
     pub fn term(&self) -> Term<'_> {
@@ -53,7 +53,7 @@ impl Answer {
 /// The callback that a request waits for.
 #[derive(Default)]
 pub struct CallbackSlot {
-    pub(super) answer: AnswerPlace<Answer>,
+    pub(super) answer: AnswerPlace<CallbackResult>,
     /// An interrupt came while the request waited.
     pub interrupted: AtomicBool,
     /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
@@ -103,7 +103,7 @@ impl CallbackSlot {
 
 /// Takes the answer to a request's callback: whether it still waits for that one.
 pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
-    let taken = request.callback.answer.put(id, |earlier| Answer::copy(term, earlier));
+    let taken = request.callback.answer.put(id, |earlier| CallbackResult::copy(term, earlier));
     if taken {
         request.inbox.queue.unpark();
     }
