@@ -1,5 +1,5 @@
-//! Where a process finds again what it looks for between turns, without holding a handle on it: making one, and having the
-//! VM collect it, costs a tenth of a short call.
+//! Maps a process to its request in flight, so that a caller that polls between turns needs no handle. Making a handle, and
+//! having the VM collect it, costs a tenth of a short call.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Mutex;
@@ -8,15 +8,15 @@ use crate::sync::lock;
 use crate::sync::padded::Padded;
 use crate::words::WordHasher;
 
-/// Numbers of parts, see `sweep`.
+/// The number of calls of `sweep` that visit all slots.
 pub const SWEEP_STEPS: usize = 16;
 
-/// Processes share a slot by chance; who finds it taken uses a handle.
+/// Two processes may have the same slot: the second one uses a handle.
 const SLOTS: usize = 1024;
 
 pub struct Parked<K, T>([Slot<K, T>; SLOTS]);
 
-/// What a process, by its key, looks for. Locked by that process, others only try.
+/// The key of a process and its value. Only that process waits for the lock.
 type Slot<K, T> = Padded<Mutex<Option<(K, T)>>>;
 
 impl<K: Copy + Eq + Hash, T> Parked<K, T> {
@@ -26,7 +26,7 @@ impl<K: Copy + Eq + Hash, T> Parked<K, T> {
         Parked([const { Padded(Mutex::new(None)) }; SLOTS])
     }
 
-    /// Leaves `value` for `key`, or hands it back when the slot is taken.
+    /// Parks `value` for `key`, or returns it when the slot is taken.
     #[inline]
     pub fn put(&self, key: K, value: T) -> Result<(), T> {
         match self.slot(key).try_lock() {
@@ -38,8 +38,8 @@ impl<K: Copy + Eq + Hash, T> Parked<K, T> {
         }
     }
 
-    /// Has `poll` poll at what was left for `key`. Where it says `true` the value is taken out and returned too. `None` when
-    /// nothing is left for it (any more).
+    /// Calls `poll` with the value of `key`. Where that returns `true` the value is taken out and returned too. `None` when
+    /// there is no value (any more).
     #[inline]
     pub fn poll<R>(&self, key: K, poll: impl FnOnce(&T) -> (R, bool)) -> Option<(R, Option<T>)> {
         let mut slot = lock(self.slot(key));
@@ -49,7 +49,7 @@ impl<K: Copy + Eq + Hash, T> Parked<K, T> {
         Some((result, taken))
     }
 
-    /// Drops what nobody will poll for any more, in the part of that number of all slots. Passes over slots in use.
+    /// Drops values that are not `wanted`, in every `SWEEP_STEPS`th slot from `part` on. Skips slots in use.
     #[inline]
     pub fn sweep(&self, part: usize, wanted: impl Fn(&T) -> bool) {
         for slot in self.0.iter().skip(part % SWEEP_STEPS).step_by(SWEEP_STEPS) {

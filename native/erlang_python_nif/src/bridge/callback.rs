@@ -66,12 +66,12 @@ pub fn clear_registered_name(name: &str) {
     names().remove(name);
 }
 
-/// The table of functions is a new one.
+/// The table of functions is empty again.
 pub fn clear_registered() {
     names().clear();
 }
 
-/// Whether the Erlang API has registered the function of that name; `None` when there is none.
+/// Returns `true` if the Erlang API has registered the function of that name, and `None` when there is none.
 fn registered(name: &Obj) -> PyResult<Option<bool>> {
     // Before the lock: this may run Python code.
     let name = name.as_utf8()?;
@@ -196,9 +196,9 @@ fn wait(runtime: &Runtime, running: &Running<'_>) -> Option<CallbackResult> {
     }
 }
 
-/// Whether a nested request runs while `waiting` waits: one that it led to; or one of another chain, for that chain may be
-/// what a context waits for that `waiting` itself is about to call. One of the same chain that `waiting` did not lead to (a
-/// Task beside it) has to wait: the two may wait for each other.
+/// Returns `true` if `nested` may run on top of `waiting`: it descends from it, or it belongs to another chain (a context that
+/// `waiting` is about to call may be blocked on that chain). A sibling of the same chain, made by a task beside it, must queue:
+/// the two could wait for each other.
 fn runs_on_top(nested: &RequestRef, waiting: &RequestRef, runtime: &Runtime) -> bool {
     let other_chain = || nested.chain() != waiting.chain();
     nested.descends_from(waiting) || (other_chain() && lock(&runtime.shared().inbox.stack).len() < MAX_CHAIN)
@@ -236,7 +236,7 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Runnin
                 let request = running.request();
                 let callers = running.message().callers.in_env(env).list_prepend(request.client.encode(env));
                 request.callback.offer(id, namespace);
-                (RequestHandle(request.clone()).encode(env), callers)
+                (RequestHandle::term(env, request.clone()), callers)
             }
             None => (atoms::nil().to_term(env), Term::list_new_empty(env)),
         };
@@ -246,13 +246,13 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Runnin
     })
 }
 
-/// Takes the answer to a callback of a thread that Python started.
+/// Takes the result of a callback of a thread that Python started. Returns `false` if that no longer waits.
 pub fn answer_thread(id: u64, term: Term<'_>) -> bool {
     let sender = lock(&THREAD_CALLS).remove(&id);
     sender.is_some_and(|sender| sender.send(CallbackResult::copy(term, None)).is_ok())
 }
 
-/// The dispatcher has started anew: nobody will answer what the old one was asked.
+/// Fails the callbacks of threads that an earlier dispatcher has not answered.
 pub fn fail_orphaned_calls() {
     lock(&THREAD_CALLS).clear();
 }

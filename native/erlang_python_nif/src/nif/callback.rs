@@ -34,7 +34,7 @@ fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>, id: u64) ->
     crate::beam::atoms::ok()
 }
 
-/// Answers a callback of a request: false when nobody waits for it any more.
+/// Answers a callback of a request. Returns `false` if the request no longer waits for it.
 #[rustler::nif]
 fn callback_answer(request: ResourceArc<RequestHandle>, id: u64, answer: Term<'_>) -> bool {
     callback::answer(&request.0, id, answer)

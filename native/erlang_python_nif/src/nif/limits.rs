@@ -30,13 +30,13 @@ fn permit_acquire<'a>(env: Env<'a>, reference: Term<'a>, wait: bool) -> Term<'a>
     }
 }
 
-/// Waits no longer: false when the permit was granted and its message is on its way.
+/// Stops waiting. Returns `false` when the permit was granted and its message is on its way.
 #[rustler::nif]
 fn permit_give_up(permit: ProcessPermitRef) -> bool {
     permit.give_up()
 }
 
-/// Whether there was a permit to give back.
+/// Returns `true` if there was a permit to give back.
 #[rustler::nif]
 fn permit_release(permit: ProcessPermitRef) -> bool {
     permit.release()

@@ -105,13 +105,13 @@ fn submit<'a>(
         }
     }
     if !polling {
-        return outcome(env, Poll::Sent, &request, || RequestHandle(request.clone()).encode(env));
+        return outcome(env, Poll::Sent, &request, || RequestHandle::term(env, request.clone()));
     }
     // Where others call too, they get their turn meanwhile.
     let spin = if only_request && sole_caller { SPIN } else { Duration::ZERO };
     match request.poll(env, spin, false) {
         Poll::Nothing => park(env, &client, request),
-        poll => outcome(env, poll, &request, || RequestHandle(request.clone()).encode(env)),
+        poll => outcome(env, poll, &request, || RequestHandle::term(env, request.clone())),
     }
 }
 
@@ -120,7 +120,7 @@ fn park<'a>(env: Env<'a>, client: &LocalPid, request: RequestRef) -> Term<'a> {
     let kept = if request.flags.has(Flags::TIMED) { Err(request) } else { POLLING.put(pid_word(client), request) };
     match kept {
         Ok(()) => atoms::poll().to_term(env),
-        Err(request) => (atoms::poll(), RequestHandle(request)).encode(env),
+        Err(request) => (atoms::poll(), RequestHandle::term(env, request)).encode(env),
     }
 }
 
@@ -143,7 +143,8 @@ fn refused(env: Env<'_>, reason: impl Encoder) -> Term<'_> {
     (atoms::refused(), reason).encode(env)
 }
 
-/// Whether calls of this process are nested in a request: it runs a function for it, or works for a process that does.
+/// Returns `true` if calls of this process are nested in a request: it runs a function for one, or works for a process that
+/// does.
 #[rustler::nif]
 fn is_nested(env: Env<'_>, callers: Term<'_>) -> bool {
     chains::parent_of(&env.pid(), || chains::pids(callers)).is_some()
@@ -154,7 +155,7 @@ thread_local! {
     static LAST_CALLER: Cell<Option<ErlNifTerm>> = const { Cell::new(None) };
 }
 
-/// Whether the last request on this scheduler was also made by `caller`: then, most likely, nobody else is waiting to run.
+/// Returns `true` if `caller` also made the last request on this scheduler: then, most likely, no other process waits to run.
 fn is_sole_caller(caller: &LocalPid) -> bool {
     let caller = Some(pid_word(caller));
     LAST_CALLER.replace(caller) == caller
@@ -163,10 +164,14 @@ fn is_sole_caller(caller: &LocalPid) -> bool {
 /// Polls for the outcome of `request`, or, where that is `nil`, of the calling process's one, and returns it. It is `poll` when
 /// nothing is there yet, but not after the `last` poll: from then on a message will come.
 #[rustler::nif]
-fn poll<'a>(env: Env<'a>, request: Option<ResourceArc<RequestHandle>>, last: bool) -> Term<'a> {
-    let Some(handle) = request else { return poll_parked(env, last) };
+fn poll<'a>(env: Env<'a>, request: Term<'a>, last: bool) -> rustler::NifResult<Term<'a>> {
+    // First: the most common case, which needs no call into the VM.
+    if atoms::nil() == request {
+        return Ok(poll_parked(env, last));
+    }
+    let handle: ResourceArc<RequestHandle> = request.decode()?;
     let poll = poll_between_turns(env, &handle.0, last);
-    outcome(env, poll, &handle.0, || handle.encode(env))
+    Ok(outcome(env, poll, &handle.0, || request))
 }
 
 fn poll_parked(env: Env<'_>, last: bool) -> Term<'_> {
@@ -176,7 +181,7 @@ fn poll_parked(env: Env<'_>, last: bool) -> Term<'_> {
         (poll, done)
     });
     match found {
-        Some((poll, Some(request))) => outcome(env, poll, &request, || RequestHandle(request.clone()).encode(env)),
+        Some((poll, Some(request))) => outcome(env, poll, &request, || RequestHandle::term(env, request.clone())),
         Some((_nothing, None)) => atoms::poll().to_term(env),
         // Swept, because the process is about to end.
         None => env.error_tuple(atoms::interrupted()),
@@ -208,7 +213,7 @@ fn poll_soon<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>) -> Term<'a> 
     outcome(env, poll, &request.0, || request.encode(env))
 }
 
-/// What is in the way of a request.
+/// What a request was refused for.
 #[derive(Clone, Copy)]
 enum Limit {
     Permits,
@@ -229,7 +234,7 @@ impl Limit {
     }
 }
 
-/// Counts a request in: where it stands, and whether it is the only one. `nested`: a callback makes it.
+/// Counts a request in. Returns its place, and whether it is the only one. `nested`: a callback makes it.
 fn enter(inbox: &Inbox<Request>, nested: bool, flags: Flags) -> Result<(Place, bool), Limit> {
     let line = inbox.line();
     if nested {

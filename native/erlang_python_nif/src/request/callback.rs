@@ -17,7 +17,7 @@ use crate::beam::immediate;
 /// Longer binaries are shared by the environments and processes that have them, in bytes (`ERL_ONHEAP_BINARY_LIMIT`).
 const MAX_HEAP_BINARY: usize = 64;
 
-/// What a function returned, in an environment of its own.
+/// The result of a function, in an environment of its own.
 pub struct CallbackResult {
     env: OwnedTermEnv,
     /// The value if `ok`, else `{error, kind, text, stacktrace}`.
@@ -42,7 +42,7 @@ impl CallbackResult {
         unsafe { Term::new(self.env.env(), self.term) }
     }
 
-    /// Whether it takes so little memory, and keeps nothing alive, that it need not be freed at once.
+    /// Returns `true` if it takes little memory and keeps nothing alive, so that it may be freed later.
     pub(super) fn is_small(&self) -> bool {
         let term = self.term();
         let binary = || Binary::from_term(term).is_ok_and(|binary| binary.len() <= MAX_HEAP_BINARY);
@@ -56,8 +56,8 @@ pub struct CallbackSlot {
     pub(super) answer: AnswerPlace<CallbackResult>,
     /// An interrupt came while the request waited.
     pub interrupted: AtomicBool,
-    /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
-    /// meanwhile comes after the question, and no question comes after an error.
+    /// Held from the moment a request is `Serving` until its caller has been asked: an error that ends the request meanwhile
+    /// comes after the callback, and no callback comes after an error.
     pub(super) asking: Mutex<()>,
     /// For the process that the dispatcher starts: the namespace of its calls.
     /// Until one has entered: not the request itself, which this is a part of. With the number of the callback that it is for.
@@ -75,7 +75,7 @@ impl CallbackSlot {
         self.answer.is_answered()
     }
 
-    /// Ends the wait for the answer: whether there was one. Attached to the interpreter of the request, as is who waits
+    /// Ends the wait for the result. Returns `true` if there was one. Attached to the interpreter of the request, as is who waits
     /// whenever it opens or closes the place of the answer.
     pub fn interrupt(&self) -> bool {
         let waiting = self.answer.is_open();
@@ -101,7 +101,7 @@ impl CallbackSlot {
     }
 }
 
-/// Takes the answer to a request's callback: whether it still waits for that one.
+/// Takes the result of callback `id`. Returns `false` if the request no longer waits for it.
 pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
     let taken = request.callback.answer.put(id, |earlier| CallbackResult::copy(term, earlier));
     if taken {

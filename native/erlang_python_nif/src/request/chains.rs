@@ -22,7 +22,7 @@ pub struct Parent {
 
 /// Processes that run a function for a request, innermost last: what they call is nested in that request.
 static CHAINS: LazyLock<Mutex<WordMap<ErlNifTerm, Vec<Parent>>>> = LazyLock::new(Mutex::default);
-/// How many entries there are, so that other processes' calls need not take the lock.
+/// The number of entries: while it is 0, calls need not take the lock.
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// The process `pid` runs a function for `parent` from now on.

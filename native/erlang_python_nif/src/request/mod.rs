@@ -41,16 +41,16 @@ pub struct RequestHandle(pub RequestRef);
 #[rustler::resource_impl]
 impl Resource for RequestHandle {}
 
-impl Encoder for RequestHandle {
-    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
-        ResourceArc::new(RequestHandle(self.0.clone())).encode(env)
+impl RequestHandle {
+    pub fn term(env: Env<'_>, request: RequestRef) -> Term<'_> {
+        ResourceArc::new(RequestHandle(request)).encode(env)
     }
 }
 
-/// Requests whose callers look for the outcome between turns, by the word of the caller's pid.
+/// Requests whose callers poll for the outcome between turns, by the word of the caller's pid.
 pub static POLLING: Parked<ErlNifTerm, RequestRef> = Parked::new();
 
-/// Where a request stands before its context.
+/// How a request gets to its context.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Place {
@@ -70,14 +70,14 @@ pub struct Request {
     pub permit: PermitSlot<Waiter>,
     /// That of its context.
     pub inbox: Arc<Inbox<Request>>,
-    /// Who gets the reply and whose death cancels the request.
+    /// The process that gets the reply, and whose death cancels the request.
     pub caller: LocalPid,
-    /// Who made the request: the caller, but for casts.
+    /// The process that made the request: the caller, but for casts.
     pub client: LocalPid,
     pub flags: Flags,
-    /// Nobody but the client calls on its scheduler, which is idle until the outcome is there.
+    /// The client also made the last request on its scheduler, which is likely to be idle until the outcome is there.
     pub sole_caller: bool,
-    /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
+    /// When the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
     /// A `Place`, and `UNCOUNTED` once the context no longer counts it, see `retire`.
     place: AtomicU8,
@@ -88,10 +88,10 @@ pub struct Request {
     /// The request whose callback made this one, which rides on its permit.
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
-    /// Where a caller that looks for the outcome finds it.
+    /// Where a caller that polls for the outcome finds it.
     handover: Handover<Notice>,
     pub timing: Timing,
-    /// The name of a task whose end is reported. Unlike the message it stays until the request is dropped.
+    /// The reference of a task whose end is reported. Unlike the message it stays until the request is dropped.
     tracked: Option<Box<Tracked>>,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
@@ -123,7 +123,7 @@ unsafe impl Send for Request {}
 unsafe impl Sync for Request {}
 
 impl Request {
-    /// `polling`: the caller looks for the outcome before it waits for a message.
+    /// `polling`: the caller polls for the outcome before it waits for a message.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         inbox: Arc<Inbox<Request>>,
@@ -162,7 +162,7 @@ impl Request {
         })
     }
 
-    /// What a context does of its own accord, running from now on.
+    /// A request that stands for code of the context itself. It runs from now on.
     pub fn chore(inbox: Arc<Inbox<Request>>, owner: LocalPid, deadline: Option<Instant>) -> RequestRef {
         // Counted in as one that is done: it takes nobody's place.
         inbox.line().enter_beside(usize::MAX);
@@ -187,7 +187,7 @@ impl Request {
         }
     }
 
-    /// Whether this request was made by a callback of `other`, however many levels down.
+    /// Returns `true` if this request was made by a callback of `other`, however many levels down.
     pub fn descends_from(&self, other: &RequestRef) -> bool {
         let mut parent = self.parent.as_ref();
         while let Some(request) = parent {
@@ -199,12 +199,12 @@ impl Request {
         false
     }
 
-    /// Address of the request that began the chain: tells chains apart.
+    /// The address of the request that began the chain, which identifies the chain.
     pub fn chain(&self) -> *const Request {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).last().map_or(self, std::ptr::from_ref)
     }
 
-    /// Requests below this one in its chain, itself included.
+    /// The number of requests below this one in its chain, itself included.
     pub fn depth(&self) -> usize {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
     }
@@ -216,7 +216,7 @@ impl Request {
         self.uncount();
     }
 
-    /// Is counted by its context no longer.
+    /// Removes the request from the count of its context, once.
     fn uncount(&self) {
         let place = self.place.fetch_or(UNCOUNTED, Ordering::AcqRel);
         if place & UNCOUNTED == 0 {
@@ -225,12 +225,12 @@ impl Request {
         }
     }
 
-    /// Whether it waits, or waited to its end, for its context rather than for a permit.
+    /// Returns `true` if it waits, or waited to its end, for its context rather than for a permit.
     pub fn is_in_line(&self) -> bool {
         self.place.load(Ordering::Acquire) & !UNCOUNTED == Place::InLine as u8
     }
 
-    /// It has got its permit: whether it still wants it.
+    /// Takes the permit that was granted. Returns `false` if the request waits no longer.
     pub(super) fn grant(self: &RequestRef) -> bool {
         // The permit is recorded first: from `queue` on, a canceller may give it back.
         self.permit.hold();
@@ -243,7 +243,7 @@ impl Request {
         false
     }
 
-    /// It has joined those that wait for a permit: its deadline and its caller's death are looked after.
+    /// The request waits for a permit from now on: the watchdog keeps its deadline, and watches its caller.
     pub fn wait_for_permit(self: &RequestRef) {
         errands::nudge();
         // The context may have been stopped before the FIFO knew the request.
@@ -343,7 +343,7 @@ impl Admit for Request {
         true
     }
 
-    /// The watchdog says so, which may send messages.
+    /// The watchdog replies, because a scheduler must not send messages.
     fn refuse(self: RequestRef) {
         errands::post(move || {
             self.fail((atoms::stopped(), self.inbox.id));

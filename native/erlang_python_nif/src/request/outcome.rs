@@ -1,4 +1,4 @@
-//! What the caller of a request is told, and how it finds that.
+//! The events that the caller of a request gets, and how it polls for them.
 
 use std::time::Duration;
 
@@ -23,16 +23,16 @@ pub enum Event {
     Failure,
 }
 
-/// What the caller of a request is told, in an environment of its own.
+/// An event for the caller of a request, in an environment of its own.
 pub struct Notice {
     pub event: Event,
     pub env: OwnedTermEnv,
     pub term: ErlNifTerm,
-    /// Holds binaries whose memory others share.
+    /// It has binaries whose memory others share.
     pub shared: bool,
 }
 
-/// What a caller that looks for the outcome sees.
+/// The result of a poll.
 pub enum Poll<'a> {
     Event(Event, Term<'a>),
     /// Nothing yet.
@@ -55,13 +55,12 @@ impl Request {
         });
     }
 
-    /// The caller looks again, for what follows its answer to a question.
+    /// The caller polls again, for what follows a callback.
     pub fn keep_polling(&self) {
         self.handover.look();
     }
 
-    /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
-    /// messages.
+    /// Polls for at most `spin`, which must be short: it holds a scheduler. `last`: from now on the caller waits for messages.
     pub fn poll<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Poll<'a> {
         spin_until(spin, || !self.handover.is_open());
         loop {
@@ -69,7 +68,7 @@ impl Request {
                 // SAFETY: the term lives in its environment, which is not changed until it was taken.
                 let term = unsafe { Term::new(notice.env.env(), notice.term) }.in_env(env);
                 if notice.shared {
-                    // Nothing else is to keep binaries alive that the caller forgets.
+                    // So that nothing keeps binaries alive but the caller.
                     // SAFETY: whoever takes has the environment to itself, and `term` was copied.
                     unsafe { enif_clear_env(notice.env.as_ptr()) }
                 }

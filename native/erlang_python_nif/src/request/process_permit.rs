@@ -15,7 +15,7 @@ const HELD: u8 = 1;
 const GIVEN_UP: u8 = 2;
 const RELEASED: u8 = 3;
 
-/// Gives its permit back when it is released, forgotten, or when its process dies.
+/// A permit of a process, or its wait for one. It is given back when it is released or dropped, and when the process dies.
 pub struct ProcessPermit {
     phase: AtomicU8,
     pid: LocalPid,
@@ -45,7 +45,7 @@ impl ProcessPermit {
         self.phase.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
     }
 
-    /// Waits no longer. False when the permit has been granted, and the message is on its way.
+    /// Stops waiting. Returns `false` when the permit has been granted, and the message is on its way.
     pub fn give_up(&self) -> bool {
         let gave_up = self.step(WAITING, GIVEN_UP);
         if gave_up {
@@ -54,7 +54,7 @@ impl ProcessPermit {
         gave_up
     }
 
-    /// Whether there was a permit to give back.
+    /// Returns `true` if there was a permit to give back.
     pub fn release(&self) -> bool {
         let released = self.step(HELD, RELEASED);
         if released {
@@ -63,18 +63,16 @@ impl ProcessPermit {
         released
     }
 
-    /// Tells the process that it has its permit. Not from scheduler threads.
-    pub fn tell(&self) {
+    /// Sends the process the message that it has its permit. Not from scheduler threads.
+    pub fn notify(&self) {
         OwnedTermEnv::new().send(&self.pid, |env| {
             // SAFETY: the reference lives in the permit's environment.
             let reference = unsafe { Term::new(self.env.env(), self.reference) };
             (reference.in_env(env), atoms::granted()).encode(env)
         });
     }
-}
 
-impl ProcessPermit {
-    /// Whether it wants its permit no longer.
+    /// Returns `true` if it waits no longer.
     pub fn gone(&self) -> bool {
         self.phase.load(SeqCst) != WAITING
     }
@@ -86,18 +84,18 @@ impl Drop for ProcessPermit {
     }
 }
 
-/// It has got its permit: whether it still wants it.
+/// Grants the permit. Returns `false` if the process no longer waits.
 pub fn grant(permit: &ProcessPermitRef) -> bool {
     let granted = permit.step(WAITING, HELD);
     if granted {
         // A scheduler thread may be the one that grants.
         let permit = permit.clone();
-        errands::post(move || permit.tell());
+        errands::post(move || permit.notify());
     }
     granted
 }
 
-/// Takes a permit for the calling process, or a place in the line: the permit, and whether it has it already. `None` when
+/// Takes a permit for the calling process, or queues for one. Returns the permit, and whether it was granted at once. `None` when
 /// there is none and the process will not wait, or is dead.
 pub fn acquire(env: Env<'_>, reference: Term<'_>, wait: bool) -> Option<(ProcessPermitRef, bool)> {
     let own = OwnedTermEnv::new();

@@ -19,7 +19,7 @@ use crate::python::objects::{Home, Interp};
 use crate::request::flags::Flags;
 use crate::request::{Request, RequestRef};
 
-/// What the contexts of this VM tell about themselves.
+/// The statistics of the contexts of this VM.
 pub static STATS: Registry = Registry::new();
 
 /// Settings of one context.

@@ -24,10 +24,10 @@ use crate::request::flags::Flags;
 use crate::request::outcome::{Event, Notice};
 use crate::request::running::{Message, Running};
 
-/// Callers that look for the outcome between turns give up sooner. In nanoseconds.
+/// Callers poll for less than this, in nanoseconds.
 const SLOW: u64 = 100_000;
 
-/// So many replies are remembered that their callers have not read yet.
+/// The maximum number of replies that wait for their callers to read them.
 const MAX_UNREAD: usize = 256;
 
 impl Runtime {
@@ -94,7 +94,7 @@ impl Runtime {
         reply.or_else(|| self.reclaim()).unwrap_or_else(OwnedTermEnv::new)
     }
 
-    /// The environment of a reply that its caller has read. Looks at two: one is left for each, so they do not pile up.
+    /// The environment of a reply that its caller has read. Tries two, because each call leaves one: so they do not pile up.
     fn reclaim(&self) -> Option<OwnedTermEnv> {
         let mut unread = self.unread.borrow_mut();
         let mut reclaimed = None;

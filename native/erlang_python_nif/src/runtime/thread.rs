@@ -32,8 +32,8 @@ use crate::python::memory;
 use crate::python::object::{Obj, PyResult, Raised};
 use crate::request::running::{Running, UnreadReply};
 
-/// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
-/// interval does not apply between requests. In nanoseconds.
+/// A busy thread lets the other threads of its interpreter run at least this often, in nanoseconds: Python's own switch interval
+/// does not apply between requests.
 const MAX_DRAIN: u64 = 5_000_000;
 
 /// How long a destructor may run between requests, where it keeps them waiting, before it is interrupted.
@@ -130,7 +130,7 @@ pub fn with_runtime<R>(work: impl FnOnce(&Runtime) -> R) -> Option<R> {
     (!runtime.is_null()).then(|| work(unsafe { &*runtime }))
 }
 
-/// Whether the owner of the context waits for this thread: what it runs waits for nobody.
+/// Returns `true` if the owner of the context waits for this thread: what it runs must not wait.
 pub fn is_ending() -> bool {
     ENDING.get()
 }
@@ -295,7 +295,7 @@ impl Runtime {
         }
     }
 
-    /// Runs what is queued, for `MAX_DRAIN` at the most.
+    /// Drains the queue for at most `MAX_DRAIN`.
     fn drain(&self, shared: &Shared, spin: &mut Spin) {
         let Some(mut request) = shared.inbox.queue.pop() else { return };
         let mut since = None;
@@ -322,7 +322,7 @@ impl Runtime {
         }
     }
 
-    /// What nobody can reach any more.
+    /// Objects that nothing can reach any more.
     fn garbage(&self) -> Vec<Obj> {
         let shared = self.shared();
         // SAFETY: this thread is attached to its context's interpreter.
@@ -335,7 +335,7 @@ impl Runtime {
         garbage
     }
 
-    /// Drops objects, which may run Python code, until `deadline` at first, then anew after each that had to be interrupted.
+    /// Drops objects, which may run Python code, until `deadline`, and again after each one that had to be interrupted.
     fn discard(&self, garbage: Vec<Obj>, deadline: impl Fn() -> Instant) {
         let mut garbage = garbage.into_iter();
         while garbage.len() > 0 {

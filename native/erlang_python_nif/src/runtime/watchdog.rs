@@ -31,7 +31,7 @@ use crate::request::permits::Waiter;
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without any activity after which the watchdog sleeps until it is nudged.
 const IDLE_TICKS: u32 = 50;
-/// How often a request that should end but runs on is interrupted anew.
+/// Ticks after which a request that should end but runs on is interrupted again.
 const INSIST_TICKS: u32 = 5;
 /// Ticks after which a context whose interrupt has no effect is shown as stuck.
 const STUCK_TICKS: u32 = 25;
@@ -132,7 +132,7 @@ impl Watchdog {
                 context.inbox.queue.wake();
             }
         }
-        // Of callers that were killed between two looks.
+        // Of callers that were killed between two polls.
         self.swept += 1;
         POLLING.sweep(self.swept, |request| request.caller_alive(env));
         for request in &pending {
@@ -167,7 +167,7 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
     }
     let counters = &request.inbox.stats.counters;
     if request.caller_alive(env) {
-        // One that never got a permit was in the way of nobody's code but the limit's.
+        // A request without a permit was held up by the limit, so the error is *overloaded*, not *timeout*.
         let ended = request.fail_with(|phase, env| match phase {
             Phase::Waiting if !request.is_in_line() => {
                 (atoms::overloaded(), atoms::permits(), PERMITS.used(), PERMITS.max()).encode(env)
