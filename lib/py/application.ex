@@ -76,13 +76,13 @@ defmodule Py.Application do
         do: Native.context_stop(native)
 
     # Threads that Python code has started, which a context may be about to join.
-    Native.callback_drop_pending()
+    Native.callback_fail_orphaned()
     state
   end
 
   @impl true
   def stop(_state) do
-    Native.callback_drop_pending()
+    Native.callback_fail_orphaned()
 
     if not Native.run_exit_functions() do
       Py.Log.log(
