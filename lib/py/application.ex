@@ -83,13 +83,13 @@ defmodule Py.Application do
         do: Native.context_stop(native)
 
     # Releases threads that Python code has started: a context may be about to join them.
-    Native.callback_drop_pending()
+    Native.callback_fail_orphaned()
     state
   end
 
   @impl true
   def stop(_state) do
-    Native.callback_drop_pending()
+    Native.callback_fail_orphaned()
 
     if not Native.run_exit_functions() do
       Py.Log.log(

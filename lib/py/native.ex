@@ -200,8 +200,8 @@ defmodule Py.Native do
   @spec callback_answer_thread(non_neg_integer(), term()) :: boolean()
   def callback_answer_thread(_id, _answer), do: stub()
 
-  @spec callback_drop_pending() :: :ok
-  def callback_drop_pending, do: stub()
+  @spec callback_fail_orphaned() :: :ok
+  def callback_fail_orphaned, do: stub()
 
   @spec state_fetch(binary()) :: {:ok, term()} | :error
   def state_fetch(_key), do: stub()

@@ -29,7 +29,7 @@ defmodule Py.Request do
     end
   end
 
-  # Returns the result, and for a timed call also its request, which knows how long it took.
+  # Returns the result, and for a timed call also its request, which has its times.
   defp execute(operation, options) do
     case Router.route(operation, options) do
       {:ok, context, namespace} -> run(operation, context, namespace, options, 3)

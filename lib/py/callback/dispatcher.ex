@@ -18,7 +18,7 @@ defmodule Py.Callback.Dispatcher do
 
   @impl true
   def init(nil) do
-    Native.callback_drop_pending()
+    Native.callback_fail_orphaned()
     {:ok, %{}}
   end
 

@@ -11,7 +11,7 @@ defmodule Py.Request.Flags do
   @cast 8
   @async 16
   @routed 32
-  @look 64
+  @poll 64
   @timed 128
   @inherit 256
   @tracked 512
@@ -22,7 +22,7 @@ defmodule Py.Request.Flags do
   @doc "The namespace and the flags of a call that its process waits for."
   @spec of_call(Router.Choice.namespace(), Options.t()) :: {:context | pid() | reference(), t()}
   def of_call(namespace, %{timeout: timeout, wait: wait} = options) when timeout > 0 and wait > 0,
-    do: scope(namespace, of(options) + @look)
+    do: scope(namespace, of(options) + @poll)
 
   def of_call(namespace, options), do: scope(namespace, of(options))
 

@@ -6,7 +6,7 @@ use std::sync::Arc as Item;
 use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
 
 use erlang_python_core::request::lifecycle::{Lifecycle, Phase, Running};
-use erlang_python_core::request::permits::{Acquired, Permits, Waiter};
+use erlang_python_core::request::permits::{Acquired, Grantee, Permits};
 use erlang_python_core::sync::errands::Errands;
 use erlang_python_core::sync::handover::{Handover, Seen};
 use erlang_python_core::sync::queue::Queue;
@@ -86,7 +86,7 @@ fn a_request_ends_once() {
 /// A waiter that counts its grants and releases each permit at once.
 struct Asker(Arc<Permits<Asker>>, Item<Plain>);
 
-impl Waiter for Asker {
+impl Grantee for Asker {
     fn grant(&self) -> bool {
         self.1.fetch_add(1, SeqCst);
         self.0.release();

@@ -25,8 +25,13 @@ defmodule Py.Callback.DispatcherTest do
   test "the process of an interrupted callback does not work for the next one" do
     {:ok, context} = Py.Context.start_link()
     test = self()
-    Py.register_function("late", fn -> send(test, {:late, Py.eval("'late'", context: context)}) end)
+
+    Py.register_function("late", fn ->
+      send(test, {:late, Py.eval("'late'", context: context)})
+    end)
+
     Py.register_function("next", fn -> Py.eval!("'nested'", context: context, timeout: 10_000) end)
+
     on_exit(fn -> Enum.each(["late", "next"], &Py.unregister_function/1) end)
 
     code = """

@@ -19,7 +19,8 @@ pub trait Admit {
     fn refuse(self: Arc<Self>);
 }
 
-/// Many callers poll in vain at once when the thread is not running for a moment: that alone tells nothing.
+/// When the thread is descheduled, many callers fail a poll at the same moment. The limit is high enough that this alone does
+/// not stop polling.
 pub type CallerBackoff = PollBackoff<64>;
 
 pub struct Inbox<R> {
@@ -35,13 +36,13 @@ pub struct Inbox<R> {
     /// The running request, last, after those whose callbacks led to it. Also the lock under which an interrupt decides
     /// whom it hits.
     pub stack: Mutex<Vec<Arc<R>>>,
-    /// Bumped at the start of every request that is not nested: a value that stands still means that one request runs long.
+    /// Incremented at the start of each request that is not nested: while it stands still, one request runs.
     pub turn: AtomicU64,
     /// Interrupts have no effect on what runs.
     pub stuck: AtomicBool,
 }
 
-/// What callers write.
+/// The part that callers write.
 struct Load<R> {
     /// Requests submitted and not done, which `max_queue` bounds, and the line of those that have to wait for this context.
     line: Line<Arc<R>>,

@@ -72,7 +72,7 @@ impl Lifecycle {
         self.0.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// A permit was granted. False when the request was cancelled or failed meanwhile.
+    /// A permit was granted. Returns `false` when the request was cancelled or failed meanwhile.
     #[inline]
     pub fn queue(&self) -> bool {
         self.step(Phase::Waiting, Phase::Queued)
@@ -110,13 +110,13 @@ impl Lifecycle {
         self.step(Phase::Waiting, Phase::Cancelled)
     }
 
-    /// Whether the request has ended, or its reply is on its way.
+    /// Returns `true` if the request has ended, or its reply is on its way.
     #[inline]
     pub fn is_over(&self) -> bool {
         matches!(self.phase(), Phase::Delivering | Phase::Delivered | Phase::Cancelled)
     }
 
-    /// Whether the request is neither waiting nor over.
+    /// Returns `true` if the request runs, its callbacks included.
     #[inline]
     pub fn is_running(&self) -> bool {
         matches!(self.phase(), Phase::Running | Phase::Serving)

@@ -73,7 +73,7 @@ impl<W> Line<W> {
         entered
     }
 
-    /// Counts in a request that needs no admission, unless there are `bound`. Whether it did.
+    /// Counts in a request that needs no admission. Returns `false` if there are `bound` already.
     #[inline]
     pub fn enter_beside(&self, bound: usize) -> bool {
         let before = self.counts.fetch_add(1, SeqCst);
@@ -90,13 +90,13 @@ impl<W> Line<W> {
         self.counts.fetch_sub(if admitted { 1 + ONE_ADMITTED } else { 1 }, SeqCst);
     }
 
-    /// How many stand in line.
+    /// The number of requests in line.
     #[inline]
     pub fn waiting(&self) -> usize {
         self.standing.load(SeqCst)
     }
 
-    /// Whether some stand in line.
+    /// Returns `true` if there are requests in line.
     #[inline]
     pub fn is_standing(&self) -> bool {
         self.waiting() > 0

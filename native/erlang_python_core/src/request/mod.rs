@@ -3,5 +3,5 @@
 pub mod inbox;
 pub mod lifecycle;
 pub mod line;
-pub mod pending;
+pub mod parked;
 pub mod permits;

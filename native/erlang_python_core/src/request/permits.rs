@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use crate::sync::shim::{AtomicBool, AtomicUsize, Mutex, lock};
 
 /// Something that waits for a permit.
-pub trait Waiter {
+pub trait Grantee {
     /// The permit is yours. False when the waiter no longer wants it; the permit then goes to the next.
     fn grant(&self) -> bool;
     /// Whether `grant` would be refused; lets the FIFO forget waiters that gave up.
@@ -32,7 +32,7 @@ pub struct Permits<W> {
     fifo: Mutex<VecDeque<W>>,
 }
 
-impl<W: Waiter> Permits<W> {
+impl<W: Grantee> Permits<W> {
     #[cfg(not(loom))]
     pub const fn new(max: usize) -> Self {
         Permits {
@@ -118,7 +118,7 @@ impl<W: Waiter> Permits<W> {
 
     /// A waiter gave up (its `gone` is true from now on). Sweeps the FIFO once half of it is of that kind.
     #[inline]
-    pub fn forget_one(&self) {
+    pub fn note_abandoned(&self) {
         let given_up = self.given_up.fetch_add(1, SeqCst) + 1;
         if given_up >= 16 && given_up * 2 >= self.waiting() {
             self.remove(|waiter| waiter.gone());
@@ -168,12 +168,12 @@ impl<W: Waiter> Permits<W> {
 }
 
 /// The permit of one request: held at most once, given back at most once, at the latest when it is dropped.
-pub struct PermitSlot<W: Waiter + 'static> {
+pub struct PermitSlot<W: Grantee + 'static> {
     permits: &'static Permits<W>,
     held: AtomicBool,
 }
 
-impl<W: Waiter> PermitSlot<W> {
+impl<W: Grantee> PermitSlot<W> {
     #[inline]
     pub fn new(permits: &'static Permits<W>) -> Self {
         PermitSlot { permits, held: AtomicBool::new(false) }
@@ -199,7 +199,7 @@ impl<W: Waiter> PermitSlot<W> {
     }
 }
 
-impl<W: Waiter> Drop for PermitSlot<W> {
+impl<W: Grantee> Drop for PermitSlot<W> {
     fn drop(&mut self) {
         self.release();
     }
@@ -216,7 +216,7 @@ mod tests {
         granted: AtomicBool,
     }
 
-    impl Waiter for Arc<Caller> {
+    impl Grantee for Arc<Caller> {
         fn grant(&self) -> bool {
             !self.gone() && !self.granted.swap(true, SeqCst)
         }
@@ -267,7 +267,7 @@ mod tests {
         assert!(permits.try_acquire());
         let (first, second) = (wait(permits), wait(permits));
         first.gone.store(true, SeqCst);
-        permits.forget_one();
+        permits.note_abandoned();
         permits.release();
         assert!(!first.granted.load(SeqCst) && second.granted.load(SeqCst));
     }
@@ -278,7 +278,7 @@ mod tests {
         assert!(permits.try_acquire());
         for _ in 0..1_000 {
             wait(permits).gone.store(true, SeqCst);
-            permits.forget_one();
+            permits.note_abandoned();
         }
         assert!(permits.waiting() < 64);
         assert_eq!(permits.still_waiting(), 0);

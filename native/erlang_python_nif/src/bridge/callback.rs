@@ -6,7 +6,7 @@
 //! 3. Calls of that function into Python are *nested requests*. `chains` tells whose they are; on this context they run
 //!    right here, on top of the waiting one, and ride on its permit; so do those of other chains, which may hold a context
 //!    that this one is about to call. First requests of strangers wait their turn.
-//! 4. `question::answer` brings the result, or the request is interrupted, and Python goes on.
+//! 4. `callback::answer` brings the result, or the request is interrupted, and Python goes on.
 //!
 //! Where no process waits (casts, tasks, threads that Python started) the dispatcher, a registered process, has the function
 //! run in a process of its own.
@@ -31,14 +31,14 @@ use crate::beam::env::OwnedTermEnv;
 use crate::beam::immediate;
 use crate::python::interpreter::detach;
 use crate::python::object::{Obj, PyResult, Raised};
+use crate::request::callback::CallbackResult;
 use crate::request::chains::{self, Parent};
 use crate::request::flags::Flags;
 use crate::request::namespace::Namespace;
 use crate::request::outcome::{Event, Notice};
-use crate::request::question::Answer;
 use crate::request::running::Running;
 use crate::request::{RequestHandle, RequestRef};
-use crate::runtime::run::SMALL;
+use crate::runtime::run::MAX_COPIED;
 use crate::runtime::thread::{Runtime, is_ending};
 
 /// Levels of Python -> BEAM -> Python on one chain. Python's own recursion limit (1,000 frames) allows about three frames a
@@ -67,12 +67,12 @@ pub fn clear_registered_name(name: &str) {
     names().remove(name);
 }
 
-/// The table of functions is a new one.
+/// The table of functions is empty again.
 pub fn clear_registered() {
     names().clear();
 }
 
-/// Whether the Erlang API has registered the function of that name; `None` when there is none.
+/// Returns `true` if the Erlang API has registered the function of that name, and `None` when there is none.
 fn registered(name: &Obj) -> PyResult<Option<Dialect>> {
     // Before the lock: this may run Python code.
     let name = name.as_utf8()?;
@@ -104,7 +104,7 @@ pub fn call(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
         let (target, target_size) = call.sized_term(&args[0], env)?;
         let (args, args_size) = call.sized_term(&args[1], env)?;
         let content = immediate::make_tuple(env, [atoms::callback().to_term(env), id.encode(env), target, args]);
-        (content.as_c_arg(), target_size + args_size <= SMALL)
+        (content.as_c_arg(), target_size + args_size <= MAX_COPIED)
     };
     match (call.runtime, call.running) {
         (Some(runtime), Some(running)) => {
@@ -132,7 +132,7 @@ fn on_context(
     running: &Running<'_>,
     id: u64,
     (mut env, content, small): (OwnedTermEnv, ErlNifTerm, bool),
-) -> PyResult<Answer> {
+) -> PyResult<CallbackResult> {
     let request = running.request();
     if request.depth().max(lock(&runtime.shared().inbox.stack).len()) > MAX_CHAIN {
         let text = format!("callbacks nested deeper than {MAX_CHAIN} levels");
@@ -145,7 +145,7 @@ fn on_context(
     if direct {
         chains::enter(&request.caller, Parent { request: request.clone(), namespace });
         // Refused where the waiting process has died: the watchdog is about to say so.
-        asking.notify(Notice { event: Event::Question, env, term: content, shared: false }, small);
+        asking.notify(Notice { event: Event::Callback, env, term: content, shared: false }, small);
     } else if !dispatch(&mut env, content, Some((running, id, namespace))) {
         request.callback.withdraw();
         running.close_callback();
@@ -172,7 +172,7 @@ fn interrupted(request: &RequestRef) -> Raised {
 }
 
 /// Waits for the answer, running nested requests meanwhile. `None` when the request was interrupted.
-fn wait(runtime: &Runtime, running: &Running<'_>) -> Option<Answer> {
+fn wait(runtime: &Runtime, running: &Running<'_>) -> Option<CallbackResult> {
     let (shared, request) = (runtime.shared(), running.request());
     let mut spin = Spin::new(shared.settings.spin);
     let answered = || request.callback.is_answered();
@@ -197,22 +197,22 @@ fn wait(runtime: &Runtime, running: &Running<'_>) -> Option<Answer> {
     }
 }
 
-/// Whether a nested request runs while `waiting` waits: one that it led to; or one of another chain, for that chain may be
-/// what a context waits for that `waiting` itself is about to call. One of the same chain that `waiting` did not lead to (a
-/// Task beside it) has to wait: the two may wait for each other.
+/// Returns `true` if `nested` may run on top of `waiting`: it descends from it, or it belongs to another chain (a context that
+/// `waiting` is about to call may be blocked on that chain). A sibling of the same chain, made by a task beside it, must queue:
+/// the two could wait for each other.
 fn runs_on_top(nested: &RequestRef, waiting: &RequestRef, runtime: &Runtime) -> bool {
     let other_chain = || nested.chain() != waiting.chain();
     nested.descends_from(waiting) || (other_chain() && lock(&runtime.shared().inbox.stack).len() < MAX_CHAIN)
 }
 
 /// Threads that Python code started: the dispatcher answers through a channel.
-static PENDING: LazyLock<Mutex<HashMap<u64, Sender<Answer>>>> = LazyLock::new(Mutex::default);
+static THREAD_CALLS: LazyLock<Mutex<HashMap<u64, Sender<CallbackResult>>>> = LazyLock::new(Mutex::default);
 
-fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTerm) -> PyResult<Answer> {
+fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTerm) -> PyResult<CallbackResult> {
     let (sender, receiver) = flume::bounded(1);
-    lock(&PENDING).insert(id, sender);
+    lock(&THREAD_CALLS).insert(id, sender);
     if !dispatch(env, content, None) {
-        lock(&PENDING).remove(&id);
+        lock(&THREAD_CALLS).remove(&id);
         return Err(no_dispatcher(call));
     }
     // SAFETY: called by Python code, hence attached.
@@ -237,7 +237,7 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Runnin
                 let request = running.request();
                 let callers = running.message().callers.in_env(env).list_prepend(request.client.encode(env));
                 request.callback.offer(id, namespace);
-                (RequestHandle(request.clone()).encode(env), callers)
+                (RequestHandle::term(env, request.clone()), callers)
             }
             None => (atoms::nil().to_term(env), Term::list_new_empty(env)),
         };
@@ -247,18 +247,18 @@ fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Runnin
     })
 }
 
-/// Takes the answer to a callback of a thread that Python started.
+/// Takes the result of a callback of a thread that Python started. Returns `false` if that no longer waits.
 pub fn answer_thread(id: u64, term: Term<'_>) -> bool {
-    let sender = lock(&PENDING).remove(&id);
-    sender.is_some_and(|sender| sender.send(Answer::copy(term, None)).is_ok())
+    let sender = lock(&THREAD_CALLS).remove(&id);
+    sender.is_some_and(|sender| sender.send(CallbackResult::copy(term, None)).is_ok())
 }
 
-/// The dispatcher has started anew: nobody will answer what the old one was asked.
-pub fn drop_pending() {
-    lock(&PENDING).clear();
+/// Fails the callbacks of threads that an earlier dispatcher has not answered.
+pub fn fail_orphaned_calls() {
+    lock(&THREAD_CALLS).clear();
 }
 
-fn result(call: &Call<'_>, answer: &Answer) -> PyResult<Obj> {
+fn result(call: &Call<'_>, answer: &CallbackResult) -> PyResult<Obj> {
     let term = answer.term();
     if answer.ok {
         return call.object(term).map_err(|raised| {

@@ -3,28 +3,28 @@
 use rustler::{Env, ResourceArc, Term};
 
 use crate::beam::dialect::Dialect;
-use crate::bridge::callback;
+use crate::bridge;
 use crate::request::RequestHandle;
-use crate::request::{chains, question};
+use crate::request::{callback, chains};
 
 /// Tells Python that there is a function of that name, and whether the Erlang API has registered it.
 #[rustler::nif]
 fn set_registered(name: String, erlang: bool) -> rustler::Atom {
-    callback::set_registered(name, Dialect::new(erlang));
+    bridge::callback::set_registered(name, Dialect::new(erlang));
     crate::beam::atoms::ok()
 }
 
 /// Tells Python that there is no function of that name.
 #[rustler::nif]
 fn clear_registered_name(name: String) -> rustler::Atom {
-    callback::clear_registered_name(&name);
+    bridge::callback::clear_registered_name(&name);
     crate::beam::atoms::ok()
 }
 
 /// Tells Python that there is no function of any name.
 #[rustler::nif]
 fn clear_registered() -> rustler::Atom {
-    callback::clear_registered();
+    bridge::callback::clear_registered();
     crate::beam::atoms::ok()
 }
 
@@ -35,21 +35,21 @@ fn callback_enter(env: Env<'_>, request: ResourceArc<RequestHandle>, id: u64) ->
     crate::beam::atoms::ok()
 }
 
-/// Answers a callback of a request: false when nobody waits for it any more.
+/// Answers a callback of a request. Returns `false` if the request no longer waits for it.
 #[rustler::nif]
 fn callback_answer(request: ResourceArc<RequestHandle>, id: u64, answer: Term<'_>) -> bool {
-    question::answer(&request.0, id, answer)
+    callback::answer(&request.0, id, answer)
 }
 
 /// Answers a callback of a thread that Python code started.
 #[rustler::nif]
 fn callback_answer_thread(id: u64, answer: Term<'_>) -> bool {
-    callback::answer_thread(id, answer)
+    bridge::callback::answer_thread(id, answer)
 }
 
 /// Fails the callbacks that a dispatcher before this one has left unanswered.
 #[rustler::nif]
-fn callback_drop_pending() -> rustler::Atom {
-    callback::drop_pending();
+fn callback_fail_orphaned() -> rustler::Atom {
+    bridge::callback::fail_orphaned_calls();
     crate::beam::atoms::ok()
 }

@@ -5,9 +5,9 @@ use rustler::{Encoder, Env, Term};
 use crate::beam::atoms;
 use crate::beam::serial::to_term;
 use crate::convert;
-use crate::request::holder::{self, HolderRef};
 use crate::request::permits::PERMITS;
-use crate::runtime::{os, snapshot};
+use crate::request::process_permit::{self, ProcessPermitRef};
+use crate::runtime::{process, snapshot};
 
 /// `{in use, limit}`.
 #[rustler::nif]
@@ -27,26 +27,26 @@ fn set_max_permits(max: usize) -> rustler::Atom {
     atoms::ok()
 }
 
-/// `{granted | waiting, holder}`, or `full`. A waiting process gets `{reference, granted}` in its turn.
+/// `{granted | waiting, permit}`, or `full`. A waiting process gets `{reference, granted}` in its turn.
 #[rustler::nif]
 fn permit_acquire<'a>(env: Env<'a>, reference: Term<'a>, wait: bool) -> Term<'a> {
-    match holder::acquire(env, reference, wait) {
-        Some((holder, true)) => (atoms::granted(), holder).encode(env),
-        Some((holder, false)) => (atoms::waiting(), holder).encode(env),
+    match process_permit::acquire(env, reference, wait) {
+        Some((permit, true)) => (atoms::granted(), permit).encode(env),
+        Some((permit, false)) => (atoms::waiting(), permit).encode(env),
         None => atoms::full().to_term(env),
     }
 }
 
-/// Stops waiting. Returns false if the permit was granted and its message is on its way.
+/// Stops waiting. Returns `false` when the permit was granted and its message is on its way.
 #[rustler::nif]
-fn permit_give_up(holder: HolderRef) -> bool {
-    holder.give_up()
+fn permit_give_up(permit: ProcessPermitRef) -> bool {
+    permit.give_up()
 }
 
-/// Returns true if there was a permit to give back.
+/// Returns `true` if there was a permit to give back.
 #[rustler::nif]
-fn permit_release(holder: HolderRef) -> bool {
-    holder.release()
+fn permit_release(permit: ProcessPermitRef) -> bool {
+    permit.release()
 }
 
 /// The default bound on one value is a quarter of the available memory, and at most this number of bytes.
@@ -56,7 +56,7 @@ const DEFAULT_MAX: u64 = 4 << 30;
 #[rustler::nif(schedule = "DirtyIo")]
 fn set_max_value_size(max: u64) -> u64 {
     let max = match max {
-        0 => os::available().map_or(DEFAULT_MAX, |bytes| (bytes / 4).min(DEFAULT_MAX)),
+        0 => process::available().map_or(DEFAULT_MAX, |bytes| (bytes / 4).min(DEFAULT_MAX)),
         max => max,
     };
     convert::set_max_bytes(usize::try_from(max).unwrap_or(usize::MAX));

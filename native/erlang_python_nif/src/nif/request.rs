@@ -17,17 +17,17 @@ use rustler::{Encoder, Env, LocalPid, ResourceArc, Term};
 use crate::beam::atoms;
 use crate::beam::env::pid_word;
 use crate::beam::immediate;
-use crate::request::PENDING;
+use crate::request::POLLING;
 use crate::request::Place;
 use crate::request::Request;
 use crate::request::RequestHandle;
 use crate::request::RequestRef;
 use crate::request::flags::Flags;
 use crate::request::outcome::Event;
-use crate::request::outcome::Look;
-use crate::request::permits::Claim;
+use crate::request::outcome::Poll;
 use crate::request::permits::PERMITS;
-use crate::request::{chains, question};
+use crate::request::permits::Waiter;
+use crate::request::{callback, chains};
 use crate::runtime::context::ContextHandle;
 use crate::runtime::watchdog;
 
@@ -74,7 +74,7 @@ fn submit<'a>(
     if flags.has(Flags::ROUTED) && parent.is_none() && inbox.stuck.load(Relaxed) {
         return refused(env, atoms::stuck());
     }
-    let (place, alone) = match enter(inbox, parent.is_some(), flags) {
+    let (place, only_request) = match enter(inbox, parent.is_some(), flags) {
         Ok(entered) => entered,
         Err(limit) => return rejected(env, inbox, limit),
     };
@@ -82,10 +82,10 @@ fn submit<'a>(
     let message = immediate::make_tuple(env, [reference, operation, namespace, callers]);
     let parent = parent.as_ref().map(|parent| parent.request.clone());
     let nested = parent.is_some();
-    let looking = flags.has(Flags::LOOK) && inbox.is_quick();
+    let polling = flags.has(Flags::POLL) && inbox.is_quick();
     let sole_caller = is_sole_caller(&client);
     let request =
-        Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, looking, sole_caller);
+        Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, polling, sole_caller);
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
@@ -94,7 +94,7 @@ fn submit<'a>(
         errands::nudge();
         inbox.stand_in_line(request.clone());
     } else {
-        match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Claim::Request(request.clone())) {
+        match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Waiter::Request(request.clone())) {
             Acquired::Now => {
                 request.permit.hold();
                 request.life.queue();
@@ -104,38 +104,38 @@ fn submit<'a>(
             Acquired::Refused => return rejected(env, inbox, Limit::Permits),
         }
     }
-    if !looking {
-        return outcome(env, Look::Away, &request, || RequestHandle(request.clone()).encode(env));
+    if !polling {
+        return outcome(env, Poll::Sent, &request, || RequestHandle::term(env, request.clone()));
     }
     // Where others call too, they get their turn meanwhile.
-    let spin = if alone && sole_caller { SPIN } else { Duration::ZERO };
-    match request.look(env, spin, false) {
-        Look::Nothing => park(env, &client, request),
-        look => outcome(env, look, &request, || RequestHandle(request.clone()).encode(env)),
+    let spin = if only_request && sole_caller { SPIN } else { Duration::ZERO };
+    match request.poll(env, spin, false) {
+        Poll::Nothing => park(env, &client, request),
+        poll => outcome(env, poll, &request, || RequestHandle::term(env, request.clone())),
     }
 }
 
 /// Where to poll for an outcome that was not there at once. Most requests need no handle: `poll` finds them by the process.
 fn park<'a>(env: Env<'a>, client: &LocalPid, request: RequestRef) -> Term<'a> {
-    let kept = if request.flags.has(Flags::TIMED) { Err(request) } else { PENDING.put(pid_word(client), request) };
+    let kept = if request.flags.has(Flags::TIMED) { Err(request) } else { POLLING.put(pid_word(client), request) };
     match kept {
         Ok(()) => atoms::poll().to_term(env),
-        Err(request) => (atoms::poll(), RequestHandle(request)).encode(env),
+        Err(request) => (atoms::poll(), RequestHandle::term(env, request)).encode(env),
     }
 }
 
 /// What has come of a request. `handle` makes the term by which Elixir knows it.
 #[inline]
-fn outcome<'a>(env: Env<'a>, look: Look<'a>, request: &Request, handle: impl FnOnce() -> Term<'a>) -> Term<'a> {
-    match look {
-        Look::Event(Event::Question, callback) => {
+fn outcome<'a>(env: Env<'a>, poll: Poll<'a>, request: &Request, handle: impl FnOnce() -> Term<'a>) -> Term<'a> {
+    match poll {
+        Poll::Event(Event::Callback, callback) => {
             immediate::make_tuple(env, [atoms::ask().to_term(env), handle(), callback])
         }
         // Without a tuple around it: that would be a part of every short call.
-        Look::Event(_, reply) if !request.flags.has(Flags::TIMED) => reply,
-        Look::Event(_, reply) => immediate::make_tuple(env, [atoms::done().to_term(env), handle(), reply]),
-        Look::Nothing => atoms::poll().to_term(env),
-        Look::Away => immediate::make_tuple(env, [atoms::wait().to_term(env), handle()]),
+        Poll::Event(_, reply) if !request.flags.has(Flags::TIMED) => reply,
+        Poll::Event(_, reply) => immediate::make_tuple(env, [atoms::done().to_term(env), handle(), reply]),
+        Poll::Nothing => atoms::poll().to_term(env),
+        Poll::Sent => immediate::make_tuple(env, [atoms::wait().to_term(env), handle()]),
     }
 }
 
@@ -143,7 +143,8 @@ fn refused(env: Env<'_>, reason: impl Encoder) -> Term<'_> {
     (atoms::refused(), reason).encode(env)
 }
 
-/// Whether calls of this process are nested in a request: it runs a function for it, or works for a process that does.
+/// Returns `true` if calls of this process are nested in a request: it runs a function for one, or works for a process that
+/// does.
 #[rustler::nif]
 fn is_nested(env: Env<'_>, callers: Term<'_>) -> bool {
     chains::parent_of(&env.pid(), || chains::pids(callers)).is_some()
@@ -154,7 +155,7 @@ thread_local! {
     static LAST_CALLER: Cell<Option<ErlNifTerm>> = const { Cell::new(None) };
 }
 
-/// Whether the last request on this scheduler was also made by `caller`: then, most likely, nobody else is waiting to run.
+/// Returns `true` if `caller` also made the last request on this scheduler: then, most likely, no other process waits to run.
 fn is_sole_caller(caller: &LocalPid) -> bool {
     let caller = Some(pid_word(caller));
     LAST_CALLER.replace(caller) == caller
@@ -163,29 +164,33 @@ fn is_sole_caller(caller: &LocalPid) -> bool {
 /// Polls for the outcome of `request`, or, where that is `nil`, of the calling process's one, and returns it. It is `poll` when
 /// nothing is there yet, but not after the `last` poll: from then on a message will come.
 #[rustler::nif]
-fn poll<'a>(env: Env<'a>, request: Option<ResourceArc<RequestHandle>>, last: bool) -> Term<'a> {
-    let Some(handle) = request else { return poll_parked(env, last) };
-    let look = look_between_turns(env, &handle.0, last);
-    outcome(env, look, &handle.0, || handle.encode(env))
+fn poll<'a>(env: Env<'a>, request: Term<'a>, last: bool) -> rustler::NifResult<Term<'a>> {
+    // First: the most common case, which needs no call into the VM.
+    if atoms::nil() == request {
+        return Ok(poll_parked(env, last));
+    }
+    let handle: ResourceArc<RequestHandle> = request.decode()?;
+    let poll = poll_between_turns(env, &handle.0, last);
+    Ok(outcome(env, poll, &handle.0, || request))
 }
 
 fn poll_parked(env: Env<'_>, last: bool) -> Term<'_> {
-    let found = PENDING.look(pid_word(&env.pid()), |request| {
-        let look = look_between_turns(env, request, last);
-        let done = !matches!(look, Look::Nothing);
-        (look, done)
+    let found = POLLING.poll(pid_word(&env.pid()), |request| {
+        let poll = poll_between_turns(env, request, last);
+        let done = !matches!(poll, Poll::Nothing);
+        (poll, done)
     });
     match found {
-        Some((look, Some(request))) => outcome(env, look, &request, || RequestHandle(request.clone()).encode(env)),
+        Some((poll, Some(request))) => outcome(env, poll, &request, || RequestHandle::term(env, request.clone())),
         Some((_nothing, None)) => atoms::poll().to_term(env),
         // Swept, because the process is about to end.
         None => env.error_tuple(atoms::interrupted()),
     }
 }
 
-fn look_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Look<'a> {
+fn poll_between_turns<'a>(env: Env<'a>, request: &Request, last: bool) -> Poll<'a> {
     let spin = if request.inbox.load() <= 1 { SPIN_AGAIN } else { Duration::ZERO };
-    request.look(env, spin, last)
+    request.poll(env, spin, last)
 }
 
 /// Answers a callback and returns the outcome that follows: `poll`, which is for `poll_soon`, or that a message will come.
@@ -194,21 +199,21 @@ fn callback_resume<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>, id: u6
     let polling = request.0.inbox.is_quick();
     if polling {
         // Before the answer: what follows it may be there at once.
-        request.0.look_on();
+        request.0.keep_polling();
     }
-    question::answer(&request.0, id, answer);
-    let look = if polling { Look::Nothing } else { Look::Away };
-    outcome(env, look, &request.0, || request.encode(env))
+    callback::answer(&request.0, id, answer);
+    let poll = if polling { Poll::Nothing } else { Poll::Sent };
+    outcome(env, poll, &request.0, || request.encode(env))
 }
 
 /// The first poll after `callback_resume`.
 #[rustler::nif]
 fn poll_soon<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>) -> Term<'a> {
-    let look = request.0.look(env, SPIN, false);
-    outcome(env, look, &request.0, || request.encode(env))
+    let poll = request.0.poll(env, SPIN, false);
+    outcome(env, poll, &request.0, || request.encode(env))
 }
 
-/// What is in the way of a request.
+/// What a request was refused for.
 #[derive(Clone, Copy)]
 enum Limit {
     Permits,
@@ -229,7 +234,7 @@ impl Limit {
     }
 }
 
-/// Counts a request in: where it stands, and whether it is the only one. `nested`: a callback makes it.
+/// Counts a request in. Returns its place, and whether it is the only one. `nested`: a callback makes it.
 fn enter(inbox: &Inbox<Request>, nested: bool, flags: Flags) -> Result<(Place, bool), Limit> {
     let line = inbox.line();
     if nested {

@@ -8,7 +8,7 @@ use crate::beam::serial::to_term;
 use crate::request::RequestHandle;
 use crate::request::tasks;
 use crate::runtime::context::ContextRef;
-use crate::runtime::{observe, snapshot};
+use crate::runtime::{gc, snapshot};
 
 /// A map, see `Py.Stats`. It reads files of the operating system.
 #[rustler::nif(schedule = "DirtyIo")]
@@ -19,7 +19,7 @@ fn stats_snapshot(env: Env<'_>, contexts: Vec<ContextRef>) -> Term<'_> {
 /// Sends `py_events` to the calling process when there are events, until another process subscribes.
 #[rustler::nif]
 fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
-    observe::subscribe(env.pid());
+    gc::subscribe(env.pid());
     atoms::ok()
 }
 
@@ -33,7 +33,7 @@ fn follow_tasks(env: Env<'_>) -> rustler::Atom {
 /// Returns runs of garbage collectors, as maps. If there are none, the subscriber is notified of the next one.
 #[rustler::nif]
 fn stats_take_events(env: Env<'_>) -> Term<'_> {
-    to_term(env, &observe::take()).expect("structs of numbers")
+    to_term(env, &gc::take()).expect("structs of numbers")
 }
 
 /// `{id of its context, nanoseconds in the queue, nanoseconds in Python}` of a request that was asked to be timed.

@@ -8,7 +8,7 @@ use crate::beam::atoms;
 use crate::bridge;
 use crate::python::host::{self, HostConfig};
 use crate::runtime::echo::{self, Echo};
-use crate::runtime::{capabilities, exit, os, watchdog};
+use crate::runtime::{capabilities, exit, process, watchdog};
 
 #[derive(NifMap)]
 struct StartOptions {
@@ -35,7 +35,7 @@ fn start_runtime(env: Env<'_>, options: StartOptions) -> Term<'_> {
         prepare: exit::watch,
         natives: bridge::install,
     };
-    os::start();
+    process::start();
     match watchdog::start().and_then(|()| host::start(config)) {
         Ok(host) => {
             let info = rustler::types::map::map_new(env)

@@ -22,7 +22,7 @@ pub struct Parent {
 
 /// Processes that run a function for a request, innermost last: what they call is nested in that request.
 static CHAINS: LazyLock<Mutex<WordMap<ErlNifTerm, Vec<Parent>>>> = LazyLock::new(Mutex::default);
-/// How many entries there are, so that other processes' calls need not take the lock.
+/// The number of entries: while it is 0, calls need not take the lock.
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// The process `pid` runs a function for `parent` from now on.
@@ -35,9 +35,9 @@ pub fn enter(pid: &LocalPid, parent: Parent) {
 pub fn leave(request: &RequestRef, pid: Option<&LocalPid>) {
     let mut chains = lock(&CHAINS);
     // Dropped after the lock is released.
-    let mut left = Vec::new();
+    let mut removed = Vec::new();
     let mut leave = |requests: &mut Vec<Parent>| {
-        left.extend(requests.extract_if(.., |parent| Arc::ptr_eq(&parent.request, request)));
+        removed.extend(requests.extract_if(.., |parent| Arc::ptr_eq(&parent.request, request)));
         !requests.is_empty()
     };
     match pid.map(pid_word) {
@@ -51,7 +51,7 @@ pub fn leave(request: &RequestRef, pid: Option<&LocalPid>) {
         None => chains.retain(|_, requests| leave(requests)),
     }
     drop(chains);
-    ACTIVE.fetch_sub(left.len(), SeqCst);
+    ACTIVE.fetch_sub(removed.len(), SeqCst);
 }
 
 /// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one. A request

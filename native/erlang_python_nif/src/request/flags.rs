@@ -7,7 +7,7 @@ use crate::beam::dialect::Dialect;
 pub struct Flags(pub u32);
 
 impl Flags {
-    /// The Erlang dialect of the converter (`COMPAT.md`) instead of the Elixir one.
+    /// The Erlang dialect of the converter instead of the Elixir one.
     pub const ERLANG: u32 = 1;
     /// Return a handle on the result instead of its value.
     pub const RETURN_OBJECT: u32 = 2;
@@ -19,14 +19,14 @@ impl Flags {
     pub const ASYNC: u32 = 16;
     /// The default pool was chosen for it: made by a callback, it goes where that callback's request runs instead.
     pub const ROUTED: u32 = 32;
-    /// The caller looks for the outcome before it waits for a message.
-    pub const LOOK: u32 = 64;
+    /// The caller polls for the outcome before it waits for a message.
+    pub const POLL: u32 = 64;
     /// Its caller will ask how long it waited and ran.
     pub const TIMED: u32 = 128;
     /// Made by a callback of a request on the same context, it uses that request's namespace.
     pub const INHERIT: u32 = 256;
 
-    /// A task that telemetry follows: its end is reported to `observe`'s subscriber too, see `report_end`.
+    /// A task that telemetry follows: its end is reported, see `report_end`.
     pub const TRACKED: u32 = 512;
     /// Failures in the Erlang dialect come with their traceback.
     pub const TRACEBACK: u32 = 1024;

@@ -1,12 +1,12 @@
 //! One request on its way from a BEAM process to a context thread.
 
+pub mod callback;
 pub mod chains;
 pub mod flags;
-pub mod holder;
 pub mod namespace;
 pub mod outcome;
 pub mod permits;
-pub mod question;
+pub mod process_permit;
 pub mod running;
 pub mod tasks;
 
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use erlang_python_core::request::inbox::{Admit, Inbox};
 use erlang_python_core::request::lifecycle::{Lifecycle, Phase};
-use erlang_python_core::request::pending::Pending;
+use erlang_python_core::request::parked::Parked;
 use erlang_python_core::request::permits::{Acquired, PermitSlot};
 use erlang_python_core::stats::timing::Timing;
 use erlang_python_core::sync::errands;
@@ -25,10 +25,10 @@ use rustler::sys::{ErlNifEnv, ErlNifTerm};
 use rustler::types::tuple::make_tuple;
 use rustler::{Encoder, Env, LocalPid, Resource, ResourceArc, Term};
 
+use self::callback::CallbackSlot;
 use self::flags::Flags;
 use self::outcome::{Event, Notice};
-use self::permits::{Claim, PERMITS};
-use self::question::CallbackSlot;
+use self::permits::{PERMITS, Waiter};
 use self::running::Delivery;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
@@ -41,16 +41,16 @@ pub struct RequestHandle(pub RequestRef);
 #[rustler::resource_impl]
 impl Resource for RequestHandle {}
 
-impl Encoder for RequestHandle {
-    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
-        ResourceArc::new(RequestHandle(self.0.clone())).encode(env)
+impl RequestHandle {
+    pub fn term(env: Env<'_>, request: RequestRef) -> Term<'_> {
+        ResourceArc::new(RequestHandle(request)).encode(env)
     }
 }
 
-/// Requests whose callers look for the outcome between turns, by the word of the caller's pid.
-pub static PENDING: Pending<ErlNifTerm, RequestRef> = Pending::new();
+/// Requests whose callers poll for the outcome between turns, by the word of the caller's pid.
+pub static POLLING: Parked<ErlNifTerm, RequestRef> = Parked::new();
 
-/// Where a request stands before its context.
+/// How a request gets to its context.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Place {
@@ -63,23 +63,23 @@ pub enum Place {
 }
 
 /// Added to the place of a request that its context no longer counts.
-const LEFT: u8 = 4;
+const UNCOUNTED: u8 = 4;
 
 pub struct Request {
     pub life: Lifecycle,
-    pub permit: PermitSlot<Claim>,
+    pub permit: PermitSlot<Waiter>,
     /// That of its context.
     pub inbox: Arc<Inbox<Request>>,
-    /// Who gets the reply and whose death cancels the request.
+    /// The process that gets the reply, and whose death cancels the request.
     pub caller: LocalPid,
-    /// Who made the request: the caller, but for casts.
+    /// The process that made the request: the caller, but for casts.
     pub client: LocalPid,
     pub flags: Flags,
-    /// Nobody but the client calls on its scheduler, which is idle until the outcome is there.
+    /// The client also made the last request on its scheduler, which is likely to be idle until the outcome is there.
     pub sole_caller: bool,
-    /// The moment the watchdog ends it, where its caller does not: async work, callers that run a callback.
+    /// When the watchdog ends it, where its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
-    /// A `Place`, and `LEFT` once the context no longer counts it, see `retire`.
+    /// A `Place`, and `UNCOUNTED` once the context no longer counts it, see `retire`.
     place: AtomicU8,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
@@ -88,10 +88,10 @@ pub struct Request {
     /// The request whose callback made this one, which rides on its permit.
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
-    /// Where a caller that looks for the outcome finds it.
+    /// Where a caller that polls for the outcome finds it.
     handover: Handover<Notice>,
     pub timing: Timing,
-    /// The name of a task whose end is reported. Unlike the message it stays until the request is dropped.
+    /// The reference of a task whose end is reported. Unlike the message it stays until the request is dropped.
     tracked: Option<Box<Tracked>>,
     /// Holds `message`. Read by the context thread while the request runs, and by `fail`; freed by whoever ended
     /// the request (see `free_env`), at the latest when it is dropped. Null once freed.
@@ -123,7 +123,7 @@ unsafe impl Send for Request {}
 unsafe impl Sync for Request {}
 
 impl Request {
-    /// `looking`: the caller looks for the outcome before it waits for a message.
+    /// `polling`: the caller polls for the outcome before it waits for a message.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         inbox: Arc<Inbox<Request>>,
@@ -134,7 +134,7 @@ impl Request {
         deadline: Option<Instant>,
         parent: Option<RequestRef>,
         place: Place,
-        looking: bool,
+        polling: bool,
         sole_caller: bool,
     ) -> RequestRef {
         let env = OwnedTermEnv::new();
@@ -155,14 +155,14 @@ impl Request {
             interrupted: AtomicBool::new(false),
             parent,
             callback: CallbackSlot::default(),
-            handover: Handover::new(looking),
+            handover: Handover::new(polling),
             tracked,
             env: AtomicPtr::new(env.into_raw()),
             message,
         })
     }
 
-    /// What a context does of its own accord, running from now on.
+    /// A request that stands for code of the context itself. It runs from now on.
     pub fn chore(inbox: Arc<Inbox<Request>>, owner: LocalPid, deadline: Option<Instant>) -> RequestRef {
         // Counted in as one that is done: it takes nobody's place.
         inbox.line().enter_beside(usize::MAX);
@@ -171,7 +171,7 @@ impl Request {
         let message = make_tuple(env.env(), &[nothing, nothing, nothing, Term::list_new_empty(env.env())]);
         let flags = Flags(Flags::CHORE);
         let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
-        request.leave();
+        request.uncount();
         request.life.queue();
         let _running = request.life.start();
         request
@@ -187,7 +187,7 @@ impl Request {
         }
     }
 
-    /// Whether this request was made by a callback of `other`, however many levels down.
+    /// Returns `true` if this request was made by a callback of `other`, however many levels down.
     pub fn descends_from(&self, other: &RequestRef) -> bool {
         let mut parent = self.parent.as_ref();
         while let Some(request) = parent {
@@ -199,12 +199,12 @@ impl Request {
         false
     }
 
-    /// Address of the request that began the chain: tells chains apart.
+    /// The address of the request that began the chain, which identifies the chain.
     pub fn chain(&self) -> *const Request {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).last().map_or(self, std::ptr::from_ref)
     }
 
-    /// Requests below this one in its chain, itself included.
+    /// The number of requests below this one in its chain, itself included.
     pub fn depth(&self) -> usize {
         std::iter::successors(Some(self), |request| request.parent.as_deref()).count()
     }
@@ -213,24 +213,24 @@ impl Request {
     /// its caller's garbage is collected.
     pub fn retire(&self) {
         self.permit.release();
-        self.leave();
+        self.uncount();
     }
 
-    /// Is counted by its context no longer.
-    fn leave(&self) {
-        let place = self.place.fetch_or(LEFT, Ordering::AcqRel);
-        if place & LEFT == 0 {
+    /// Removes the request from the count of its context, once.
+    fn uncount(&self) {
+        let place = self.place.fetch_or(UNCOUNTED, Ordering::AcqRel);
+        if place & UNCOUNTED == 0 {
             self.inbox.line().leave(place == Place::Admitted as u8);
             self.inbox.serve_line();
         }
     }
 
-    /// Whether it waits, or waited to its end, for its context rather than for a permit.
+    /// Returns `true` if it waits, or waited to its end, for its context rather than for a permit.
     pub fn is_in_line(&self) -> bool {
-        self.place.load(Ordering::Acquire) & !LEFT == Place::InLine as u8
+        self.place.load(Ordering::Acquire) & !UNCOUNTED == Place::InLine as u8
     }
 
-    /// It has got its permit: whether it still wants it.
+    /// Takes the permit that was granted. Returns `false` if the request waits no longer.
     pub(super) fn grant(self: &RequestRef) -> bool {
         // The permit is recorded first: from `queue` on, a canceller may give it back.
         self.permit.hold();
@@ -243,7 +243,7 @@ impl Request {
         false
     }
 
-    /// It has joined those that wait for a permit: its deadline and its caller's death are looked after.
+    /// The request waits for a permit from now on: the watchdog keeps its deadline, and watches its caller.
     pub fn wait_for_permit(self: &RequestRef) {
         errands::nudge();
         // The context may have been stopped before the FIFO knew the request.
@@ -294,9 +294,9 @@ impl Request {
         match before {
             Phase::Waiting => {
                 // It never got a permit: a grant under way takes its permit back itself.
-                self.leave();
+                self.uncount();
                 if !self.is_in_line() {
-                    PERMITS.forget_one();
+                    PERMITS.note_abandoned();
                 }
             }
             Phase::Queued => self.retire(),
@@ -335,7 +335,7 @@ impl Admit for Request {
         if self.place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return false;
         }
-        match PERMITS.acquire(true, || Claim::Request(self.clone())) {
+        match PERMITS.acquire(true, || Waiter::Request(self.clone())) {
             Acquired::Now if !self.grant() => PERMITS.release(),
             Acquired::Now => {}
             _ => self.wait_for_permit(),
@@ -343,7 +343,7 @@ impl Admit for Request {
         true
     }
 
-    /// The watchdog says so, which may send messages.
+    /// The watchdog replies, because a scheduler must not send messages.
     fn refuse(self: RequestRef) {
         errands::post(move || {
             self.fail((atoms::stopped(), self.inbox.id));

@@ -1,4 +1,4 @@
-//! What the caller of a request is told, and how it finds that.
+//! The events that the caller of a request gets, and how it polls for them.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use crate::beam::env::OwnedTermEnv;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// `{callback, id, target, args}`: the request goes on afterwards.
-    Question,
+    Callback,
     /// `{ok, value}` or `{error, reason}`, from the thread that ran the request.
     Result,
     /// `{error, reason}`, from elsewhere: its thread may still be at it.
     Failure,
 }
 
-/// What the caller of a request is told, in an environment of its own.
+/// An event for the caller of a request, in an environment of its own.
 pub struct Notice {
     pub event: Event,
     pub env: OwnedTermEnv,
     pub term: ErlNifTerm,
-    /// Holds binaries whose memory others share.
+    /// It has binaries whose memory others share.
     pub shared: bool,
 }
 
-/// What a caller that looks for the outcome sees.
-pub enum Look<'a> {
+/// The result of a poll.
+pub enum Poll<'a> {
     Event(Event, Term<'a>),
     /// Nothing yet.
     Nothing,
     /// Nothing, and from now on events are sent as messages; or one was sent already.
-    Away,
+    Sent,
 }
 
 impl Request {
@@ -55,21 +55,20 @@ impl Request {
         });
     }
 
-    /// The caller looks again, for what follows its answer to a question.
-    pub fn look_on(&self) {
+    /// The caller polls again, for what follows a callback.
+    pub fn keep_polling(&self) {
         self.handover.start_polling();
     }
 
-    /// The caller looks for at most `spin`, which must be short: it holds a scheduler. `last`: from now on it waits for
-    /// messages.
-    pub fn look<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Look<'a> {
+    /// Polls for at most `spin`, which must be short: it holds a scheduler. `last`: from now on the caller waits for messages.
+    pub fn poll<'a>(&self, env: Env<'a>, spin: Duration, last: bool) -> Poll<'a> {
         spin_until(spin, || !self.handover.is_open());
         loop {
             let taken = self.handover.take(|notice| {
                 // SAFETY: the term lives in its environment, which is not changed until it was taken.
                 let term = unsafe { Term::new(notice.env.env(), notice.term) }.in_env(env);
                 if notice.shared {
-                    // Nothing else is to keep binaries alive that the caller forgets.
+                    // So that nothing keeps binaries alive but the caller.
                     // SAFETY: whoever takes has the environment to itself, and `term` was copied.
                     unsafe { enif_clear_env(notice.env.as_ptr()) }
                 }
@@ -81,15 +80,15 @@ impl Request {
                     if event == Event::Result {
                         self.free_env();
                     }
-                    return Look::Event(event, term);
+                    return Poll::Event(event, term);
                 }
-                Seen::Sent => return Look::Away,
-                Seen::Nothing if !last => return Look::Nothing,
+                Seen::Sent => return Poll::Sent,
+                Seen::Nothing if !last => return Poll::Nothing,
                 Seen::Nothing => {}
             }
             if self.handover.stop_polling() {
                 self.inbox.backoff().miss();
-                return Look::Away;
+                return Poll::Sent;
             }
         }
     }

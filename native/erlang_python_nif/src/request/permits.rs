@@ -1,41 +1,41 @@
 //! The one limit on concurrent Python work of this VM, and who waits for it.
 
 use erlang_python_core::request::lifecycle::Phase;
-use erlang_python_core::request::permits::{Permits, Waiter};
+use erlang_python_core::request::permits::{Grantee, Permits};
 
 use super::RequestRef;
-use super::holder::{self, HolderRef};
+use super::process_permit::{self, ProcessPermitRef};
 
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
-pub static PERMITS: Permits<Claim> = Permits::new(usize::MAX);
+pub static PERMITS: Permits<Waiter> = Permits::new(usize::MAX);
 
 /// Who waits for a permit.
-pub enum Claim {
+pub enum Waiter {
     Request(RequestRef),
-    Holder(HolderRef),
+    Process(ProcessPermitRef),
 }
 
-impl Claim {
+impl Waiter {
     pub fn request(&self) -> Option<&RequestRef> {
         match self {
-            Claim::Request(request) => Some(request),
-            Claim::Holder(_) => None,
+            Waiter::Request(request) => Some(request),
+            Waiter::Process(_) => None,
         }
     }
 }
 
-impl Waiter for Claim {
+impl Grantee for Waiter {
     fn grant(&self) -> bool {
         match self {
-            Claim::Request(request) => request.grant(),
-            Claim::Holder(holder) => holder::grant(holder),
+            Waiter::Request(request) => request.grant(),
+            Waiter::Process(permit) => process_permit::grant(permit),
         }
     }
 
     fn gone(&self) -> bool {
         match self {
-            Claim::Request(request) => request.life.phase() != Phase::Waiting,
-            Claim::Holder(holder) => holder.gone(),
+            Waiter::Request(request) => request.life.phase() != Phase::Waiting,
+            Waiter::Process(permit) => permit.gone(),
         }
     }
 }

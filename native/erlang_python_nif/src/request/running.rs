@@ -8,12 +8,12 @@ use erlang_python_core::request::lifecycle::{self, Phase};
 use erlang_python_core::sync::lock;
 use rustler::{Encoder, Env, Term};
 
+use super::callback::CallbackResult;
 use super::outcome::Notice;
-use super::question::Answer;
 use super::{Request, RequestRef};
 use crate::beam::env::OwnedTermEnv;
 
-/// What `submit` has copied.
+/// The terms that `submit` has copied.
 pub struct Message<'a> {
     pub reference: Term<'a>,
     pub operation: Term<'a>,
@@ -95,16 +95,16 @@ impl<'a> Running<'a> {
         self.life.resume()
     }
 
-    /// No answer is taken from now on. Returns the one there is, unless an interrupt came before it was looked at.
-    pub fn close_callback(&self) -> Option<Answer> {
+    /// Takes no result from now on. Returns the one there is, unless an interrupt came before it was read.
+    pub fn close_callback(&self) -> Option<CallbackResult> {
         let callback = &self.request.callback;
         // SAFETY: only the thread that runs the request asks, and this is it.
         unsafe { callback.answer.close() }.filter(|_| !callback.interrupted.load(SeqCst))
     }
 
-    /// Has the next answer use the memory of this one, which was read: its thread allocated it.
-    pub fn keep(&self, answer: Answer) {
-        // What the conversion of the value ran may have asked for something itself, but waits for nothing any more.
+    /// Has the next result use the memory of this one, which was read: its thread allocated it.
+    pub fn keep(&self, answer: CallbackResult) {
+        // Converting the value may have run code that made a callback of its own. It has ended, so the slot is free.
         if answer.is_small() {
             // SAFETY: only the thread that runs the request asks, and this is it.
             unsafe { self.request.callback.answer.keep(answer) }

@@ -2,7 +2,7 @@
 //! context.
 //!
 //! It runs as a request of its own on the context's stack. So it counts as running, can be interrupted, is interrupted again
-//! when that has no effect, and makes the context stuck when nothing has. Nobody is told how it ends.
+//! when that has no effect, and makes the context stuck when nothing has. Its end is not reported.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;

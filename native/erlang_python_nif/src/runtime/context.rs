@@ -19,8 +19,8 @@ use crate::python::objects::{Home, Interp};
 use crate::request::flags::Flags;
 use crate::request::{Request, RequestRef};
 
-/// What the contexts of this VM tell about themselves.
-pub static CONTEXTS: Registry = Registry::new();
+/// The statistics of the contexts of this VM.
+pub static STATS: Registry = Registry::new();
 
 /// Settings of one context.
 pub struct Settings {
@@ -80,7 +80,7 @@ impl Shared {
             Mode::OwnGil => Interp::own(),
         };
         Arc::new(Shared {
-            inbox: Arc::new(Inbox::new(id, settings.max_queue, settings.spin, CONTEXTS.add())),
+            inbox: Arc::new(Inbox::new(id, settings.max_queue, settings.spin, STATS.add())),
             home: Home::new(interp.clone()),
             interp,
             settings,

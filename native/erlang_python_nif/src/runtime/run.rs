@@ -24,11 +24,11 @@ use crate::request::flags::Flags;
 use crate::request::outcome::{Event, Notice};
 use crate::request::running::{Message, Running};
 
-/// Callers that look for the outcome between turns give up sooner. In nanoseconds.
-const LONG: u64 = 100_000;
+/// Callers poll for less than this, in nanoseconds.
+const SLOW: u64 = 100_000;
 
-/// So many replies are remembered that their callers have not read yet.
-const MAX_LEFT: usize = 256;
+/// The maximum number of replies that wait for their callers to read them.
+const MAX_UNREAD: usize = 256;
 
 impl Runtime {
     /// Runs one request and replies. Also called for a nested request, in the midst of the one whose callback made it.
@@ -60,7 +60,7 @@ impl Runtime {
         Counters::bump_own(&shared.inbox.stats.counters.calls);
         let env = self.reply_env();
         let below = self.running.replace(Some(NonNull::from(&running).cast()));
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(&running, level > 1, &env)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.reply_to(&running, level > 1, &env)));
         self.running.set(below);
         lock(&shared.inbox.stack).pop();
         interrupt::clear_late(shared, request);
@@ -71,7 +71,7 @@ impl Runtime {
             shared.inbox.stats.latency.record(ended - started);
         }
         // The BEAM's part does not count.
-        if ended - started > LONG && request.timing.times(ended).1 > LONG {
+        if ended - started > SLOW && request.timing.times(ended).1 > SLOW {
             shared.inbox.backoff().give_up();
         }
         if level == 1 {
@@ -90,20 +90,20 @@ impl Runtime {
     /// An empty environment: memory that this thread allocated is cheapest to use, and to free, here. The VM has its
     /// auxiliary thread, woken for it, free what another thread frees.
     fn reply_env(&self) -> OwnedTermEnv {
-        let reply = self.reply.take();
+        let reply = self.spare_env.take();
         reply.or_else(|| self.reclaim()).unwrap_or_else(OwnedTermEnv::new)
     }
 
-    /// The environment of a reply that its caller has read. Looks at two: one is left for each, so they do not pile up.
+    /// The environment of a reply that its caller has read. Tries two, because each call leaves one: so they do not pile up.
     fn reclaim(&self) -> Option<OwnedTermEnv> {
-        let mut left = self.left.borrow_mut();
+        let mut unread = self.unread.borrow_mut();
         let mut reclaimed = None;
         for _ in 0..2 {
-            let Some(reply) = left.pop_front() else { break };
+            let Some(reply) = unread.pop_front() else { break };
             match reply.reclaim() {
                 Some(env) => reclaimed = Some(env),
-                None if reply.is_orphaned() || left.len() >= MAX_LEFT => {}
-                None => left.push_back(reply),
+                None if reply.is_orphaned() || unread.len() >= MAX_UNREAD => {}
+                None => unread.push_back(reply),
             }
         }
         reclaimed
@@ -121,7 +121,7 @@ impl Runtime {
     }
 
     /// Runs the request and builds `{ok, value} | {error, reason}` in the reply environment.
-    fn answer(&self, running: &Running<'_>, nested: bool, env: &OwnedTermEnv) -> Reply {
+    fn reply_to(&self, running: &Running<'_>, nested: bool, env: &OwnedTermEnv) -> Reply {
         let request = running.request();
         let Message { operation, namespace, .. } = running.message();
         let Some(variables) = &self.variables else { return self.evaluate(request, operation, namespace, env) };
@@ -156,7 +156,7 @@ impl Runtime {
         });
         let again = matches!(result, Err(Failure::NeedsEncoder)) && !request.flags.has(Flags::ASYNC);
         let ok = result.is_ok();
-        let small = ok && converter.size <= SMALL;
+        let small = ok && converter.size <= MAX_COPIED;
         let event = match result {
             Ok(value) => (atoms::ok(), value).encode(env),
             Err(failure) => {
@@ -184,7 +184,7 @@ impl Runtime {
         request.retire();
         let Some(delivery) = running.deliver() else {
             env.clear();
-            *self.reply.borrow_mut() = Some(env);
+            *self.spare_env.borrow_mut() = Some(env);
             return;
         };
         if request.flags.has(Flags::TRACKED) {
@@ -200,12 +200,12 @@ impl Runtime {
             match delivery.reply(notice, reply.small) {
                 Ok(back) => env = back,
                 Err(unread) => {
-                    self.left.borrow_mut().push_back(unread);
+                    self.unread.borrow_mut().push_back(unread);
                     return;
                 }
             }
         }
-        *self.reply.borrow_mut() = Some(env);
+        *self.spare_env.borrow_mut() = Some(env);
     }
 }
 
@@ -220,4 +220,4 @@ struct Reply {
 }
 
 /// `Converter::size` of results that callers copy; larger ones are sent, which copies nothing.
-pub const SMALL: usize = 256;
+pub const MAX_COPIED: usize = 256;

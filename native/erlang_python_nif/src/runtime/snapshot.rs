@@ -11,8 +11,8 @@ use erlang_python_core::stats::{micros, millis, now};
 use erlang_python_core::sync::lock;
 use serde::Serialize;
 
-use super::context::{CONTEXTS, ContextRef, Shared};
-use super::os::{self, Os};
+use super::context::{ContextRef, STATS, Shared};
+use super::process::{self, Os};
 use crate::beam::store::STATE;
 use crate::convert::handle::HANDLES;
 use crate::python::interpreter::Mode;
@@ -100,7 +100,7 @@ pub fn take(contexts: &[ContextRef]) -> Snapshot {
     let now = now();
     Snapshot {
         permits: permits(),
-        totals: CONTEXTS.totals(),
+        totals: STATS.totals(),
         contexts: contexts.iter().map(|context| of_context(&context.0)).collect(),
         interpreters: interpreters(contexts, now),
         state: State {
@@ -109,7 +109,7 @@ pub fn take(contexts: &[ContextRef]) -> Snapshot {
             max_entries: Some(STATE.max()).filter(|max| *max != usize::MAX),
         },
         handles: HANDLES.load(Relaxed),
-        os: os::read(),
+        os: process::read(),
     }
 }
 

@@ -18,8 +18,8 @@ use rustler::Encoder;
 use super::caches::Caches;
 use super::chore::Chore;
 use super::context::{ContextRef, Shared};
+use super::gc::{self, Sampler};
 use super::namespaces::Namespaces;
-use super::observe::{self, Sampler};
 use super::operation::{self, Scene};
 use super::registry;
 use super::variables::Variables;
@@ -33,9 +33,9 @@ use crate::python::memory;
 use crate::python::object::{Obj, PyResult, Raised};
 use crate::request::running::{Running, UnreadReply};
 
-/// A thread that is kept busy lets the other threads of its interpreter in at least this often; Python's own switch
-/// interval does not apply between requests. In nanoseconds.
-const HOLD: u64 = 5_000_000;
+/// A busy thread lets the other threads of its interpreter run at least this often, in nanoseconds: Python's own switch interval
+/// does not apply between requests.
+const MAX_DRAIN: u64 = 5_000_000;
 
 /// How long a destructor may run between requests, where it keeps them waiting, before it is interrupted.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
@@ -112,9 +112,9 @@ pub struct Runtime {
     pub(super) namespaces: Namespaces,
     pub(super) variables: Option<Variables>,
     /// Where replies are built; taken while one is.
-    pub(super) reply: RefCell<Option<OwnedTermEnv>>,
+    pub(super) spare_env: RefCell<Option<OwnedTermEnv>>,
     /// Requests whose replies were left in the environments they were built in, oldest first.
-    pub(super) left: RefCell<VecDeque<UnreadReply>>,
+    pub(super) unread: RefCell<VecDeque<UnreadReply>>,
     /// The request that runs on this thread, on top of those whose callbacks led to it: while `handle` has it.
     pub(super) running: Cell<Option<NonNull<Running<'static>>>>,
     pub(super) sampler: Sampler,
@@ -131,7 +131,7 @@ pub fn with_runtime<R>(work: impl FnOnce(&Runtime) -> R) -> Option<R> {
     (!runtime.is_null()).then(|| work(unsafe { &*runtime }))
 }
 
-/// Whether the owner of the context waits for this thread: what it runs waits for nobody.
+/// Returns `true` if the owner of the context waits for this thread: what it runs must not wait.
 pub fn is_ending() -> bool {
     ENDING.get()
 }
@@ -199,7 +199,7 @@ impl Runtime {
         let settings = &context.0.settings;
         let caches = Caches::new(settings).map_err(|raised| raised.summary())?;
         context.0.thread_ident.store(caches.thread_ident(), SeqCst);
-        observe::watch_collections(&context.0.interp).map_err(|raised| raised.summary())?;
+        gc::watch_collections(&context.0.interp).map_err(|raised| raised.summary())?;
         let variables = Variables::new().map_err(|raised| raised.summary())?;
         let sampler = Sampler::new().map_err(|raised| raised.summary())?;
         Ok(Runtime {
@@ -207,8 +207,8 @@ impl Runtime {
             caches,
             namespaces: Namespaces::default(),
             variables,
-            reply: RefCell::default(),
-            left: RefCell::default(),
+            spare_env: RefCell::default(),
+            unread: RefCell::default(),
             running: Cell::new(None),
             sampler,
             ended: Cell::new(0),
@@ -296,7 +296,7 @@ impl Runtime {
         }
     }
 
-    /// Runs what is queued, for `HOLD` at the most.
+    /// Drains the queue for at most `MAX_DRAIN`.
     fn drain(&self, shared: &Shared, spin: &mut Spin) {
         let Some(mut request) = shared.inbox.queue.pop() else { return };
         let mut since = None;
@@ -305,7 +305,7 @@ impl Runtime {
             spin.yields_early = !request.sole_caller;
             drop(request);
             let ended = self.ended.get();
-            if ended - *since.get_or_insert(ended) > HOLD {
+            if ended - *since.get_or_insert(ended) > MAX_DRAIN {
                 return;
             }
             match shared.inbox.queue.pop() {
@@ -323,7 +323,7 @@ impl Runtime {
         }
     }
 
-    /// What nobody can reach any more.
+    /// Objects that nothing can reach any more.
     fn garbage(&self) -> Vec<Obj> {
         let shared = self.shared();
         // SAFETY: this thread is attached to its context's interpreter.
@@ -336,7 +336,7 @@ impl Runtime {
         garbage
     }
 
-    /// Drops objects, which may run Python code, until `deadline` at first, then anew after each that had to be interrupted.
+    /// Drops objects, which may run Python code, until `deadline`, and again after each one that had to be interrupted.
     fn discard(&self, garbage: Vec<Obj>, deadline: impl Fn() -> Instant) {
         let mut garbage = garbage.into_iter();
         while garbage.len() > 0 {

@@ -270,7 +270,7 @@ fn exit(functions: &ContextFunctions, set: &Obj) -> PyResult<()> {
 /// other values; a copy shares those of its original.
 const VALUES: usize = 3;
 
-/// Tells whether a set has changed. Compare only while both are alive.
+/// The address of the values of a set, which is another one after a change. Compare only while both are alive.
 fn values(set: &Obj) -> usize {
     // SAFETY: a `Context`, which is that large: `shows_changes`.
     unsafe { *set.as_ptr().cast::<usize>().add(VALUES) }

@@ -21,17 +21,17 @@ use super::interrupt;
 use super::registry;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
-use crate::request::PENDING;
+use crate::request::POLLING;
 use crate::request::Request;
 use crate::request::RequestRef;
 use crate::request::flags::Flags;
-use crate::request::permits::Claim;
 use crate::request::permits::PERMITS;
+use crate::request::permits::Waiter;
 
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without any activity after which the watchdog sleeps until it is nudged.
 const IDLE_TICKS: u32 = 50;
-/// How often a request that should end but runs on is interrupted anew.
+/// Ticks after which a request that should end but runs on is interrupted again.
 const INSIST_TICKS: u32 = 5;
 /// Ticks after which a context whose interrupt has no effect is shown as stuck.
 const STUCK_TICKS: u32 = 25;
@@ -67,7 +67,7 @@ pub fn interrupt_soon(request: RequestRef) {
 
 struct Watchdog {
     idle: u32,
-    /// Parts of `PENDING` swept.
+    /// Parts of `POLLING` swept.
     swept: usize,
     next_tick: Instant,
 }
@@ -111,7 +111,7 @@ impl Watchdog {
         self.idle = if is_active(&contexts) { 0 } else { self.idle + 1 };
         // Looked at after the locks are released: schedulers take them too.
         let mut pending = Vec::new();
-        PERMITS.for_each_waiting(|claim| pending.extend(claim.request().cloned()));
+        PERMITS.for_each_waiting(|waiter| pending.extend(waiter.request().cloned()));
         for context in &contexts {
             if context.stop_wanted.swap(false, SeqCst) {
                 stop(context);
@@ -132,9 +132,9 @@ impl Watchdog {
                 context.inbox.queue.wake();
             }
         }
-        // Of callers that were killed between two looks.
+        // Of callers that were killed between two polls.
         self.swept += 1;
-        PENDING.sweep(self.swept, |request| request.caller_alive(env));
+        POLLING.sweep(self.swept, |request| request.caller_alive(env));
         for request in &pending {
             if overdue(request) || !request.caller_alive(env) {
                 expire(request, env);
@@ -167,7 +167,7 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
     }
     let counters = &request.inbox.stats.counters;
     if request.caller_alive(env) {
-        // One that never got a permit was in the way of nobody's code but the limit's.
+        // A request without a permit was held up by the limit, so the error is *overloaded*, not *timeout*.
         let ended = request.fail_with(|phase, env| match phase {
             Phase::Waiting if !request.is_in_line() => {
                 (atoms::overloaded(), atoms::permits(), PERMITS.used(), PERMITS.max()).encode(env)
@@ -242,9 +242,9 @@ fn set_stuck(context: &Shared, stuck: bool) {
 fn stop(context: &Arc<Shared>) {
     let reason = (atoms::stopped(), context.inbox.id);
     let mut owed = context.inbox.queue.close();
-    let ours = |claim: &Claim| claim.request().is_some_and(|request| request.inbox.id == context.inbox.id);
+    let ours = |waiter: &Waiter| waiter.request().is_some_and(|request| request.inbox.id == context.inbox.id);
     owed.extend(context.inbox.line().close());
-    owed.extend(PERMITS.remove(ours).iter().filter_map(Claim::request).cloned());
+    owed.extend(PERMITS.remove(ours).iter().filter_map(Waiter::request).cloned());
     for request in owed {
         request.fail(reason);
     }

@@ -1,4 +1,4 @@
-//! What only Python knows about its memory, brought to where it can be read without Python.
+//! Publishes Python's memory statistics so that they can be read without the GIL.
 //!
 //! Each interpreter's garbage collector calls `collection`, which counts, and leaves an event for a process of the BEAM.
 //! The thread of a context takes a sample of the rest when it has run out of work, at most about once a second.

@@ -17,24 +17,24 @@ use crate::beam::immediate;
 /// Longer binaries are shared by the environments and processes that have them, in bytes (`ERL_ONHEAP_BINARY_LIMIT`).
 const MAX_HEAP_BINARY: usize = 64;
 
-/// What a function returned, in an environment of its own.
-pub struct Answer {
+/// The result of a function, in an environment of its own.
+pub struct CallbackResult {
     env: OwnedTermEnv,
     /// The value if `ok`, else `{error, kind, text, stacktrace}`.
     term: ErlNifTerm,
     pub ok: bool,
 }
 
-impl Answer {
+impl CallbackResult {
     /// Copies `{ok, value}` or an error, into the environment of an earlier answer, if there is one.
-    pub fn copy(term: Term<'_>, earlier: Option<Answer>) -> Answer {
+    pub fn copy(term: Term<'_>, earlier: Option<CallbackResult>) -> CallbackResult {
         let value = term.decode().ok().filter(|(tag, _)| *tag == atoms::ok());
         let value: Option<(rustler::Atom, Term)> = value;
         let mut env = earlier.map_or_else(OwnedTermEnv::new, |earlier| earlier.env);
         env.clear();
         let (ok, term) = value.map_or((false, term), |(_ok, value)| (true, value));
         let term = env.copy(term).as_c_arg();
-        Answer { env, term, ok }
+        CallbackResult { env, term, ok }
     }
 
     pub fn term(&self) -> Term<'_> {
@@ -42,7 +42,7 @@ impl Answer {
         unsafe { Term::new(self.env.env(), self.term) }
     }
 
-    /// Whether it takes so little memory, and keeps nothing alive, that it need not be freed at once.
+    /// Returns `true` if it takes little memory and keeps nothing alive, so that it may be freed later.
     pub(super) fn is_small(&self) -> bool {
         let term = self.term();
         let binary = || Binary::from_term(term).is_ok_and(|binary| binary.len() <= MAX_HEAP_BINARY);
@@ -53,11 +53,11 @@ impl Answer {
 /// The callback that a request waits for.
 #[derive(Default)]
 pub struct CallbackSlot {
-    pub(super) answer: ReplySlot<Answer>,
+    pub(super) answer: ReplySlot<CallbackResult>,
     /// An interrupt came while the request waited.
     pub interrupted: AtomicBool,
-    /// Held from the moment a request is `Serving` until its caller has been asked, so that an error which ends the request
-    /// meanwhile comes after the question, and no question comes after an error.
+    /// Held from the moment a request is `Serving` until its caller has been asked: an error that ends the request meanwhile
+    /// comes after the callback, and no callback comes after an error.
     pub(super) asking: Mutex<()>,
     /// For the process that the dispatcher starts: the namespace of its calls.
     /// Until one has entered: not the request itself, which this is a part of. With the number of the callback that it is for.
@@ -75,7 +75,7 @@ impl CallbackSlot {
         self.answer.is_filled()
     }
 
-    /// Ends the wait for the answer: whether there was one. Attached to the interpreter of the request, as is who waits
+    /// Ends the wait for the result. Returns `true` if there was one. Attached to the interpreter of the request, as is who waits
     /// whenever it opens or closes the place of the answer.
     pub fn interrupt(&self) -> bool {
         let waiting = self.answer.is_open();
@@ -101,9 +101,9 @@ impl CallbackSlot {
     }
 }
 
-/// Takes the answer to a request's callback: whether it still waits for that one.
+/// Takes the result of callback `id`. Returns `false` if the request no longer waits for it.
 pub fn answer(request: &RequestRef, id: u64, term: Term<'_>) -> bool {
-    let taken = request.callback.answer.put(id, |earlier| Answer::copy(term, earlier));
+    let taken = request.callback.answer.put(id, |earlier| CallbackResult::copy(term, earlier));
     if taken {
         request.inbox.queue.unpark();
     }
