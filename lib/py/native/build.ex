@@ -3,27 +3,28 @@ defmodule Py.Native.Build do
   # Builds the native libraries from source, while `Py.Native` is compiled.
 
   @native Path.expand("../../../native", __DIR__)
-  @priv Path.expand("../../../priv/native", __DIR__)
   @libraries ~w(erlang_python_loader erlang_python_nif)
 
   @doc """
-  Builds both libraries with cargo and puts them into `priv/native`.
+  Builds both libraries with cargo and puts them into `folder`. Returns the files that they are made from.
 
   `ERLANG_PYTHON_PERF=1` builds the fastest libraries for this machine's processor.
   """
-  @spec build!() :: :ok
-  def build! do
+  @spec build!(Path.t()) :: [Path.t()]
+  def build!(folder) do
     profile = profile()
     Mix.shell().info("Building the native libraries (cargo build --profile #{profile})")
     cargo!(profile)
-    File.mkdir_p!(@priv)
-    Enum.each(@libraries, &install!(&1, profile))
-    link_priv()
+    File.mkdir_p!(folder)
+    Enum.each(@libraries, &install!(&1, profile, folder))
+    sources()
   end
 
-  @doc "The files the native libraries are made from."
-  @spec sources() :: [Path.t()]
-  def sources do
+  @doc "The path of cargo, if it is there."
+  @spec cargo() :: Path.t() | nil
+  def cargo, do: System.find_executable("cargo")
+
+  defp sources do
     patterns = ["*/src/**/*.rs", "*/Cargo.toml", "Cargo.{toml,lock}", ".cargo/config.toml"]
 
     patterns
@@ -37,7 +38,7 @@ defmodule Py.Native.Build do
 
   defp cargo!(profile) do
     cargo =
-      System.find_executable("cargo") ||
+      cargo() ||
         raise """
         cargo was not found, and erlang_python is built from source here.
 
@@ -46,7 +47,8 @@ defmodule Py.Native.Build do
         """
 
     arguments = ["build", "--profile", profile]
-    options = [cd: @native, env: env(profile), stderr_to_stdout: true, into: IO.stream()]
+    env = [{"CARGO_TARGET_DIR", target()} | env(profile)]
+    options = [cd: @native, env: env, stderr_to_stdout: true, into: IO.stream()]
 
     case System.cmd(cargo, arguments, options) do
       {_output, 0} ->
@@ -69,25 +71,24 @@ defmodule Py.Native.Build do
   defp macos?, do: :os.type() == {:unix, :darwin}
 
   # By renaming: a running VM keeps the file it has mapped.
-  defp install!(library, profile) do
+  defp install!(library, profile, folder) do
     extension = if macos?(), do: "dylib", else: "so"
     built = Path.join([target(), profile, "lib#{library}.#{extension}"])
-    installed = Path.join(@priv, "#{library}.so")
+    installed = Path.join(folder, "#{library}.so")
     temporary = "#{installed}.#{System.pid()}"
     File.cp!(built, temporary)
     File.rename!(temporary, installed)
   end
 
+  # A checkout keeps what cargo has built, whatever is done to the builds of Elixir. As a dependency, the package is not
+  # written to.
   defp target do
-    case System.get_env("CARGO_TARGET_DIR") do
-      nil -> Path.join(@native, "target")
-      folder -> Path.expand(folder, @native)
-    end
-  end
+    builds = Path.expand(Path.dirname(Mix.Project.build_path()))
 
-  # Mix links priv before it compiles, so on the first build there was nothing to link.
-  defp link_priv do
-    Mix.Project.build_structure()
-    :ok
+    cond do
+      folder = System.get_env("CARGO_TARGET_DIR") -> Path.expand(folder, @native)
+      String.starts_with?(builds, Path.dirname(@native)) -> Path.join(@native, "target")
+      true -> Path.join(builds, "erlang_python_native")
+    end
   end
 end
