@@ -16,6 +16,7 @@ defmodule Mix.Tasks.ErlangPython.Checksum do
       address that a compilation takes them from.
     * `--verify` - leave the file as it is, and exit with status 1 unless every artifact is as listed.
     * `--version` - the version that the artifacts belong to. Default: that of the package.
+    * `--file` - the file to write or to compare with. Default: `checksum-erlang_python.exs` of the package.
     * `--only-available` - list the artifacts that are there. Without it, one that is missing is an error.
 
   Since 0.1.0.
@@ -25,17 +26,27 @@ defmodule Mix.Tasks.ErlangPython.Checksum do
 
   alias Py.Native.Artifact
 
-  @switches [from: :string, verify: :boolean, version: :string, only_available: :boolean]
+  @switches [
+    file: :string,
+    from: :string,
+    only_available: :boolean,
+    verify: :boolean,
+    version: :string
+  ]
 
   @impl true
   def run(arguments) do
     {options, []} = OptionParser.parse!(arguments, strict: @switches)
     Mix.Task.run("loadpaths")
     version = options[:version] || Mix.Project.config()[:version]
-    place = if options[:from], do: Artifact.place_of(options[:from]), else: Artifact.place(version)
+
+    place =
+      if options[:from], do: Artifact.place_of(options[:from]), else: Artifact.place(version)
+
     found = found(version, place, options[:only_available])
 
-    if options[:verify], do: verify!(found), else: write!(found)
+    file = options[:file] || Artifact.checksum_file()
+    if options[:verify], do: verify!(found, file), else: write!(found, file)
   end
 
   defp found(version, place, only_available) do
@@ -55,20 +66,20 @@ defmodule Mix.Tasks.ErlangPython.Checksum do
 
   defp available(result, _name, _only_available), do: result
 
-  defp write!([]), do: Mix.raise("there is no artifact: nothing was written")
+  defp write!([], _file), do: Mix.raise("there is no artifact: nothing was written")
 
-  defp write!(found) do
+  defp write!(found, file) do
     lines = for {name, checksum} <- Enum.sort(found), do: ~s(  "#{name}" => "#{checksum}",\n)
-    File.write!(Artifact.checksum_file(), ["%{\n", lines, "}\n"])
-    Mix.shell().info("#{Path.basename(Artifact.checksum_file())}: #{length(found)} artifacts")
+    File.write!(file, ["%{\n", lines, "}\n"])
+    Mix.shell().info("#{Path.basename(file)}: #{length(found)} artifacts")
   end
 
-  defp verify!(found) do
-    listed = Artifact.checksums()
+  defp verify!(found, file) do
+    listed = Artifact.checksums(file)
     wrong = for {name, checksum} <- found, listed[name] != checksum, do: name
 
     if wrong != [] or found == [] do
-      Mix.raise("not as #{Path.basename(Artifact.checksum_file())} says: #{Enum.join(wrong, ", ")}")
+      Mix.raise("not as #{Path.basename(file)} says: #{Enum.join(wrong, ", ")}")
     end
 
     Mix.shell().info("#{length(found)} artifacts are as listed")
