@@ -39,6 +39,20 @@ defmodule ReleaseTest do
     end
   end
 
+  test "the pages ask for a version that this one is" do
+    asked =
+      for page <- ["README.md" | Path.wildcard("guides/**/*.md")],
+          requirement <- captures(~r/\{:erlang_python, "(.*?)"/, page),
+          do: {page, requirement}
+
+    assert length(asked) >= 3
+
+    for {page, requirement} <- asked do
+      version = %{Version.parse!(@version) | pre: []}
+      assert {page, Version.match?(version, requirement)} == {page, true}
+    end
+  end
+
   describe "script/version" do
     @describetag :tmp_dir
 
