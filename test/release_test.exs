@@ -34,12 +34,12 @@ defmodule ReleaseTest do
       assert Enum.all?(tl(headings), &(&1 =~ ~r/^\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}$/))
 
       if "dev" not in Version.parse!(@version).pre do
-        assert Enum.at(headings, 1) =~ "[#{@version}] - "
+        assert to_string(Enum.at(headings, 1)) =~ "[#{@version}] - "
       end
     end
   end
 
-  test "the pages ask for a version that this one is" do
+  test "the pages ask for the version of a release" do
     asked =
       for page <- ["README.md" | Path.wildcard("guides/**/*.md")],
           requirement <- captures(~r/\{:erlang_python, "(.*?)"/, page),
@@ -47,9 +47,9 @@ defmodule ReleaseTest do
 
     assert length(asked) >= 3
 
-    for {page, requirement} <- asked do
-      version = %{Version.parse!(@version) | pre: []}
-      assert {page, Version.match?(version, requirement)} == {page, true}
+    # While the next one is developed, they ask for the last one.
+    for {page, requirement} <- asked, "dev" not in Version.parse!(@version).pre do
+      assert {page, Version.match?(@version, requirement, allow_pre: true)} == {page, true}
     end
   end
 
