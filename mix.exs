@@ -1,6 +1,7 @@
 defmodule ErlangPython.MixProject do
   use Mix.Project
 
+  # The one place of the version. script/version changes it, here and in the manifest of the native crates.
   @version "0.1.0-dev"
   @source_url "https://github.com/erlang-python/erlang_python"
 
@@ -21,7 +22,7 @@ defmodule ErlangPython.MixProject do
       version: @version,
       elixir: "~> 1.17",
       name: "erlang_python",
-      description: "CPython inside the BEAM: call Python from Elixir and Erlang, and back",
+      description: description(),
       source_url: @source_url,
       elixirc_paths: elixirc_paths(Mix.env()),
       erlc_paths: erlc_paths(Mix.env()),
@@ -56,8 +57,8 @@ defmodule ErlangPython.MixProject do
   defp hex_deps do
     [
       {:telemetry, "~> 1.0"},
-      {:rustler_precompiled, "~> 0.8"},
-      {:rustler, "~> 0.37", optional: true, runtime: false},
+      # Downloads the precompiled libraries, while this package is compiled.
+      {:rustler_precompiled, "~> 0.8.4", runtime: false},
       {:telemetry_metrics, "~> 0.6 or ~> 1.0", optional: true},
       {:phoenix_live_dashboard, "~> 0.8", optional: true},
       # The application of dev.exs, which is tested in a browser.
@@ -75,10 +76,20 @@ defmodule ErlangPython.MixProject do
     if @hex?, do: [], else: [prune_code_paths: false, consolidate_protocols: false]
   end
 
+  defp description do
+    "CPython inside the BEAM: call Python from Elixir and Erlang, and back, in microseconds. " <>
+      "Worker threads and own-GIL sub-interpreters, timeouts that interrupt, telemetry. " <>
+      "Precompiled native libraries, no Rust needed."
+  end
+
   defp package do
     [
       licenses: ["Apache-2.0"],
-      links: %{"GitHub" => @source_url, "Changelog" => "#{@source_url}/blob/main/CHANGELOG.md"},
+      links: %{
+        "GitHub" => @source_url,
+        "Changelog" => "https://hexdocs.pm/erlang_python/changelog.html",
+        "Precompiled libraries" => "#{@source_url}/releases"
+      },
       files: [
         "lib",
         "src",
@@ -115,7 +126,7 @@ defmodule ErlangPython.MixProject do
   defp docs do
     [
       main: "readme",
-      source_ref: "main",
+      source_ref: source_ref(),
       extras:
         ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] ++
           Enum.flat_map(@guides, &guides/1) ++
@@ -153,6 +164,9 @@ defmodule ErlangPython.MixProject do
       ]
     ]
   end
+
+  # The sources that the pages link to.
+  defp source_ref, do: if(@version =~ "-dev", do: "main", else: "v#{@version}")
 
   defp grouped({:Internals, _pages} = guides), do: guides(guides) ++ ["ARCHITECTURE.md"]
   defp grouped(guides), do: guides(guides)

@@ -43,9 +43,11 @@ defmodule Py.Config do
     publish(Map.put(config, :logging, nil))
   end
 
+  # `artifacts` is read while the package is compiled: see Py.Native.Artifact.
+  @others [:artifacts, :included_applications]
+
   defp known! do
-    unknown =
-      Keyword.keys(Application.get_all_env(:erlang_python)) -- [:included_applications | keys()]
+    unknown = Keyword.keys(Application.get_all_env(:erlang_python)) -- (@others ++ keys())
 
     if unknown != [] do
       raise ArgumentError,

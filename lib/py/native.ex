@@ -3,8 +3,11 @@ defmodule Py.Native do
   # The stubs of the NIF. Those of requests have one caller, `Py.Request`.
 
   # Not at run time: a release has no cargo.
-  Py.Native.Build.build!()
-  for source <- Py.Native.Build.sources(), do: @external_resource(source)
+  for source <- Py.Native.Install.install!(), do: @external_resource(source)
+
+  # Mix asks this: a folder of libraries that was deleted is filled again.
+  @doc false
+  def __mix_recompile__?, do: not Py.Native.Install.installed?()
 
   @type context :: reference()
   @type request :: reference()

@@ -1,38 +1,34 @@
 defmodule Py.Native.Build do
   @moduledoc false
   # Builds the native libraries from source, while `Py.Native` is compiled.
-  #
-  # Compiled libraries go to `priv/native`, from where `Py.Native` and `Py.Native.Loader` load
-  # them.
 
   @native Path.expand("../../../native", __DIR__)
-  @priv Path.expand("../../../priv/native", __DIR__)
   @libraries ~w(erlang_python_loader erlang_python_nif)
 
   @doc """
-  Builds both libraries with cargo and installs them into `priv/native`.
+  Builds both libraries with cargo and puts them into `folder`. Returns the files that they are
+  made from: a change of one compiles `Py.Native` again.
 
   With `ERLANG_PYTHON_PERF=1` it builds for the processor of this machine, with the profile
   `perf`. Such libraries may not run on another machine. `CARGO_TARGET_DIR` is respected.
 
   Raises `RuntimeError` when cargo is missing or fails.
   """
-  @spec build!() :: :ok
-  def build! do
+  @spec build!(Path.t()) :: [Path.t()]
+  def build!(folder) do
     profile = profile()
     Mix.shell().info("Building the native libraries (cargo build --profile #{profile})")
     cargo!(profile)
-    File.mkdir_p!(@priv)
-    Enum.each(@libraries, &install!(&1, profile))
-    link_priv()
+    File.mkdir_p!(folder)
+    Enum.each(@libraries, &install!(&1, profile, folder))
+    sources()
   end
 
-  @doc """
-  Returns the files that the native libraries are made from. A change of one compiles `Py.Native`
-  again.
-  """
-  @spec sources() :: [Path.t()]
-  def sources do
+  @doc "The path of cargo, if it is there."
+  @spec cargo() :: Path.t() | nil
+  def cargo, do: System.find_executable("cargo")
+
+  defp sources do
     patterns = ["*/src/**/*.rs", "*/Cargo.toml", "Cargo.{toml,lock}", ".cargo/config.toml"]
 
     patterns
@@ -46,7 +42,7 @@ defmodule Py.Native.Build do
 
   defp cargo!(profile) do
     cargo =
-      System.find_executable("cargo") ||
+      cargo() ||
         raise """
         cargo was not found, and erlang_python is built from source here.
 
@@ -55,7 +51,8 @@ defmodule Py.Native.Build do
         """
 
     arguments = ["build", "--profile", profile]
-    options = [cd: @native, env: env(profile), stderr_to_stdout: true, into: IO.stream()]
+    env = [{"CARGO_TARGET_DIR", target()} | env(profile)]
+    options = [cd: @native, env: env, stderr_to_stdout: true, into: IO.stream()]
 
     case System.cmd(cargo, arguments, options) do
       {_output, 0} ->
@@ -78,25 +75,24 @@ defmodule Py.Native.Build do
   defp macos?, do: :os.type() == {:unix, :darwin}
 
   # The file is replaced by renaming, so that a running VM keeps the file that it has mapped.
-  defp install!(library, profile) do
+  defp install!(library, profile, folder) do
     extension = if macos?(), do: "dylib", else: "so"
     built = Path.join([target(), profile, "lib#{library}.#{extension}"])
-    installed = Path.join(@priv, "#{library}.so")
+    installed = Path.join(folder, "#{library}.so")
     temporary = "#{installed}.#{System.pid()}"
     File.cp!(built, temporary)
     File.rename!(temporary, installed)
   end
 
+  # A checkout keeps what cargo has built, whatever is done to the builds of Elixir. As a dependency, the package is not
+  # written to.
   defp target do
-    case System.get_env("CARGO_TARGET_DIR") do
-      nil -> Path.join(@native, "target")
-      folder -> Path.expand(folder, @native)
-    end
-  end
+    builds = Path.expand(Path.dirname(Mix.Project.build_path()))
 
-  # Mix links priv before it compiles, so on the first build there was nothing to link.
-  defp link_priv do
-    Mix.Project.build_structure()
-    :ok
+    cond do
+      folder = System.get_env("CARGO_TARGET_DIR") -> Path.expand(folder, @native)
+      String.starts_with?(builds, Path.dirname(@native)) -> Path.join(@native, "target")
+      true -> Path.join(builds, "erlang_python_native")
+    end
   end
 end
