@@ -24,7 +24,7 @@ pub struct Sample {
 /// The statistics of one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Generation {
-    /// How often it was collected.
+    /// The number of its collections.
     pub collections: u64,
     /// Objects freed.
     pub collected: u64,

@@ -36,7 +36,7 @@ pub fn now() -> u64 {
 pub struct ContextStats {
     /// The working time of its thread.
     pub busy: Busy,
-    /// How long requests ran.
+    /// The durations of its requests.
     pub latency: Histogram,
     /// Its event counters.
     pub counters: Counters,

@@ -20,7 +20,7 @@ const TAKEN: u8 = 3;
 /// The result of one poll.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen<R> {
-    /// What `read` returned.
+    /// The content, as `read` returned it.
     Given(R),
     /// The slot is empty so far.
     Nothing,
@@ -80,7 +80,7 @@ impl<T> Handover<T> {
         self.content.with_mut(|slot| unsafe { (*slot).take() })
     }
 
-    /// Tells a polling taker that the content was sent instead.
+    /// Notifies a polling taker that the content was sent instead.
     #[inline]
     pub fn sent(&self) {
         // Fails if the taker has stopped polling meanwhile, which has the same effect.

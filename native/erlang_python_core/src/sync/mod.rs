@@ -1,4 +1,4 @@
-//! What threads hand to each other.
+//! Primitives by which threads hand data to each other.
 
 pub mod errands;
 pub mod handover;

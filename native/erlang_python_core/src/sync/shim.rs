@@ -57,6 +57,7 @@ mod standard {
 }
 
 #[cfg(loom)]
+#[allow(missing_docs)]
 mod model {
     use std::sync::atomic::Ordering::{self, SeqCst};
 

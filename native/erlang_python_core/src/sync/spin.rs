@@ -11,7 +11,7 @@ use super::shim::yield_now;
 /// processor. It does not yield earlier, because work that arrives during the system call waits until the call returns.
 const YIELD_AFTER: Duration = Duration::from_micros(5);
 
-/// How long to spin before parking. A failed spin halves the next one, a successful one restores it.
+/// The time to spin before parking. A failed spin halves the next one, a successful one restores it.
 pub struct Spin {
     max: Duration,
     /// Failed spins in a row.

@@ -28,7 +28,7 @@ pub const MAX_DEPTH: usize = 512;
 
 /// The context that values are converted for.
 pub trait Owner {
-    /// Where the objects of its handles are released.
+    /// The place where the objects of its handles are released.
     fn home(&self) -> &Arc<Home>;
     /// The context, as handles name it.
     fn term<'a>(&self, env: Env<'a>) -> Term<'a>;

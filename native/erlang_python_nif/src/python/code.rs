@@ -8,7 +8,7 @@ use super::object::{Obj, PyResult};
 /// The maximum length of cached source text, in bytes. Longer text is compiled again each time.
 const MAX_CACHED_SOURCE: usize = 64 * 1024;
 
-/// What source text is compiled for.
+/// The purpose that source text is compiled for.
 #[derive(Clone, Copy)]
 pub enum CompileMode {
     /// One expression, for its value.

@@ -22,7 +22,7 @@ pub struct HostConfig {
     pub package: String,
     /// The environment variables of the BEAM, which keeps its own copy of them.
     pub environment: Vec<(String, String)>,
-    /// Whether `memory::share_out` may change settings of the C library.
+    /// Lets `memory::share_out` change settings of the C library.
     pub memory_tuning: bool,
     /// Called on Python's main thread before Python starts.
     pub prepare: fn(),
@@ -33,7 +33,7 @@ pub struct HostConfig {
 /// The running Python.
 #[derive(Clone)]
 pub struct Host {
-    /// How it was started.
+    /// The configuration that it was started with.
     pub config: HostConfig,
     /// Its version, such as `3.14.2`.
     pub version: String,
@@ -240,7 +240,7 @@ fn describe(config: HostConfig) -> Result<Host, String> {
     }
     match super::place::learn().and_then(|()| version()) {
         Ok(version) => Ok(Host { config, version, main }),
-        Err(Raised(_)) => Err("Python started but cannot tell its version".into()),
+        Err(Raised(_)) => Err("Python started but did not return its version".into()),
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Mode {
 /// `PyInterpreterConfig_OWN_GIL`.
 const OWN_GIL: i32 = 2;
 
-/// How long an ending interpreter waits for the states of threads whose Python code has ended.
+/// The time that an ending interpreter waits for the states of threads whose Python code has ended.
 const STATES_LIMIT: Duration = Duration::from_millis(200);
 
 /// Attaches the thread of a context to its interpreter, as long as it exists. Not `Send`: it belongs to the thread.
@@ -40,12 +40,12 @@ pub struct Attached {
     _not_send: PhantomData<*mut ()>,
 }
 
-/// How an interpreter ended.
+/// The way in which an interpreter ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It has ended, or it is the main interpreter, which goes on.
+    /// The interpreter has ended, or it is the main interpreter, which goes on.
     Cleanly,
-    /// It stays in memory, because other Python threads still run in it.
+    /// The interpreter stays in memory, because other Python threads still run in it.
     Abandoned,
 }
 

@@ -22,7 +22,7 @@ const MAX_SPARE: usize = 16;
 /// smaller.
 const MIN_ARENA: usize = 256 << 10;
 
-/// Whether `share_out` may change settings of the C library.
+/// Lets `share_out` change settings of the C library.
 static TUNING: AtomicBool = AtomicBool::new(false);
 
 /// Makes CPython allocate its arenas here. Call it once Python is initialized, before any context starts. `heaps`:

@@ -162,7 +162,7 @@ pub struct Interp {
     pub objects: Objects,
     /// Objects without a handle whose context has ended.
     pub orphans: ReleaseBin,
-    /// It has ended.
+    /// Set once the interpreter has ended.
     pub ended: AtomicBool,
     /// Statistics of its memory and its garbage collector.
     pub stats: InterpStats,

@@ -30,7 +30,7 @@ const MAX_FRAMES: usize = 100;
 const MAX_TEXT: usize = 512;
 /// The maximum size of a table of lines, in bytes. Larger ones are not read.
 const MAX_TABLE: usize = 1 << 20;
-/// How often a stack is read that changes while it is read.
+/// The maximum number of times that a changing stack is read.
 const ATTEMPTS: usize = 50;
 /// Frames with this owner or a higher one stand for C code.
 const OWNED_BY_C: u8 = 3;
@@ -109,13 +109,13 @@ impl Layout {
 /// The layout of this Python and the address of the type of code objects. `None` for an unknown version.
 fn known() -> Option<&'static (Layout, usize)> {
     static KNOWN: OnceLock<Option<(Layout, usize)>> = OnceLock::new();
-    let look = || {
+    let find = || {
         // SAFETY: a constant that CPython exports since 3.11.
         let version = unsafe { *(symbol(c"Py_Version")? as *const c_ulong) };
         let known = size_of::<usize>() == 8 && version >> 24 == 3;
         Some((Layout::of(version >> 16 & 0xff).filter(|_| known)?, symbol(c"PyCode_Type")?))
     };
-    KNOWN.get_or_init(look).as_ref()
+    KNOWN.get_or_init(find).as_ref()
 }
 
 fn symbol(name: &CStr) -> Option<usize> {
