@@ -179,7 +179,7 @@ root_packages() {
     echo elixir elixir-ex-doc erlang-common-test erlang-dev erlang-dialyzer erlang-eunit \
       erlang-hex erlang-inets erlang-parsetools erlang-proper erlang-ssl erlang-tools \
       erlang-xmerl rebar3 ca-certificates curl g++ gcc git make pkgconf procps \
-      libpython3.14-testsuite chromium-headless-shell fonts-liberation valgrind
+      libpython3.14-testsuite chromium-headless-shell fonts-liberation shellcheck valgrind
   fi
   for version in "${root_pythons[@]}"; do echo "python$version-dev" "python$version-venv"; done
   host_rust_is_usable || echo cargo rust-clippy rustc rustfmt
