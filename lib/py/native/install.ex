@@ -71,6 +71,8 @@ defmodule Py.Native.Install do
   # Mix links the priv folder of the package into the build. The libraries belong to the build alone: builds of other
   # environments, and a package that cannot be written to, keep theirs. So the link becomes a folder.
   defp own_priv! do
+    # Checkouts had the libraries here once, and Mix would copy them into the build.
+    File.rm_rf(Path.join(@package, "priv/native"))
     Mix.Project.build_structure()
     priv = Path.join(Mix.Project.app_path(), "priv")
 
