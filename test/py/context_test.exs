@@ -263,7 +263,9 @@ defmodule Py.ContextTest do
 
       tasks =
         for context <- [first, second] do
-          task = Task.async(fn -> Py.call(context, "slow_import", "__getattribute__", ["value"]) end)
+          task =
+            Task.async(fn -> Py.call(context, "slow_import", "__getattribute__", ["value"]) end)
+
           assert eventually(fn -> importing.(context) or Task.yield(task, 0) end) == true
           task
         end
