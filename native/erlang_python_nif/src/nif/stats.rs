@@ -1,4 +1,4 @@
-//! What is worth watching.
+//! Statistics.
 
 use erlang_python_core::stats::now;
 use rustler::{Env, ResourceArc, Term};
@@ -16,21 +16,21 @@ fn stats_snapshot(env: Env<'_>, contexts: Vec<ContextRef>) -> Term<'_> {
     to_term(env, &snapshot::take(&contexts)).expect("structs, numbers and text")
 }
 
-/// The calling process is told `py_events` when there are events, until another process asks for that.
+/// Has the calling process get the message `py_events` when there are events, in place of the process before.
 #[rustler::nif]
 fn stats_subscribe(env: Env<'_>) -> rustler::Atom {
     gc::subscribe(env.pid());
     atoms::ok()
 }
 
-/// The calling process is told of the ends of tracked requests, in place of the one that was before.
+/// Has the calling process get a message at the end of each tracked request, in place of the process before.
 #[rustler::nif]
 fn follow_tasks(env: Env<'_>) -> rustler::Atom {
     tasks::follow(env.pid());
     atoms::ok()
 }
 
-/// Runs of garbage collectors, as maps. Whoever gets no event will be told of the next one.
+/// Runs of garbage collectors, as maps. When there is none, the next one is announced by a message.
 #[rustler::nif]
 fn stats_take_events(env: Env<'_>) -> Term<'_> {
     to_term(env, &gc::take()).expect("structs of numbers")
