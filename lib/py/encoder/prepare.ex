@@ -1,7 +1,7 @@
 defmodule Py.Encoder.Prepare do
   @moduledoc false
-  # Replaces structs that only Py.Encoder knows. Runs when the native converter met such a struct, so calls without any
-  # never pay for this walk.
+  # Replaces structs that only Py.Encoder knows. Runs when an argument of a call is one, or when the native converter met one
+  # further in: calls without any never pay for this walk.
 
   @native [
     MapSet,
@@ -33,6 +33,18 @@ defmodule Py.Encoder.Prepare do
   end
 
   def operation(other), do: {:ok, other}
+
+  @doc "The same, if an argument of a call is itself such a struct."
+  @spec arguments(tuple()) :: {:ok, tuple()} | {:error, Py.ConversionError.t()}
+  def arguments({:call, _target, _function, args, _kwargs} = operation) do
+    if struct_among?(args), do: operation(operation), else: {:ok, operation}
+  end
+
+  def arguments(operation), do: {:ok, operation}
+
+  defp struct_among?([%module{} | _args]) when module not in @native, do: true
+  defp struct_among?([_arg | args]), do: struct_among?(args)
+  defp struct_among?(_no_more), do: false
 
   @doc "Walks the value that a callback returns."
   @spec value(term()) :: {:ok, term()} | {:error, Py.ConversionError.t()}
