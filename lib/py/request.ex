@@ -31,12 +31,18 @@ defmodule Py.Request do
 
   # Returns the result, and for a timed call also its request, which has its times.
   defp execute(operation, options) do
-    case Router.route(operation, options) do
-      {:ok, context, namespace} -> run(operation, context, namespace, options, 3)
+    with {:ok, context, namespace} <- Router.route(operation, options),
+         {:ok, operation} <- encode_arguments(operation, options) do
+      run(operation, context, namespace, options, 3)
+    else
       {:remote, context} -> run_remotely(context, operation, options)
       {:error, error} -> failure(error, options, nil, operation)
     end
   end
+
+  # So that the converter need not ask for it, see `failed(:encode, …)`. Structs are maps in the Erlang dialect.
+  defp encode_arguments(operation, %{dialect: :erlang}), do: {:ok, operation}
+  defp encode_arguments(operation, _options), do: Py.Encoder.Prepare.arguments(operation)
 
   # The node of the context runs the operation like its own ones.
   defp run_remotely(context, operation, options) do

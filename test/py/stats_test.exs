@@ -278,6 +278,27 @@ defmodule Py.StatsTest do
     assert %{kind: :overloaded} = Enum.find(Py.stats().failures, &(&1.kind == :overloaded))
   end
 
+  test "counts a task that is given up by what kept it" do
+    limit = Py.Semaphore.max_concurrent()
+    on_exit(fn -> Py.Semaphore.set_max_concurrent(limit) end)
+    Py.Semaphore.set_max_concurrent(1)
+    :ok = Py.Semaphore.acquire()
+
+    {_, counted} =
+      counted(fn ->
+        task = Py.async(:builtins, :abs, [-1])
+        assert {:error, %Py.TimeoutError{phase: :waiting}} = Py.await(task, 1)
+        Py.Semaphore.release()
+        task = Py.async(:time, :sleep, [30])
+        eventually(fn -> Py.stats().permits.current == 1 end)
+        assert {:error, %Py.TimeoutError{}} = Py.await(task, 1)
+        cancelled = Py.async(:builtins, :abs, [-1])
+        assert Py.cancel(cancelled) == :ok
+      end)
+
+    assert %{expired: 1, timeouts: 1} = counted
+  end
+
   test "raises when the application does not run" do
     ExUnit.CaptureLog.capture_log(fn -> Application.stop(:erlang_python) end)
     assert_raise RuntimeError, ~r/not running/, fn -> Py.stats() end

@@ -2,8 +2,9 @@ defmodule Py.Encoder.Prepare do
   @moduledoc false
   # Replaces structs that only `Py.Encoder` knows by what it makes of them.
   #
-  # It walks a whole value, so it runs only when the native converter has met such a struct, and
-  # for work that nobody waits for. Calls without structs do not pay for it.
+  # It walks a whole value, so it runs only when an argument of a call is such a struct, when the
+  # native converter has met one further in, and for work that nobody waits for. Calls without
+  # structs do not pay for it.
 
   @native [
     MapSet,
@@ -40,6 +41,18 @@ defmodule Py.Encoder.Prepare do
   end
 
   def operation(other), do: {:ok, other}
+
+  @doc "The same, if an argument of a call is itself such a struct."
+  @spec arguments(tuple()) :: {:ok, tuple()} | {:error, Py.ConversionError.t()}
+  def arguments({:call, _target, _function, args, _kwargs} = operation) do
+    if struct_among?(args), do: operation(operation), else: {:ok, operation}
+  end
+
+  def arguments(operation), do: {:ok, operation}
+
+  defp struct_among?([%module{} | _args]) when module not in @native, do: true
+  defp struct_among?([_arg | args]), do: struct_among?(args)
+  defp struct_among?(_no_more), do: false
 
   @doc "Encodes the value that a callback returns. The path of an error begins at the value."
   @spec value(term()) :: {:ok, term()} | {:error, Py.ConversionError.t()}

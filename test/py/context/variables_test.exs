@@ -230,6 +230,20 @@ defmodule Py.Context.VariablesTest do
         Py.unregister_function(name)
       end
 
+      # What both have while they have set nothing is the same copy.
+      test "two processes share a set of context variables until one sets something", %{
+        pool: pool
+      } do
+        [one, two] = for id <- [:one, :two], do: start_supervised!({Agent, fn -> nil end}, id: id)
+        get = fn pid, code -> Agent.get(pid, fn _ -> Py.eval!(code, context: pool) end) end
+        assert {get.(one, "var.get()"), get.(two, "var.get()")} == {"default", "default"}
+        assert get.(two, "[var.set('of two'), var.get()][1]") == "of two"
+        assert {get.(one, "var.get()"), get.(two, "var.get()")} == {"default", "of two"}
+        assert get.(one, "[var.set('of one'), var.get()][1]") == "of one"
+        assert {get.(one, "var.get()"), get.(two, "var.get()")} == {"of one", "of two"}
+        assert other(fn -> Py.eval!("var.get()", context: pool) end) == "default"
+      end
+
       test "what is undone leaves nothing", %{pool: pool} do
         code =
           "with decimal.localcontext() as local:\n    local.prec = 2\n    answer = str(decimal.Decimal(1) / 3)"

@@ -46,7 +46,7 @@ pub struct Inbox<R> {
 struct Load<R> {
     /// Requests submitted and not done, which `max_queue` bounds, and the line of those that have to wait for this context.
     line: Line<Arc<R>>,
-    /// Whether callers poll for their outcome before they wait for a message.
+    /// Decides whether callers poll for their outcome before they wait for a message.
     backoff: CallerBackoff,
 }
 
@@ -86,7 +86,7 @@ impl<R: Admit> Inbox<R> {
         }
     }
 
-    /// Whether the outcome of a short call is likely to be there in a few microseconds.
+    /// Returns `true` if the outcome of a short call is likely to be there in a few microseconds.
     #[inline]
     pub fn is_quick(&self) -> bool {
         !self.spin.is_zero() && !self.queue.is_parked() && self.load.backoff.pays()

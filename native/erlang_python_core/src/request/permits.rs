@@ -12,7 +12,7 @@ use crate::sync::shim::{AtomicBool, AtomicUsize, Mutex, lock};
 pub trait Grantee {
     /// The permit is yours. False when the waiter no longer wants it; the permit then goes to the next.
     fn grant(&self) -> bool;
-    /// Whether `grant` would be refused; lets the FIFO forget waiters that gave up.
+    /// Returns `true` if `grant` would be refused: the FIFO drops such waiters.
     fn gone(&self) -> bool;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! 1. The request that runs on this thread is served to a process that waits for it. The function's name and arguments go
 //!    to that process as `{reference, {callback, id, target, args}}`: it runs the function in its own `receive` loop.
-//! 2. This thread releases the interpreter and waits, on its queue, for the answer.
+//! 2. This thread releases the interpreter and waits, on its queue, for the result.
 //! 3. Calls of that function into Python are *nested requests*. `chains` tells whose they are; on this context they run
 //!    right here, on top of the waiting one, and ride on its permit; so do those of other chains, which may hold a context
 //!    that this one is about to call. First requests of strangers wait their turn.
@@ -49,7 +49,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Names of registered functions: what `erlang.<name>` finds; and whether the Erlang API has registered them.
 static NAMES: LazyLock<RwLock<HashMap<String, Dialect>>> = LazyLock::new(RwLock::default);
-/// Whether the Erlang API has ever registered one.
+/// `true` once the Erlang API has registered one.
 static ANY_OF_ERLANG: AtomicBool = AtomicBool::new(false);
 
 fn names() -> RwLockWriteGuard<'static, HashMap<String, Dialect>> {

@@ -73,7 +73,7 @@ fn context_state(context: ContextRef) -> (u64, bool) {
     (context.0.inbox.id, !context.0.inbox.queue.is_closed())
 }
 
-/// Whether the process that owns the context is `pid`.
+/// The process that owns the context.
 #[rustler::nif]
 fn context_owner(context: ContextRef) -> LocalPid {
     context.0.settings.owner
@@ -91,7 +91,7 @@ fn context_pressure(context: ContextRef) -> u8 {
     u8::from(shared.inbox.stats.busy.running(now()).is_some_and(|running| running > LONG))
 }
 
-/// Whether the GIL of a stuck context is held by somebody: interrupts, which come every tenth of a second, do not get it.
+/// Returns `true` if code holds the GIL of a stuck context: interrupts, which come every tenth of a second, do not get it.
 #[rustler::nif]
 fn context_gil_held(context: ContextRef) -> bool {
     /// In nanoseconds; less than it takes to be stuck.

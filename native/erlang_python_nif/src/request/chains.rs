@@ -55,7 +55,7 @@ pub fn leave(request: &RequestRef, pid: Option<&LocalPid>) {
 }
 
 /// The request that a call of `caller` is nested in: its own, or that of the nearest of `$callers` that has one. A request
-/// that ended while it waited, with its context or its time, has told its caller, who goes on before the entry is gone.
+/// that has ended is passed over: its caller has the reply, and may call before the entry is gone.
 #[inline]
 pub fn parent_of(caller: &LocalPid, callers: impl FnOnce() -> Vec<LocalPid>) -> Option<Parent> {
     if ACTIVE.load(SeqCst) == 0 {

@@ -31,7 +31,7 @@ impl Flags {
     /// Failures in the Erlang dialect come with their traceback.
     pub const TRACEBACK: u32 = 1024;
 
-    /// Python code of the context itself, see `Chore`: no process waits for it or is told anything.
+    /// Python code of the context itself, see `Chore`: no process waits for it or gets a message.
     pub const CHORE: u32 = 1 << 31;
 
     /// The dialect of the request's values.

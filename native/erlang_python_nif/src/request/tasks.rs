@@ -7,7 +7,7 @@ use rustler::{Env, LocalPid, Term};
 
 use crate::beam::env::OwnedTermEnv;
 
-/// The process that is told of the ends of tasks, see `Request::report_end`.
+/// The process that gets the messages about the ends of tasks, see `Request::report_end`.
 static TASKS: Mutex<Option<LocalPid>> = Mutex::new(None);
 
 pub fn follow(pid: LocalPid) {

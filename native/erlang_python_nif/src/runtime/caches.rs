@@ -72,7 +72,7 @@ impl Caches {
         }
     }
 
-    /// Has the threads that Python code started end, and waits for them, for `limit` at the most.
+    /// Has the threads that Python code started end, and waits for them, for at most `limit`.
     pub fn end_threads(&self, limit: Duration) -> PyResult<()> {
         let end_threads = import(&Obj::str("erlang._boot")?)?.attr("end_threads")?;
         end_threads.call(&[&Obj::float(limit.as_secs_f64())?]).map(drop)

@@ -42,7 +42,7 @@ impl Chore {
         Chore { shared: shared.clone(), request, counted }
     }
 
-    /// Whether it has been told to end.
+    /// Returns `true` if it has to end.
     pub fn is_over(&self) -> bool {
         self.request.life.phase() != Phase::Running
     }

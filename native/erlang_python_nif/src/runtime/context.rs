@@ -32,7 +32,7 @@ pub struct Settings {
     pub paths: Vec<String>,
     /// Code run in the context's namespace before the first request.
     pub preload: Option<String>,
-    /// Whether Elixir's `Decimal` is loaded.
+    /// `true` if Elixir's `Decimal` is loaded.
     pub decimal: bool,
 }
 
@@ -123,7 +123,7 @@ impl Shared {
         self.inbox.running().filter(|request| !request.flags.has(Flags::CHORE) || !young())
     }
 
-    /// Whether there is nothing to do between requests.
+    /// Returns `true` if there is nothing to do between requests.
     pub fn is_tidy(&self) -> bool {
         self.home.is_tidy() && lock(&self.dead_namespaces).is_empty()
     }

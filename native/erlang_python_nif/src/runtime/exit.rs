@@ -25,7 +25,7 @@ const ON_HALT: c_int = 2;
 type SetOption = unsafe extern "C" fn(*mut ErlNifEnv, c_int, ...) -> c_int;
 type OnExit = unsafe extern "C" fn(unsafe extern "C" fn(c_int, *mut c_void), *mut c_void) -> c_int;
 
-/// Has the VM tell when it halts. Call while this library is loaded.
+/// Has the VM call back when it halts. Call while this library is loaded.
 ///
 /// # Safety
 /// `env` is that of the load function.

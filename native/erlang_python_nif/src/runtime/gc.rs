@@ -144,7 +144,7 @@ thread_local! {
     static BEGAN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// `collection(phase, info)`, called by Python's garbage collector. Fails never: there is nobody to tell.
+/// `collection(phase, info)`, called by Python's garbage collector. Never fails: there is no caller to report to.
 ///
 /// # Safety
 /// Called by Python: attached, with the capsule and `count` live arguments.
@@ -210,7 +210,7 @@ unsafe fn number(info: *mut ffi::PyObject, key: &CStr) -> Option<u64> {
 }
 
 static EVENTS: Outbox<GcRun> = Outbox::new();
-/// The process that is told of events.
+/// The process that gets a message when there are events.
 static SUBSCRIBER: Mutex<Option<LocalPid>> = Mutex::new(None);
 
 pub fn subscribe(pid: LocalPid) {
@@ -225,9 +225,9 @@ pub fn take() -> Vec<GcRun> {
 
 /// Not from scheduler threads: Python runs on none.
 fn report(run: GcRun) {
-    // The lock is held for the push too: a new subscriber is told of it, or the event is dropped with the old ones.
-    let tell = lock(&SUBSCRIBER).filter(|_| EVENTS.push(run));
-    if let Some(subscriber) = tell {
+    // The lock is held for the push too: a new subscriber gets a message for it, or the event is dropped with the old ones.
+    let subscriber = lock(&SUBSCRIBER).filter(|_| EVENTS.push(run));
+    if let Some(subscriber) = subscriber {
         OwnedTermEnv::new().send(&subscriber, |env| atoms::py_events().to_term(env));
     }
 }

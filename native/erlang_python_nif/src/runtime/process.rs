@@ -51,7 +51,7 @@ pub fn available() -> Option<u64> {
     Some(system.total_memory().min(group)).filter(|bytes| *bytes > 0)
 }
 
-/// Resident bytes, and nanoseconds of processor time. Zeros where the system does not tell.
+/// Resident bytes, and nanoseconds of processor time. Zeros where the system does not say.
 fn usage(system: &mut System) -> (u64, u64) {
     let pid = Pid::from_u32(std::process::id());
     let kind = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();

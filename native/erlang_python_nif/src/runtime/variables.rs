@@ -283,7 +283,7 @@ fn swap_values(one: &Obj, other: &Obj) {
     unsafe { std::ptr::swap(one.as_ptr().cast::<usize>().add(VALUES), other.as_ptr().cast::<usize>().add(VALUES)) }
 }
 
-/// Whether `values` works on this Python.
+/// Returns `true` if `values` works on this Python.
 fn shows_changes(functions: &ContextFunctions) -> PyResult<bool> {
     // SAFETY: attached.
     let set = unsafe { Obj::checked((functions.new)()) }?;

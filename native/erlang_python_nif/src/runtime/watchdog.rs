@@ -226,7 +226,7 @@ fn look_at_running(context: &Arc<Shared>, env: &OwnedTermEnv) {
     }
 }
 
-/// The owner is told of changes.
+/// Notifies the owner of a change.
 fn set_stuck(context: &Shared, stuck: bool) {
     if context.inbox.stuck.swap(stuck, SeqCst) == stuck {
         return;
