@@ -7,7 +7,6 @@
 
 pub mod bytecode;
 pub mod lines;
-#[allow(missing_docs)]
 pub mod request;
 pub mod state;
 pub mod stats;

@@ -23,12 +23,15 @@ pub trait Admit {
 /// not stop polling.
 pub type CallerBackoff = PollBackoff<64>;
 
+/// The requests of one context, waiting and running.
 pub struct Inbox<R> {
     /// The number of the context.
     pub id: u64,
+    /// The bound on requests submitted and not done.
     pub max_queue: usize,
     /// How long its callers, and its thread, poll.
     pub spin: Duration,
+    /// The requests that have a permit and wait for the thread.
     pub queue: Queue<R>,
     /// Requests may outlive the context, and count there.
     pub stats: Member,
@@ -51,6 +54,7 @@ struct Load<R> {
 }
 
 impl<R: Admit> Inbox<R> {
+    /// The inbox of a new context.
     pub fn new(id: u64, max_queue: usize, spin: Duration, stats: Member) -> Self {
         Inbox {
             id,
@@ -65,6 +69,7 @@ impl<R: Admit> Inbox<R> {
         }
     }
 
+    /// The line of requests that wait for this context.
     #[inline]
     pub fn line(&self) -> &Line<Arc<R>> {
         &self.load.line
@@ -92,6 +97,7 @@ impl<R: Admit> Inbox<R> {
         !self.spin.is_zero() && !self.queue.is_parked() && self.load.backoff.pays()
     }
 
+    /// The back-off of its callers.
     #[inline]
     pub fn backoff(&self) -> &CallerBackoff {
         &self.load.backoff
@@ -102,6 +108,7 @@ impl<R: Admit> Inbox<R> {
         self.queue.len() + self.load.line.waiting()
     }
 
+    /// The number of requests submitted and not done.
     #[inline]
     pub fn load(&self) -> usize {
         self.load.line.load()
@@ -123,6 +130,7 @@ impl<R: Admit> Inbox<R> {
         }
     }
 
+    /// The request that runs, innermost.
     pub fn running(&self) -> Option<Arc<R>> {
         lock(&self.stack).last().cloned()
     }

@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 
 use crate::sync::shim::AtomicU8;
 
+/// The phase of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
@@ -53,6 +54,7 @@ impl Phase {
     }
 }
 
+/// The life of one request.
 pub struct Lifecycle(AtomicU8);
 
 impl Default for Lifecycle {
@@ -62,6 +64,7 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
+    /// The current phase.
     #[inline]
     pub fn phase(&self) -> Phase {
         Phase::from_u8(self.0.load(Ordering::Acquire))

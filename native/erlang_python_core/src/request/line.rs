@@ -15,6 +15,7 @@ pub const ADMITTED: usize = 2;
 /// The counts are one word: requests that are not done, and from this bit on those of them that are admitted.
 const ONE_ADMITTED: usize = 1 << 32;
 
+/// The number of requests of one context, and the line of those that wait for it.
 pub struct Line<W> {
     counts: AtomicUsize,
     /// Length of the line. An admission under way counts, lest a younger request gets ahead of it.

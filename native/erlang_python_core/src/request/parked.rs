@@ -14,12 +14,14 @@ pub const SWEEP_STEPS: usize = 16;
 /// Two processes may have the same slot: the second one uses a handle.
 const SLOTS: usize = 1024;
 
+/// Values of processes, by their keys, each in a slot that the key chooses.
 pub struct Parked<K, T>([Slot<K, T>; SLOTS]);
 
 /// The key of a process and its value. Only that process waits for the lock.
 type Slot<K, T> = Padded<Mutex<Option<(K, T)>>>;
 
 impl<K: Copy + Eq + Hash, T> Parked<K, T> {
+    /// Empty slots.
     #[allow(clippy::new_without_default)]
     #[inline]
     pub const fn new() -> Self {

@@ -16,13 +16,18 @@ pub trait Grantee {
     fn gone(&self) -> bool;
 }
 
+/// The result of `Permits::acquire`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Acquired {
+    /// A permit was free.
     Now,
+    /// The waiter was queued.
     Waiting,
+    /// No permit was free, and the caller does not wait.
     Refused,
 }
 
+/// A number of permits, and the queue of those that wait for one.
 pub struct Permits<W> {
     max: AtomicUsize,
     used: AtomicUsize,
@@ -33,6 +38,7 @@ pub struct Permits<W> {
 }
 
 impl<W: Grantee> Permits<W> {
+    /// `max` permits.
     #[cfg(not(loom))]
     pub const fn new(max: usize) -> Self {
         Permits {
@@ -44,6 +50,7 @@ impl<W: Grantee> Permits<W> {
         }
     }
 
+    /// `max` permits.
     #[cfg(loom)]
     pub fn new(max: usize) -> Self {
         Permits {
@@ -55,6 +62,7 @@ impl<W: Grantee> Permits<W> {
         }
     }
 
+    /// The limit.
     #[inline]
     pub fn max(&self) -> usize {
         self.max.load(SeqCst)
@@ -66,7 +74,7 @@ impl<W: Grantee> Permits<W> {
         self.used.load(SeqCst)
     }
 
-    /// The length of the FIFO. Waiters that gave up count until they are swept.
+    /// The length of the FIFO. Waiters that gave up count until they are swept, and those to whom a permit is being passed.
     #[inline]
     pub fn waiting(&self) -> usize {
         self.waiting.load(SeqCst)
@@ -108,6 +116,7 @@ impl<W: Grantee> Permits<W> {
         Acquired::Waiting
     }
 
+    /// Gives a permit back, to the oldest waiter if there is one.
     #[inline]
     pub fn release(&self) {
         self.used.fetch_sub(1, SeqCst);
@@ -136,6 +145,7 @@ impl<W: Grantee> Permits<W> {
         Vec::from(gone)
     }
 
+    /// Visits the waiters, under the lock.
     #[inline]
     pub fn for_each_waiting(&self, visit: impl FnMut(&W)) {
         lock(&self.fifo).iter().for_each(visit);
@@ -174,6 +184,7 @@ pub struct PermitSlot<W: Grantee + 'static> {
 }
 
 impl<W: Grantee> PermitSlot<W> {
+    /// A slot without a permit.
     #[inline]
     pub fn new(permits: &'static Permits<W>) -> Self {
         PermitSlot { permits, held: AtomicBool::new(false) }
@@ -191,6 +202,7 @@ impl<W: Grantee> PermitSlot<W> {
         self.held.store(false, SeqCst);
     }
 
+    /// Gives the permit back, if the slot holds one.
     #[inline]
     pub fn release(&self) {
         if self.held.swap(false, SeqCst) {
