@@ -128,7 +128,7 @@ static void finish(Term request) {
 
 static void run(Term operation) {
     settle();
-    finish(element(submit(operation, 0), 1));
+    finish(submit(operation, 0));
 }
 
 /* As callers do that expect the outcome soon; here it is there when they poll again. */
@@ -140,7 +140,8 @@ static void run_polling(Term operation) {
         settle();
         outcome = function("poll")(process, 2, arguments);
     }
-    if (!is_tagged(outcome, "ok")) return finish(element(outcome, 1));
+    if (is_tagged(outcome, "ask")) return finish(element(outcome, 1));
+    if (!is_tagged(outcome, "ok")) return finish(outcome);
     enif_clear_env(process);
 }
 

@@ -20,7 +20,7 @@ defmodule Py.Native do
     * `{:ask, request, callback}` - run this function, then `callback_resume/3`
     * `:poll` - not there yet: give other processes a turn, then `poll/2`, with the request in `{:poll, request}`, else with
       the one given before, or `nil`
-    * `{:wait, request}` - a message `{reference, reply | callback}` will come, unless the caller cancels first
+    * a request - a message `{reference, reply | callback}` will come, unless the caller cancels first
     * `{:refused, reason}` - it was not taken; for `:stuck`, another context should take it
 
   Replies and `:poll` have no tuple of their own around them because that would make each short call slower.
@@ -31,7 +31,7 @@ defmodule Py.Native do
           | {:ask, request(), callback()}
           | :poll
           | {:poll, request()}
-          | {:wait, request()}
+          | request()
           | {:refused,
              :stopped
              | :stuck
@@ -194,7 +194,7 @@ defmodule Py.Native do
   @spec callback_answer(request(), non_neg_integer(), term()) :: boolean()
   def callback_answer(_request, _id, _answer), do: stub()
 
-  @spec callback_resume(request(), non_neg_integer(), term()) :: :poll | {:wait, request()}
+  @spec callback_resume(request(), non_neg_integer(), term()) :: :poll | request()
   def callback_resume(_request, _id, _answer), do: stub()
 
   @spec poll_soon(request()) :: outcome()

@@ -96,7 +96,11 @@ defmodule Py.Request do
   end
 
   defp note_request(_outcome, %{timed: false} = options), do: options
-  defp note_request(outcome, options), do: %{options | request: elem(outcome, 1)}
+
+  defp note_request(outcome, options) when is_tuple(outcome),
+    do: %{options | request: elem(outcome, 1)}
+
+  defp note_request(request, options), do: %{options | request: request}
 
   defp with_request(result, %{timed: false}), do: result
   defp with_request(result, %{request: request}), do: {result, request}
@@ -115,7 +119,7 @@ defmodule Py.Request do
   defp reply({:done, _request, reply}, _ref, _options), do: reply
   defp reply({:ask, request, callback}, ref, _options), do: serve(request, ref, callback)
 
-  defp reply({:wait, request}, ref, %{timeout: timeout, wait: wait, spent: spent}) do
+  defp reply(request, ref, %{timeout: timeout, wait: wait, spent: spent}) do
     receive do
       {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
       {^ref, reply} -> reply
@@ -139,7 +143,7 @@ defmodule Py.Request do
   defp served({:done, _request, reply}, _ref), do: reply
   defp served({:ask, request, callback}, ref), do: serve(request, ref, callback)
 
-  defp served({:wait, request}, ref) do
+  defp served(request, ref) when is_reference(request) do
     receive do
       {^ref, {:callback, _id, _target, _args} = callback} -> serve(request, ref, callback)
       {^ref, reply} -> reply
@@ -268,7 +272,7 @@ defmodule Py.Request do
     tag = tag(kind, ref, context, operation, options)
 
     case Native.submit(context, receiver, tag, operation, names, flags, deadline, callers()) do
-      {:wait, request} ->
+      request when is_reference(request) ->
         {:ok, ref, request}
 
       {:refused, :stuck} ->

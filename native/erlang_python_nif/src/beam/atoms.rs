@@ -15,7 +15,7 @@ rustler::atoms! {
     exception, conversion, encode, interrupted, timeout_queued, timeout, stopped, unsupported, panicked,
     wrong_interpreter, bad_request,
     callback, py_callback, dispatcher = "Elixir.Py.Callback.Dispatcher",
-    full, not_an_integer, granted, poll, ask, wait, refused,
+    full, not_an_integer, granted, poll, ask, refused,
     overloaded, rejected, permits, queue, waiting, lost, done, cancelled,
     // life of a context
     py_context, started, ended, abandoned, failed, recovered, py_events, py_task,

@@ -131,11 +131,11 @@ fn outcome<'a>(env: Env<'a>, poll: Poll<'a>, request: &Request, handle: impl FnO
         Poll::Event(Event::Callback, callback) => {
             immediate::make_tuple(env, [atoms::ask().to_term(env), handle(), callback])
         }
-        // Without a tuple around it: that would be a part of every short call.
+        // Without a tuple around it, as the handle of a request that is waited for: that would be a part of every call.
         Poll::Event(_, reply) if !request.flags.has(Flags::TIMED) => reply,
         Poll::Event(_, reply) => immediate::make_tuple(env, [atoms::done().to_term(env), handle(), reply]),
         Poll::Nothing => atoms::poll().to_term(env),
-        Poll::Sent => immediate::make_tuple(env, [atoms::wait().to_term(env), handle()]),
+        Poll::Sent => handle(),
     }
 }
 
