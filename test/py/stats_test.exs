@@ -290,7 +290,7 @@ defmodule Py.StatsTest do
         assert {:error, %Py.TimeoutError{phase: :waiting}} = Py.await(task, 1)
         Py.Semaphore.release()
         task = Py.async(:time, :sleep, [30])
-        eventually(fn -> Py.stats().permits.current == 1 end)
+        eventually(fn -> Py.stats().permits.in_use == 1 end)
         assert {:error, %Py.TimeoutError{}} = Py.await(task, 1)
         cancelled = Py.async(:builtins, :abs, [-1])
         assert Py.cancel(cancelled) == :ok
