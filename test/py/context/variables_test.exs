@@ -215,6 +215,7 @@ defmodule Py.Context.VariablesTest do
         assert Py.eval!("var.get()", context: pool) == "level 5"
         assert Py.eval!(member, "var.get()") == "level 4"
         assert other(fn -> Py.eval!("var.get()", context: pool) end) == "level 4"
+        Py.exec!(member, "del builtins.seen")
         Enum.each(names, &Py.unregister_function/1)
       end
 

@@ -6,8 +6,8 @@ use crate::beam::dialect::Dialect;
 use crate::beam::{atoms, serial};
 use crate::in_vm;
 use crate::request::flags::Flags;
-use crate::request::holder;
 use crate::request::permits::PERMITS;
+use crate::request::process_permit;
 use crate::runtime::snapshot;
 
 #[test]
@@ -36,14 +36,14 @@ fn permits_are_held_by_processes_and_shown_in_snapshots() {
         };
         let reference = env.make_ref().encode(env);
         PERMITS.set_max(1);
-        let (first, granted) = holder::acquire(env, reference, false).expect("a permit is free");
+        let (first, granted) = process_permit::acquire(env, reference, false).expect("a permit is free");
         assert!(granted);
-        assert!(holder::acquire(env, reference, false).is_none());
-        let (second, granted) = holder::acquire(env, reference, true).expect("it waits");
+        assert!(process_permit::acquire(env, reference, false).is_none());
+        let (second, granted) = process_permit::acquire(env, reference, true).expect("it waits");
         assert!(!granted);
         assert_eq!(permits(), [Some(1), Some(1), Some(1)]);
         // Whoever gave up is not counted.
-        let (third, _) = holder::acquire(env, reference, true).expect("it waits");
+        let (third, _) = process_permit::acquire(env, reference, true).expect("it waits");
         assert!(third.give_up() && !third.give_up());
         assert_eq!(permits(), [Some(1), Some(1), Some(1)]);
         assert!(first.release() && !first.release());
