@@ -207,6 +207,7 @@ defmodule Py.ContextTest do
       end
 
       test "paths and preload", _context do
+        Py.Test.Leftovers.restore_sys_path()
         dir = tmp_path("modules")
         File.mkdir_p!(dir)
         File.write!(Path.join(dir, "own_#{unquote(mode)}.py"), "answer = 42")

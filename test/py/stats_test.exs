@@ -187,6 +187,7 @@ defmodule Py.StatsTest do
   end
 
   defp check_failures(mode, dialect) do
+    Py.Test.Leftovers.restore_sys_path()
     folder = tmp_path("failing")
     File.mkdir_p!(folder)
     module = "stats_failing_#{mode}_#{dialect}"

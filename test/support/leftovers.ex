@@ -17,6 +17,15 @@ defmodule Py.Test.Leftovers do
   defp worker,
     do: Enum.find(Py.Context.list(), &match?({:ok, %{mode: :worker}}, Py.Context.info(&1)))
 
+  @doc "Restores `sys.path` of the main interpreter after the test."
+  def restore_sys_path do
+    %{sys_path: path} = take()
+
+    ExUnit.Callbacks.on_exit(fn ->
+      Py.exec!(worker(), "import sys\nsys.path[:] = path", locals: %{path: path})
+    end)
+  end
+
   @doc "Raises if anything differs from `before`."
   def check!(before) do
     now = take()

@@ -117,6 +117,7 @@ defmodule Py.Context.VariablesTest do
 
         other(fn -> Py.exec!("var.set(Value())", context: pool) end)
         eventually(fn -> Py.eval!(member, "len(builtins.gone)") == 1 end)
+        Py.exec!(member, "del builtins.gone")
       end
 
       test "also where nobody calls the context any more", %{pool: pool} do
