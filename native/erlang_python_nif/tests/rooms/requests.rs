@@ -30,7 +30,7 @@ fn permits_are_held_by_processes_and_shown_in_snapshots() {
         let permits = || {
             let snapshot = serial::to_term(env, &snapshot::take(&[])).expect("a map");
             let permits = snapshot.map_get(atoms::permits()).expect("a field");
-            ["current", "max", "waiting"].map(|name| {
+            ["in_use", "max_concurrent", "waiting"].map(|name| {
                 permits.map_get(atoms::existing(env, name).expect("an atom")).expect("a field").decode::<usize>().ok()
             })
         };
