@@ -86,7 +86,7 @@ defmodule Py.Context do
   Stops a context. Running code is interrupted. A context of a pool is replaced.
 
   Requests that wait for it end with a `Py.ContextError` whose reason is `:stopped`. A thread whose code does not
-  end within 2 seconds is left to itself, which is logged.
+  end within 2 seconds is abandoned, which is logged.
 
   ## Errors
 

@@ -254,7 +254,7 @@ defmodule Py.Interpreter do
   defp venv_hint(python) do
     case File.read_link(python) do
       {:ok, target} ->
-        " (a broken virtual environment: it links to #{target}); make it anew with python3 -m venv"
+        " (a broken virtual environment: it links to #{target}); make it again with python3 -m venv"
 
       {:error, _reason} ->
         ""

@@ -4,7 +4,7 @@ defmodule Py.Memory do
 
   alias Py.{Operation, Options, Request}
 
-  @doc "What Python's garbage collector knows, as `Py.memory_stats/1` documents it."
+  @doc "Returns the statistics of Python's garbage collector, as `Py.memory_stats/1` documents it."
   @spec stats(Options.t()) :: Operation.result()
   def stats(options) do
     with {:ok, {stats, count, threshold, traced}} <-

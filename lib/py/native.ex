@@ -68,7 +68,7 @@ defmodule Py.Native do
     end
   end
 
-  @doc "Whether this version of the module has the functions of the library."
+  @doc "Returns `true` if this version of the module has the functions of the library."
   @spec loaded?() :: boolean()
   def loaded?, do: :erlang.phash2(0, 1) == 1
 
@@ -114,7 +114,7 @@ defmodule Py.Native do
   @spec context_stop(context()) :: non_neg_integer()
   def context_stop(_context), do: stub()
 
-  @doc "What a snapshot has of the context."
+  @doc "Returns the entry of a snapshot for the context."
   @spec context_info(context()) :: map()
   def context_info(_context), do: stub()
 
@@ -167,15 +167,15 @@ defmodule Py.Native do
   @spec context_load(context()) :: non_neg_integer()
   def context_load(_context), do: stub()
 
-  @doc "Whether calls of this process, which works for `callers`, are nested in a request of Python code."
+  @doc "Returns `true` if calls of this process, which works for `callers`, are nested in a request of Python code."
   @spec is_nested([pid()]) :: boolean()
   def is_nested(_callers), do: stub()
 
-  @doc "What speaks against a context: 0 nothing, 1 a request that has run for more than 5 ms, 2 it is stuck."
+  @doc "Returns how unfit a context is for new calls: 0 fit, 1 a request has run for more than 5 ms, 2 it is stuck."
   @spec context_pressure(context()) :: 0..2
   def context_pressure(_context), do: stub()
 
-  @doc "Whether somebody holds the GIL of a stuck context, so that nothing else of its interpreter runs."
+  @doc "Returns `true` if some thread holds the GIL of a stuck context, so that nothing else of its interpreter runs."
   @spec context_gil_held(context()) :: boolean()
   def context_gil_held(_context), do: stub()
 

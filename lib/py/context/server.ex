@@ -13,7 +13,7 @@ defmodule Py.Context.Server do
   # A stuck context that cannot be replaced now is looked at again after so long, in milliseconds.
   @look_again 1_000
 
-  # How long a thread may take to end before it is left to itself. Running Python code has been interrupted by then.
+  # How long a thread may take to end before it is abandoned. Running Python code has been interrupted by then.
   @end_timeout 2_000
 
   @doc "Starts the process. The options are checked; those of a pool have also `:pool` and `:pool_index`."

@@ -20,7 +20,7 @@ defmodule Py.Native.Install do
     end
   end
 
-  @doc "Whether the libraries are where the VM looks for them."
+  @doc "Returns `true` if the libraries are where the VM looks for them."
   @spec installed?() :: boolean()
   def installed? do
     folder = Path.join(Mix.Project.app_path(), "priv/native")

@@ -32,7 +32,7 @@ defmodule Py.Pool.Table do
 
   # Persistent terms: `{__MODULE__, pool}` holds the content of a pool; `__MODULE__` what most calls need.
 
-  @doc "What most calls need: the registrations, and the content of the default pool or `nil`."
+  @doc "Returns what most calls need: the registrations, and the content of the default pool or `nil`."
   @spec cached() :: {registrations(), content() | nil}
   def cached, do: :persistent_term.get(__MODULE__, {%{}, nil})
 

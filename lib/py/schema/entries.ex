@@ -202,7 +202,7 @@ defmodule Py.Schema.Entries do
       type: {:or, :never, {:integer, 1, :infinity, "milliseconds"}},
       default: {:value, 600_000},
       configured: true,
-      doc: "time after which a stuck context of a pool is replaced and its thread left to itself"
+      doc: "time after which a stuck context of a pool is replaced and its thread abandoned"
     ],
     max_concurrent: [
       type: @positive,

@@ -25,7 +25,7 @@ defmodule Py.Schema.Type do
           | {:or, atom(), t()}
           | {:struct, module()}
 
-  @doc "Whether a value is a timeout of at least `min` milliseconds."
+  @doc "Returns `true` if a value is a timeout of at least `min` milliseconds."
   defguard is_timeout(value, min)
            when value == :infinity or
                   (is_integer(value) and value >= min and value <= @max_timeout)
@@ -104,7 +104,7 @@ defmodule Py.Schema.Type do
 
   defp python_name(name), do: cast(:text, name)
 
-  @doc "What is expected, for error messages and documentation."
+  @doc "The expected values, for error messages and documentation."
   @spec expected(t()) :: String.t()
   def expected({:timeout, min}), do: ":infinity or milliseconds from #{min} to #{@max_timeout}"
   def expected(:names), do: "a map or a keyword list"

@@ -1,4 +1,4 @@
-//! What the callers of one context write: its requests, waiting and running.
+//! The part of a context that its callers write: its requests, waiting and running.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};

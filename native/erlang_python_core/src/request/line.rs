@@ -28,7 +28,7 @@ struct Standing<W> {
     closed: bool,
 }
 
-/// What becomes of a request.
+/// The decision about a new request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entered {
     /// Counted and admitted; so many were there before.

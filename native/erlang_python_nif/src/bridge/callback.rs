@@ -221,7 +221,7 @@ fn on_thread(call: &Call<'_>, id: u64, env: &mut OwnedTermEnv, content: ErlNifTe
 }
 
 /// Sends `{py_callback, request | nil, callers, {callback, id, target, args}}` to the dispatcher; `callers` are what
-/// `$callers` of the function's process shall be.
+/// `$callers` of the function's process are to be.
 fn dispatch(env: &mut OwnedTermEnv, content: ErlNifTerm, nested: Option<(&Running<'_>, u64, Namespace)>) -> bool {
     let mut pid = std::mem::MaybeUninit::uninit();
     // SAFETY: this is no scheduler thread, hence the null environment; `pid` is read only on success.

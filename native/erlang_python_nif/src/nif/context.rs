@@ -55,7 +55,7 @@ fn context_stop(context: ContextRef) -> u64 {
     context.0.stopped.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 
-/// What a snapshot has of the context, see `Py.Stats`.
+/// Returns the entry of a snapshot for the context, see `Py.Stats`.
 #[rustler::nif]
 fn context_info(env: Env<'_>, context: ContextRef) -> Term<'_> {
     to_term(env, &snapshot::of_context(&context.0)).expect("numbers")
@@ -79,7 +79,7 @@ fn context_owner(context: ContextRef) -> LocalPid {
     context.0.settings.owner
 }
 
-/// What speaks against a context as the place of a process's calls: 0 nothing, 1 a request that runs for long, 2 it is stuck.
+/// Returns how unfit a context is for new calls: 0 fit, 1 it has a request that runs for long, 2 it is stuck.
 #[rustler::nif]
 fn context_pressure(context: ContextRef) -> u8 {
     /// In nanoseconds.

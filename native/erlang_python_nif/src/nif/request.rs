@@ -124,7 +124,7 @@ fn park<'a>(env: Env<'a>, client: &LocalPid, request: RequestRef) -> Term<'a> {
     }
 }
 
-/// What has come of a request. `handle` makes the term by which Elixir knows it.
+/// The outcome of a request, as a term. `handle` makes the term by which Elixir knows it.
 #[inline]
 fn outcome<'a>(env: Env<'a>, poll: Poll<'a>, request: &Request, handle: impl FnOnce() -> Term<'a>) -> Term<'a> {
     match poll {
@@ -213,7 +213,7 @@ fn poll_soon<'a>(env: Env<'a>, request: ResourceArc<RequestHandle>) -> Term<'a> 
     outcome(env, poll, &request.0, || request.encode(env))
 }
 
-/// What a request was refused for.
+/// The reason why a request was refused.
 #[derive(Clone, Copy)]
 enum Limit {
     Permits,

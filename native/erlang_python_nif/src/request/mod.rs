@@ -35,7 +35,7 @@ use crate::beam::env::OwnedTermEnv;
 
 pub type RequestRef = Arc<Request>;
 
-/// What Elixir holds of a request whose outcome was not there at once.
+/// The resource by which Elixir knows a request whose outcome was not there at once.
 pub struct RequestHandle(pub RequestRef);
 
 #[rustler::resource_impl]
@@ -106,7 +106,7 @@ struct Tracked {
 }
 
 impl Tracked {
-    /// Of the message of a request.
+    /// Copies the reference out of the message of a request.
     fn new(message: Term<'_>) -> Option<Box<Tracked>> {
         let (reference, _operation, _namespace, _callers): (Term<'_>, Term<'_>, Term<'_>, Term<'_>) =
             message.decode().ok()?;

@@ -12,7 +12,7 @@ use super::{Request, tasks};
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 
-/// What the caller of a request is notice.
+/// An event that the caller of a request is notified of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// `{callback, id, target, args}`: the request goes on afterwards.

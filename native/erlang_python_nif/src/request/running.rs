@@ -1,4 +1,4 @@
-//! What one thread alone may do with a request: run it, ask its caller, send its reply. A token stands for each of them.
+//! The rights that only one thread has to a request: run it, ask its caller, send its reply. Each is a token.
 
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering::{Acquire, SeqCst};

@@ -1,4 +1,4 @@
-//! What one context keeps to work fast, all of it bound to its interpreter and its thread.
+//! The caches of one context. All of them belong to its interpreter and its thread.
 
 use std::time::Duration;
 

@@ -19,11 +19,11 @@ use crate::python::fork;
 use crate::request::Request;
 use crate::request::RequestRef;
 
-/// What runs from `begin` until this is dropped, on the thread of a context, attached, while it runs no request.
+/// Code of a context that no caller asked for. It runs from `begin` until this is dropped, on the attached thread.
 pub struct Chore {
     shared: Arc<Shared>,
     request: RequestRef,
-    /// As time that the context was busy: its start is none of that.
+    /// Counts as busy time, but for the start of the context.
     counted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a context shares between its thread, the NIFs and the watchdog.
+//! The state of a context that its thread, the NIFs and the watchdog share.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -39,7 +39,7 @@ pub struct Settings {
 /// Most destructors take microseconds: for so long nobody hears of them. In nanoseconds.
 const NOTICEABLE: u64 = 10_000_000;
 
-/// What the watchdog remembers of a context from tick to tick. Nobody else writes it.
+/// The notes of the watchdog about a context, from tick to tick. Only the watchdog writes them.
 #[derive(Default)]
 pub struct Watched {
     /// The `turn` at the last tick: when it has not changed, the running request runs for long.
@@ -117,7 +117,7 @@ impl Shared {
         Some(unsafe { crate::python::interpreter::visit(interpreter as *mut _, || work(thread as *mut _)) })
     }
 
-    /// What runs, but for what the context does of its own accord and has only begun: users ask for what they wait for.
+    /// The running request or chore. A chore that has only begun is left out: users ask for what they wait for.
     pub fn noticeable(&self) -> Option<RequestRef> {
         let young = || self.inbox.stats.busy.running(now()).is_some_and(|time| time < NOTICEABLE);
         self.inbox.running().filter(|request| !request.flags.has(Flags::CHORE) || !young())
@@ -134,7 +134,7 @@ impl Shared {
     }
 }
 
-/// What Elixir holds of a context.
+/// The resource by which Elixir knows a context.
 pub struct ContextHandle(pub Arc<Shared>);
 
 #[rustler::resource_impl]

@@ -1,5 +1,5 @@
 //! The floor of the benchmarks: a term's way through a queue to a thread and back, without Python, permits or contexts.
-//! What any design with threads of its own must pay.
+//! Every design with threads of its own pays this.
 
 use std::sync::Arc;
 use std::time::Duration;

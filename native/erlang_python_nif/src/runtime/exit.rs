@@ -19,7 +19,7 @@ use crate::python::object::{Obj, PyResult, import};
 /// For contexts to end, and then again for Python's exit functions.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Of `enif_set_option`: what is called when the VM halts with a flush, on the way to `exit()`.
+/// The option of `enif_set_option` for a function that is called when the VM halts with a flush, on the way to `exit()`.
 const ON_HALT: c_int = 2;
 
 type SetOption = unsafe extern "C" fn(*mut ErlNifEnv, c_int, ...) -> c_int;

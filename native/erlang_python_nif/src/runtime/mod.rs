@@ -20,7 +20,7 @@ pub mod thread;
 mod variables;
 pub mod watchdog;
 
-/// What the running CPython can do.
+/// The capabilities of the running CPython.
 pub struct Capabilities {
     /// Own-GIL sub-interpreters: CPython 3.12 and later.
     pub own_gil: bool,

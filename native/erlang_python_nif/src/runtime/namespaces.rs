@@ -10,7 +10,7 @@ use super::context::ContextRef;
 use crate::beam::env::pid_word;
 use crate::python::object::{Obj, PyResult};
 
-/// What processes have of their own on a context, made on first need and dropped after the process has ended.
+/// Namespaces and context variables of processes, made on first need and dropped after the process has ended.
 #[derive(Default)]
 pub struct Namespaces(RefCell<WordMap<ErlNifTerm, Belongings>>);
 

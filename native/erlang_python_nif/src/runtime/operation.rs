@@ -1,4 +1,4 @@
-//! What a request asks for: calls, evaluation, statements, namespaces.
+//! The operations of requests: calls, evaluation, statements, namespaces.
 
 use std::rc::Rc;
 

@@ -7,7 +7,7 @@ use pyo3::ffi;
 
 use super::context::{ContextRef, Shared};
 
-/// Those whose thread has not ended, in the order of their starts.
+/// The contexts whose thread has not ended, in the order of their starts.
 static CONTEXTS: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
 
 pub fn add(context: Arc<Shared>) {

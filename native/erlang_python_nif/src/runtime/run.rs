@@ -109,7 +109,7 @@ impl Runtime {
         reclaimed
     }
 
-    /// What a panic left behind in this interpreter is unknown: the owner restarts the context.
+    /// A panic leaves this interpreter in an unknown state, so the owner restarts the context.
     fn poison(&self, request: &RequestRef, text: String) {
         let shared = self.shared();
         request.retire();

@@ -238,7 +238,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// What the code that runs first has raised, with its traceback.
+    /// The exception that the preload code has raised, with its traceback.
     fn describe_start(&self, raised: &Raised) -> String {
         let text = self.caches.helpers.describe_start.call(&[&raised.0]);
         match text.as_ref().map(Obj::as_utf8) {

@@ -71,10 +71,10 @@ impl Whose {
     }
 }
 
-/// What `leave` undoes after a nested request that has entered another set.
+/// A set that a nested request has entered, for `leave` to undo.
 pub struct Outer(Option<Below>);
 
-/// What was entered before.
+/// The set that was entered before.
 struct Below {
     set: Obj,
     whose: Whose,
@@ -185,7 +185,7 @@ impl Variables {
         Ok(Outer(Some(Below { set: self.entered.replace(set), whose: self.whose.replace(whose), original })))
     }
 
-    /// What has the values of `set` now: the copy that was made last, where it is entered further down.
+    /// The set that has the values of `set` now: the copy that was made last, if `set` is entered further down.
     fn newest(&self, set: &Obj) -> Obj {
         let copied = self.copied.borrow();
         let copy = copied.iter().rev().find(|(original, _copy)| original.as_ptr() == set.as_ptr());
@@ -213,7 +213,7 @@ impl Variables {
         }
     }
 
-    /// What the process has set is its own from now on.
+    /// From now on the values that the process has set are its own.
     #[inline(never)]
     fn hand_over(&self, guest: &Guest<'_>, process: LocalPid) {
         let set = self.entered.borrow().clone();
