@@ -392,7 +392,7 @@ defmodule Py do
 
   ## Options
 
-  #{Py.Schema.Docs.options(:call)}
+  #{Py.Schema.Docs.options(:async)}
 
   ## Errors
 
@@ -402,8 +402,15 @@ defmodule Py do
   @doc since: "0.1.0"
   @spec async(name() | Py.Object.t(), name() | nil, [term()], keyword()) :: Py.Task.t()
   def async(target, function, args \\ [], options \\ []) do
-    options = Options.new(options, @call_options)
+    options = async_options(:async, options, @call_options)
     Py.Task.start(operation(target, function, args, options.kwargs), options)
+  end
+
+  # No process waits for the turn of such a request, so its `:wait` is all or nothing.
+  defp async_options(function, options, allowed) do
+    taken = Options.new(options, allowed)
+    if List.keymember?(options, :wait, 0), do: Schema.check!(function, :wait, taken.wait)
+    taken
   end
 
   @doc """
@@ -501,7 +508,7 @@ defmodule Py do
   @spec parallel([{name(), name(), [term()]}], keyword()) ::
           {:ok, [result()]} | {:error, Exception.t()}
   def parallel(calls, options \\ []) do
-    options = Options.new(options, @parallel_options)
+    options = async_options(:parallel, options, @parallel_options)
 
     if not is_list(calls) or List.improper?(calls),
       do: raise(ArgumentError, "expected a list of calls, got: #{inspect(calls)}")
@@ -549,7 +556,7 @@ defmodule Py do
   @doc since: "0.1.0"
   @spec cast(name() | Py.Object.t(), name() | nil, [term()], keyword()) :: :ok
   def cast(target, function, args \\ [], options \\ []) do
-    options = Options.new(options, @cast_options)
+    options = async_options(:cast, options, @cast_options)
     Py.Cast.run(operation(target, function, args, options.kwargs), options)
   end
 
@@ -563,8 +570,8 @@ defmodule Py do
       iex> Py.unregister_function(:twice)
       :ok
 
-  A function that has the name already is replaced. Python code that calls a name which is not registered
-  gets a `CallbackError`.
+  A function that has the name already is replaced. Where the name is not registered, `erlang.call(name)` raises
+  a `CallbackError`, and `erlang.name()` an `AttributeError`.
   """
   @doc since: "0.1.0"
   @spec register_function(name(), fun() | {module(), atom()}) :: :ok

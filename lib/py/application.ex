@@ -108,7 +108,7 @@ defmodule Py.Application do
 
     with {:ok, python} <- Interpreter.find(),
          :ok <- open(python),
-         :ok <- native(Native.load(), python),
+         :ok <- load(python),
          {:ok, info} <-
            native(
              Native.start_runtime(%{
@@ -126,7 +126,28 @@ defmodule Py.Application do
     end
   end
 
-  defp open(python), do: native(Py.Native.Loader.open(python.library), python)
+  defp open(python) do
+    case Code.ensure_loaded(Py.Native.Loader) do
+      {:module, loader} -> native(loader.open(python.library), python)
+      {:error, reason} -> no_libraries(reason)
+    end
+  end
+
+  # What the library lacks is a symbol of another Python; else it cannot be read.
+  defp load(python) do
+    with {:error, reason} <- Native.load() do
+      if reason =~ ~r/symbol/i, do: native({:error, reason}, python), else: no_libraries(reason)
+    end
+  end
+
+  defp no_libraries(reason) do
+    {:error,
+     %Py.InterpreterError{
+       message:
+         "the native libraries in #{Path.join(:code.priv_dir(:erlang_python), "native")} cannot be loaded (#{reason}); " <>
+           "install them again with mix deps.compile erlang_python --force (in a checkout: mix compile --force)"
+     }}
+  end
 
   defp native({:error, reason}, python) do
     {major, minor} = python.version

@@ -21,17 +21,20 @@ defmodule Py.Schema do
 
   ## Who takes what
 
-  @common [:context, :namespace, :env, :timeout, :wait]
+  @place [:context, :namespace, :env]
+  @common @place ++ [:timeout, :wait]
+  @async @place ++ [:timeout, :wait_of_async, :kwargs]
   @context [:paths_of_context, :preload, :max_queue, :start_timeout_of_context]
   @pool [:mode, :strategy, :replace_stuck, :pg | @context]
 
   @functions Map.new(
                [
                  call: @common ++ [:kwargs, :return],
-                 cast: @common ++ [:kwargs],
+                 async: @async ++ [:return],
+                 cast: @async,
                  eval: @common ++ [:locals, :return],
                  exec: @common ++ [:locals, :return_of_exec],
-                 parallel: [:pool_of_calls, :timeout_of_all, :wait, :return],
+                 parallel: [:pool_of_calls, :timeout_of_all, :wait_of_async, :return],
                  memory: [:context, :timeout, :wait],
                  env: [:context],
                  setup: [:timeout_of_each],

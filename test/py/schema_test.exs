@@ -9,7 +9,7 @@ defmodule Py.SchemaTest do
     {Py, :call, 4, :call},
     {Py, :eval, 2, :eval},
     {Py, :exec, 2, :exec},
-    {Py, :async, 4, :call},
+    {Py, :async, 4, :async},
     {Py, :cast, 4, :cast},
     {Py, :parallel, 2, :parallel},
     {Py, :memory_stats, 1, :memory},
@@ -52,7 +52,7 @@ defmodule Py.SchemaTest do
 
   test "the options of requests have one type each, and a place in the struct" do
     types =
-      for function <- [:call, :cast, :eval, :parallel, :memory, :env, :setup],
+      for function <- [:call, :eval, :memory, :env, :setup],
           %{key: key, type: type} <- Schema.options(function),
           uniq: true,
           do: {key, type}
@@ -103,7 +103,7 @@ defmodule Py.SchemaTest do
     test "names a wrong value, and what is expected" do
       for {function, key, value, expected} <- [
             {:setup, :timeout, -1, ":infinity or milliseconds from 0 to 4294967295"},
-            {:pool, :start_timeout, nil, ":infinity or milliseconds from 0 to 4294967295"},
+            {:pool, :start_timeout, nil, ":infinity or milliseconds from 1 to 4294967295"},
             {:pool, :mode, :fast, ":worker or :owngil"},
             {:pool, :pg, nil, "true or false"},
             {:pool, :max_queue, 0, "a positive integer"},

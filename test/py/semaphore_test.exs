@@ -105,6 +105,7 @@ defmodule Py.SemaphoreTest do
   end
 
   test "every kind of Python work counts" do
+    env = Py.Env.new(context: 1)
     Semaphore.set_max_concurrent(1)
     assert Semaphore.acquire() == :ok
     overloaded = {:error, %Py.OverloadedError{current: 1, max: 1, limit: :permits}}
@@ -117,12 +118,24 @@ defmodule Py.SemaphoreTest do
     assert ExUnit.CaptureLog.capture_log(fn -> Py.cast(:math, :sqrt, [4], wait: 0) end) =~
              "too many Python requests"
 
-    assert_raise Py.OverloadedError, fn ->
-      Py.Env.new(context: 1) |> then(fn _ -> Py.eval!("1", wait: 0) end)
-    end
-
+    assert_raise Py.OverloadedError, fn -> Py.eval!("1", env: env, wait: 0) end
     Semaphore.release()
     assert mailbox() == []
+  end
+
+  test "work that no process waits for is refused at once, or waits up to its timeout" do
+    for start <- [
+          fn options -> Py.async(:math, :sqrt, [4], options) end,
+          fn options -> Py.cast(:math, :sqrt, [4], options) end,
+          fn options -> Py.parallel([{:math, :sqrt, [4]}], options) end
+        ] do
+      message = "invalid :wait: 20; expected 0 or :infinity"
+      assert_raise ArgumentError, message, fn -> start.(wait: 20) end
+    end
+
+    assert Py.await(Py.async(:math, :sqrt, [4], wait: :infinity)) == {:ok, 2.0}
+    assert Py.parallel([{:math, :sqrt, [4]}], wait: :infinity) == {:ok, [ok: 2.0]}
+    assert Py.cast(:math, :sqrt, [4], wait: :infinity) == :ok
   end
 
   test "a call waits its turn up to its timeout, then says that it was overloaded" do

@@ -41,8 +41,15 @@ defmodule Py.Schema.Entries do
       default: {:text, "the timeout, or `config :erlang_python, wait: …`"},
       doc:
         "limit for the time until the request has a permit (`max_concurrent`) and its turn at a busy context. Past it the " <>
-          "result is `{:error, %Py.OverloadedError{}}`; `0` sheds load at once. Tasks, casts and parallel calls know only " <>
-          "`0` and their timeout, since no process waits for their turn"
+          "result is `{:error, %Py.OverloadedError{}}`; `0` sheds load at once"
+    ],
+    wait_of_async: [
+      key: :wait,
+      type: {:one_of, [0, :infinity]},
+      default: {:text, "`:infinity`, or `0` if `config :erlang_python, wait: 0`"},
+      doc:
+        "`0` refuses the request if no permit is free (`max_concurrent`). Otherwise it waits up to its `:timeout`: no " <>
+          "process waits for its turn, so there is nothing between"
     ],
     kwargs: [
       type: :names,
@@ -117,7 +124,7 @@ defmodule Py.Schema.Entries do
     ],
     start_timeout_of_context: [
       key: :start_timeout,
-      type: {:timeout, 0},
+      type: {:timeout, 1},
       default: {:value, 60_000},
       configured: true,
       doc: "limit for the start of the context, `:preload` included"
