@@ -10,6 +10,7 @@ defmodule BenchTest do
   @moduletag timeout: 120_000
 
   test "a quick run measures everything", %{tmp_dir: folder} do
+    Py.Test.Leftovers.restore_sys_path()
     capture_io(:stderr, fn -> Bench.main(["--quick", "--out", folder]) end)
 
     %{"header" => header, "results" => results} =
