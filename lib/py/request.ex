@@ -240,7 +240,7 @@ defmodule Py.Request do
           {:ok, reference(), Native.request()} | {:error, term()}
   def submit(operation, options, receiver \\ self(), kind \\ :async) do
     with {:ok, operation} <- prepare(operation, options),
-         {:ok, context, namespace} <- Router.route(operation, options) do
+         {:ok, context, namespace} <- Router.route(operation, options, routed(kind)) do
       submit_to(context, operation, namespace, options, receiver, kind)
     else
       {:remote, context} ->
@@ -250,6 +250,9 @@ defmodule Py.Request do
         Failure.record(error, options, nil, Operation.brief(operation))
     end
   end
+
+  defp routed(:cast), do: :cast
+  defp routed(_kind), do: :call
 
   @doc "Submits to a native context, in the namespace of the calling process."
   @spec submit_to(Native.context(), Operation.t(), Options.t()) ::

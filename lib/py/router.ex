@@ -280,28 +280,31 @@ defmodule Py.Router do
   # `Py.Env`. In `{:process, pid}` and `{:default, pid}` it is that of the Python code which the process serves, if it serves
   # a callback of this context, and else that of the process. Only the NIF knows which request a process serves, so it applies
   # rule 5: it takes the context that rules 6 and 7 have chosen, with `{:default, pid}`, as a proposal.
-  @spec route(Operation.t(), Options.t()) ::
+  # A `:cast` is taken as it comes, because nobody waits for it.
+  @spec route(Operation.t(), Options.t(), :call | :cast) ::
           {:ok, Native.context(), Choice.namespace()}
           | {:remote, pid()}
           | {:error, Py.ContextError.t()}
+  def route(operation, options, kind \\ :call)
+
   # 1. The context of `:env`.
-  def route(_operation, %{env: %Py.Env{object: object}}) do
+  def route(_operation, %{env: %Py.Env{object: object}}, _kind) do
     with {:ok, context} <- local(object), do: {:ok, context, object.ref}
   end
 
-  def route(operation, %{context: nil}) do
+  def route(operation, %{context: nil}, kind) do
     case handle(operation) do
-      nil -> registered_or_own(operation)
+      nil -> registered_or_own(operation, kind)
       # 3. The context of a handle, in the namespace of the calling process.
       object -> with {:ok, context} <- local(object), do: {:ok, context, self()}
     end
   end
 
   # 2. `:context`.
-  def route(_operation, %{context: pid}) when is_pid(pid) and node(pid) != node(),
+  def route(_operation, %{context: pid}, _kind) when is_pid(pid) and node(pid) != node(),
     do: {:remote, pid}
 
-  def route(_operation, %{context: context} = options) do
+  def route(_operation, %{context: context} = options, _kind) do
     if is_atom(context) and pool?(context) do
       pick(context)
     else
@@ -310,20 +313,20 @@ defmodule Py.Router do
   end
 
   # 4. The pool that the function, or else the module, is registered with.
-  defp registered_or_own({:call, module, function, _args, _kwargs}) do
+  defp registered_or_own({:call, module, function, _args, _kwargs}, kind) do
     {registrations, default} = Table.cached()
 
     pool =
       if map_size(registrations) > 0, do: find(registrations, to_string(module), function)
 
-    if pool, do: pick(pool), else: own(default)
+    if pool, do: pick(pool), else: own(default, kind)
   end
 
-  defp registered_or_own(_operation), do: Table.cached() |> elem(1) |> own()
+  defp registered_or_own(_operation, kind), do: Table.cached() |> elem(1) |> own(kind)
 
   # 6. The context the process is bound to. 7. The default pool, by its strategy.
-  defp own(default) do
-    case Choice.propose(default) do
+  defp own(default, kind) do
+    case Choice.propose(default, kind) do
       nil -> not_found(@default)
       context -> {:ok, context, {:default, self()}}
     end

@@ -202,7 +202,7 @@ defmodule Py.Native.Artifact do
   @doc "Writes an archive with the libraries in `folder`. The same libraries give the same bytes."
   @spec pack!(Path.t(), Path.t()) :: :ok
   def pack!(folder, archive) do
-    temporary = "#{archive}.#{System.pid()}"
+    temporary = Download.unique(archive)
     {:ok, tar} = :erl_tar.open(temporary, [:write])
     same = [mtime: 0, atime: 0, ctime: 0, uid: 0, gid: 0]
 
@@ -218,7 +218,7 @@ defmodule Py.Native.Artifact do
 
   # By renaming: a running VM keeps the file that it has mapped.
   defp write(path, content) do
-    temporary = "#{path}.#{System.pid()}"
+    temporary = Download.unique(path)
 
     with :ok <- File.mkdir_p(Path.dirname(path)),
          :ok <- File.write(temporary, content) do

@@ -91,7 +91,7 @@ defmodule Py.Native.Build do
 
     cond do
       folder = System.get_env("CARGO_TARGET_DIR") -> Path.expand(folder, @native)
-      String.starts_with?(builds, Path.dirname(@native)) -> Path.join(@native, "target")
+      String.starts_with?(builds, Path.dirname(@native) <> "/") -> Path.join(@native, "target")
       true -> Path.join(builds, "erlang_python_native")
     end
   end

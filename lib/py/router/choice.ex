@@ -38,13 +38,14 @@ defmodule Py.Router.Choice do
   @doc """
   The context of the default pool for a call, which the NIF overrules where a callback makes it: the NIF knows where that
   Python code runs. So a callback, or a task of one, that is not bound gets any context: nothing is chosen or remembered.
+  The NIF takes a cast as it comes, because nobody waits for it.
   """
-  @spec propose(Table.content() | nil) :: Native.context() | nil
-  def propose(nil), do: nil
+  @spec propose(Table.content() | nil, :call | :cast) :: Native.context() | nil
+  def propose(nil, _kind), do: nil
 
-  def propose({slots, strategy, cursor}) do
+  def propose({slots, strategy, cursor}, kind) do
     case Process.get(@binding) do
-      nil when slots != {} ->
+      nil when slots != {} and kind == :call ->
         if nested?(),
           do: native(slots, 0),
           else: choose(@default, nil, slots, strategy, cursor)

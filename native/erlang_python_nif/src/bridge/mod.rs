@@ -222,7 +222,7 @@ fn namespace(call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     }
 }
 
-/// Before a fork: see `runtime::fork`.
+/// Before a fork: see `python::fork`.
 fn fork_begin(_call: &Call<'_>, args: &[Obj]) -> PyResult<Obj> {
     expect_args("fork_begin", args, 0..=0)?;
     fork::begin()?;

@@ -59,8 +59,8 @@ pub struct CallbackSlot {
     /// Held from the moment a request is `Serving` until its caller has been asked: an error that ends the request meanwhile
     /// comes after the callback, and no callback comes after an error.
     pub(super) asking: Mutex<()>,
-    /// For the process that the dispatcher starts: the namespace of its calls.
-    /// Until one has entered: not the request itself, which this is a part of. With the number of the callback that it is for.
+    /// The number of the callback, and the namespace for the calls of the process that the dispatcher starts, until that has
+    /// entered. Not the request itself, which this is a part of.
     offered: Mutex<Option<(u64, Namespace)>>,
 }
 
