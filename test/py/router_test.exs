@@ -70,6 +70,16 @@ defmodule Py.RouterTest do
 
     on_exit(fn -> Py.unregister_function("chooses") end)
     assert Py.eval(context, "__import__('erlang').call('chooses')") == {:ok, 0}
+
+    # Nobody waits for a cast: it is routed as one of any process.
+    Py.register_function("casts", fn ->
+      before = :atomics.get(cursor, 1)
+      for _ <- 1..3, do: Py.cast(:math, :sqrt, [4])
+      {:atomics.get(cursor, 1) - before, Enum.any?(Process.get_keys(), &routing?/1)}
+    end)
+
+    on_exit(fn -> Py.unregister_function("casts") end)
+    assert Py.eval(context, "__import__('erlang').call('casts')") == {:ok, {3, false}}
     before = :atomics.get(cursor, 1)
     Py.eval!("1")
     assert :atomics.get(cursor, 1) - before == 1
@@ -282,6 +292,14 @@ defmodule Py.RouterTest do
   test "the strategy of the default pool is configured" do
     code = """
     ids = for _ <- 1..4, do: Py.eval!("__import__('threading').get_ident()")
+    2 = length(Enum.uniq(ids))
+
+    me = self()
+    tell = "__import__('erlang').send(pid, __import__('threading').get_ident())"
+    cast = fn -> for _ <- 1..4, do: Py.cast(:builtins, :eval, [tell, %{"pid" => me}]) end
+    Py.register_function("cast", fn -> length(cast.()) end)
+    4 = Py.eval!("__import__('erlang').call('cast')")
+    ids = for _ <- 1..4, do: receive(do: (id -> id))
     2 = length(Enum.uniq(ids))
     IO.puts("in turn")
     """

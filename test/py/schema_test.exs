@@ -103,7 +103,7 @@ defmodule Py.SchemaTest do
     test "names a wrong value, and what is expected" do
       for {function, key, value, expected} <- [
             {:setup, :timeout, -1, ":infinity or milliseconds from 0 to 4294967295"},
-            {:pool, :start_timeout, nil, ":infinity or milliseconds from 1 to 4294967295"},
+            {:pool, :start_timeout, nil, ":infinity or milliseconds from 0 to 4294967295"},
             {:pool, :mode, :fast, ":worker or :owngil"},
             {:pool, :pg, nil, "true or false"},
             {:pool, :max_queue, 0, "a positive integer"},

@@ -124,7 +124,7 @@ defmodule Py.Schema.Entries do
     ],
     start_timeout_of_context: [
       key: :start_timeout,
-      type: {:timeout, 1},
+      type: {:timeout, 0},
       default: {:value, 60_000},
       configured: true,
       doc: "limit for the start of the context, `:preload` included"

@@ -86,23 +86,8 @@ fn submit<'a>(
     let sole_caller = is_sole_caller(&client);
     let request =
         Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, polling, sole_caller);
-    if nested {
-        // Rides on the permit of its chain.
-        request.life.queue();
-        request.inbox.enqueue_nested(request.clone());
-    } else if place == Place::InLine {
-        errands::nudge();
-        inbox.stand_in_line(request.clone());
-    } else {
-        match PERMITS.acquire(!flags.has(Flags::NO_WAIT), || Waiter::Request(request.clone())) {
-            Acquired::Now => {
-                request.permit.hold();
-                request.life.queue();
-                request.inbox.enqueue(request.clone());
-            }
-            Acquired::Waiting => request.wait_for_permit(),
-            Acquired::Refused => return rejected(env, inbox, Limit::Permits),
-        }
+    if !admit(&request, nested, place) {
+        return rejected(env, inbox, Limit::Permits);
     }
     if !polling {
         return outcome(env, Poll::Sent, &request, || RequestHandle::term(env, request.clone()));
@@ -113,6 +98,30 @@ fn submit<'a>(
         Poll::Nothing => park(env, &client, request),
         poll => outcome(env, poll, &request, || RequestHandle::term(env, request.clone())),
     }
+}
+
+/// Queues a request, or has it wait in the line of its context or for a permit. Returns `false` if it was not to wait for one.
+#[inline]
+fn admit(request: &RequestRef, nested: bool, place: Place) -> bool {
+    if nested {
+        // Rides on the permit of its chain.
+        request.life.queue();
+        request.inbox.enqueue_nested(request.clone());
+    } else if place == Place::InLine {
+        errands::nudge();
+        request.inbox.stand_in_line(request.clone());
+    } else {
+        match PERMITS.acquire(!request.flags.has(Flags::NO_WAIT), || Waiter::Request(request.clone())) {
+            Acquired::Now => {
+                request.permit.hold();
+                request.life.queue();
+                request.inbox.enqueue(request.clone());
+            }
+            Acquired::Waiting => request.wait_for_permit(),
+            Acquired::Refused => return false,
+        }
+    }
+    true
 }
 
 /// Where to poll for an outcome that was not there at once. Most requests need no handle: `poll` finds them by the process.
