@@ -1,4 +1,4 @@
-defmodule Py.Stats.NumbersTest do
+defmodule Py.LiveDashboard.NumbersTest do
   # The numbers of permits and requests have the same names and values in all windows: `Py.info`, `Py.stats`, `Py.Semaphore`,
   # `Py.Context.info`, telemetry, the dashboard, and the Erlang API, which has names of its own for some of them.
   use ExUnit.Case, async: false
