@@ -69,8 +69,9 @@ defmodule Mix.Tasks.ErlangPython.Checksum do
   defp write!([], _file), do: Mix.raise("there is no artifact: nothing was written")
 
   defp write!(found, file) do
-    lines = for {name, checksum} <- Enum.sort(found), do: ~s(  "#{name}" => "#{checksum}",\n)
-    File.write!(file, ["%{\n", lines, "}\n"])
+    lines = for {name, checksum} <- Enum.sort(found), do: ~s("#{name}" => "#{checksum}",\n)
+    {format, _options} = Mix.Tasks.Format.formatter_for_file(file)
+    File.write!(file, format.(IO.iodata_to_binary(["%{\n", lines, "}\n"])))
     Mix.shell().info("#{Path.basename(file)}: #{length(found)} artifacts")
   end
 

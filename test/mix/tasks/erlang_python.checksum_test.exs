@@ -37,6 +37,12 @@ defmodule Mix.Tasks.ErlangPython.ChecksumTest do
     assert_received {:mix_shell, :info, ["6 artifacts are as listed"]}
   end
 
+  test "writes the file as mix format leaves it", %{tmp_dir: folder, sums: sums} do
+    run(folder, sums)
+    {format, _options} = Mix.Tasks.Format.formatter_for_file(sums)
+    assert File.read!(sums) == format.(File.read!(sums))
+  end
+
   test "names the artifact that is not as listed", %{tmp_dir: folder, sums: sums} do
     run(folder, sums)
     before = File.read!(sums)
