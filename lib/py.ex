@@ -415,7 +415,8 @@ defmodule Py do
 
   @doc """
   Waits for a task, up to `timeout` milliseconds but no longer than the task's own `:timeout`. A task that is not done then
-  is cancelled, and the result is `{:error, %Py.TimeoutError{}}`.
+  is cancelled, and the result is `{:error, %Py.TimeoutError{}}`, or `{:error, %Py.OverloadedError{}}` if it had no permit
+  yet.
 
       iex> task = Py.async(:time, :sleep, [0.1], timeout: 10)
       iex> {:error, %Py.TimeoutError{}} = Py.await(task)
@@ -442,7 +443,7 @@ defmodule Py do
   ## Errors
 
   Each result may be `{:error, exception}` as for `call/4`; a task that is not done in time is cancelled,
-  and its result is a `Py.TimeoutError`. Raises `ArgumentError` where `await/2` does.
+  and its result is a `Py.TimeoutError` or a `Py.OverloadedError`, as that of `await/2`. Raises `ArgumentError` where `await/2` does.
   """
   @doc since: "0.1.0"
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
@@ -686,8 +687,10 @@ defmodule Py do
   @doc since: "0.1.0"
   @spec info() :: map()
   def info do
+    Py.Lifecycle.running!()
+
     %{interpreter: python, version: version, own_gil: own_gil} =
-      :persistent_term.get(Py.Interpreter, nil) || raise %Py.ContextError{reason: :not_running}
+      :persistent_term.get(Py.Interpreter)
 
     python
     |> Map.take([:executable, :library, :prefix, :base_prefix, :free_threaded])

@@ -17,11 +17,7 @@ defmodule Py.Cast do
       :ok
     else
       nil ->
-        failed(
-          %Py.ContextError{reason: :not_found, context: :default},
-          nil,
-          Operation.brief(operation)
-        )
+        failed(%Py.ContextError{reason: :not_running}, nil, Operation.brief(operation))
 
       {:error, error} ->
         failed(error, nil, Operation.brief(operation))

@@ -99,7 +99,7 @@ defmodule Py.Context do
       GenServer.stop(pid, :normal, 15_000)
     end
   catch
-    :exit, _gone -> not_found(context)
+    :exit, _gone -> Table.not_found(context)
   end
 
   @doc """
@@ -142,7 +142,7 @@ defmodule Py.Context do
   @spec info(t()) :: {:ok, Py.Stats.context()} | {:error, Py.ContextError.t()}
   def info(context) do
     with {:ok, pid} <- Router.whereis(context) do
-      with :error <- Py.Stats.Contexts.fetch(pid), do: not_found(context)
+      with :error <- Py.Stats.Contexts.fetch(pid), do: Table.not_found(context)
     end
   end
 
@@ -220,6 +220,4 @@ defmodule Py.Context do
   @doc since: "0.1.0"
   @spec list() :: [pid()]
   def list, do: Table.pids()
-
-  defp not_found(context), do: {:error, %Py.ContextError{reason: :not_found, context: context}}
 end

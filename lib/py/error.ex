@@ -146,11 +146,11 @@ defmodule Py.TimeoutError do
   A request took longer than its `:timeout`, which includes the time in the queue.
 
     * `:timeout` - the timeout that was given, in milliseconds
-    * `:phase` - how far the request had come. `:running`: the Python code is interrupted. `:queued` at its context, or
-      `:waiting` for a permit: it never ran. `nil` if that is not known
+    * `:phase` - how far the request had come. `:running`: the Python code is interrupted. `:queued` at its context: it
+      never ran. `nil` if that is not known
     * `:context` - the id of the context, as in `Py.stats/0`, or `nil`
 
-  A synchronous call that got no permit in time fails with `Py.OverloadedError` instead.
+  A request that got no permit in time fails with `Py.OverloadedError` instead.
 
       iex> {:error, error} = Py.exec("while True: pass", timeout: 50)
       iex> {error.__struct__, error.timeout, error.phase}
@@ -159,7 +159,7 @@ defmodule Py.TimeoutError do
   @typedoc "A timeout. The fields are described above."
   @type t :: %__MODULE__{
           timeout: timeout(),
-          phase: :waiting | :queued | :running | nil,
+          phase: :queued | :running | nil,
           context: pos_integer() | nil
         }
   defexception [:timeout, :phase, :context]
@@ -168,11 +168,6 @@ defmodule Py.TimeoutError do
   def message(%{timeout: timeout, phase: :queued, context: context}) do
     "timed out after #{timeout} ms: the request was queued behind other requests#{on(context)} and never ran. " <>
       "Use another context, a pool with more contexts, or a larger :timeout. Py.stats/0 shows what each context runs"
-  end
-
-  def message(%{timeout: timeout, phase: :waiting}) do
-    "timed out after #{timeout} ms: the request was waiting for a permit and never ran. Use a larger timeout, raise " <>
-      ":max_concurrent, or send fewer requests at once"
   end
 
   def message(%{timeout: timeout, context: context}) do
@@ -256,16 +251,11 @@ defmodule Py.ContextError do
   end
 
   def message(%{reason: :not_found, context: :default}) do
-    cond do
-      not Py.Lifecycle.running?() ->
-        message(%{reason: :not_running})
-
-      Py.Config.get(:num_contexts) == 0 ->
-        "there is no default pool, because config :erlang_python, num_contexts is 0. Raise it, or name a context or pool of " <>
-          "your own"
-
-      true ->
-        "the default pool is not started. Start it with Py.Router.start/1"
+    if Py.Config.get(:num_contexts) == 0 do
+      "there is no default pool, because config :erlang_python, num_contexts is 0. Raise it, or name a context or pool of " <>
+        "your own"
+    else
+      "the default pool is not started. Start it with Py.Router.start/1"
     end
   end
 

@@ -15,7 +15,7 @@ defmodule Py.Parallel do
     pool = options.context || :default
 
     case Py.Pool.Table.native_contexts(pool) do
-      [] -> {:error, %Py.ContextError{reason: :not_found, context: pool}}
+      [] -> Py.Context.Table.not_found(pool)
       contexts -> {:ok, run(operations, contexts, options)}
     end
   end
@@ -76,7 +76,7 @@ defmodule Py.Parallel do
         reply =
           case Request.cancel(request, :timeout) do
             certain when certain in [:lost, :done] -> receive_reply(ref)
-            phase -> {:error, {:timeout, options.timeout, phase}}
+            phase -> Request.timed_out(phase, options.timeout)
           end
 
         {index, result(call, request, reply, options)}

@@ -176,15 +176,22 @@ defmodule Py.Request do
           {^ref, result} -> result
         end
 
-      # It never got a permit: the limit is what stood in the way.
-      :waiting ->
-        {current, max} = Native.permits_used()
-        {:error, {:overloaded, :permits, current, max}}
-
       phase ->
-        {:error, {:timeout, timeout, phase}}
+        timed_out(phase, timeout)
     end
   end
+
+  @doc """
+  Returns the error of a request that `cancel/2` ended for the reason `:timeout`, by what it was doing. If it never got a
+  permit, the limit is what stood in the way.
+  """
+  @spec timed_out(:waiting | :queued | :running, timeout()) :: {:error, term()}
+  def timed_out(:waiting, _timeout) do
+    {current, max} = Native.permits_used()
+    {:error, {:overloaded, :permits, current, max}}
+  end
+
+  def timed_out(phase, timeout), do: {:error, {:timeout, timeout, phase}}
 
   # Too late for a function to run; the watchdog ends the request.
   defp refuse(request, ref, id, timeout) do

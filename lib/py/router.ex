@@ -85,12 +85,12 @@ defmodule Py.Router do
 
     if index in 1..tuple_size(slots)//1,
       do: {:ok, slots |> elem(index - 1) |> elem(0)},
-      else: not_found(index)
+      else: Context.Table.not_found(index)
   end
 
   def get_context(pool) when is_atom(pool) do
     case Choice.pick(pool) do
-      nil -> not_found(pool)
+      nil -> Context.Table.not_found(pool)
       context -> {:ok, Native.context_owner(context)}
     end
   end
@@ -208,7 +208,7 @@ defmodule Py.Router do
   def bind_context(pool, index) when is_integer(index) do
     if index in 1..Table.size(pool)//1,
       do: Choice.bind(pool, {:bound, index - 1}),
-      else: not_found(index)
+      else: Context.Table.not_found(index)
   end
 
   def bind_context(pool, pid) when is_pid(pid) do
@@ -327,7 +327,7 @@ defmodule Py.Router do
   # 6. The context the process is bound to. 7. The default pool, by its strategy.
   defp own(default, kind) do
     case Choice.propose(default, kind) do
-      nil -> not_found(@default)
+      nil -> Context.Table.not_found(@default)
       context -> {:ok, context, {:default, self()}}
     end
   end
@@ -336,7 +336,7 @@ defmodule Py.Router do
   defp pick(pool) do
     with nil <- Choice.pick(pool),
          [] <- :pg.get_members(Table.group_scope(), pool) do
-      not_found(pool)
+      Context.Table.not_found(pool)
     else
       members when is_list(members) -> {:remote, Enum.random(members)}
       context -> {:ok, context, self()}
@@ -379,11 +379,9 @@ defmodule Py.Router do
       when is_atom(name) or (is_tuple(name) and elem(name, 0) in [:via, :global]) do
     case name && GenServer.whereis(name) do
       pid when is_pid(pid) -> {:ok, pid}
-      _none -> not_found(name)
+      _none -> Context.Table.not_found(name)
     end
   end
 
-  def whereis(other), do: not_found(other)
-
-  defp not_found(what), do: {:error, %Py.ContextError{reason: :not_found, context: what}}
+  def whereis(other), do: Context.Table.not_found(other)
 end

@@ -300,7 +300,7 @@ defmodule Py.Stats do
 
   ## Errors
 
-  Raises `RuntimeError` while the application is not running.
+  Raises `Py.ContextError` with the reason `:not_running` while the application is not running.
   """
   @doc since: "0.1.0"
   @spec snapshot() :: snapshot()
@@ -335,10 +335,7 @@ defmodule Py.Stats do
   end
 
   defp uptime! do
-    if :ets.whereis(Failures) == :undefined do
-      raise "the application erlang_python is not running on #{node()}"
-    end
-
+    Py.Lifecycle.running!()
     System.monotonic_time(:millisecond) - :persistent_term.get(__MODULE__)
   end
 

@@ -166,22 +166,20 @@ defmodule Py.Task do
   defp reply(task, reply), do: result_of(task, reply)
 
   defp give_up(%{request: nil} = task, timeout),
-    do: take(task, 0) || timed_out(task, timeout, nil)
+    do: take(task, 0) || timed_out(task, {:error, {:timeout, timeout, nil}})
 
   defp give_up(task, timeout) do
     case Request.cancel(task.request, :timeout) do
       # The reply is there, or on its way from the context's thread.
       certain when certain in [:lost, :done] ->
-        take(task, 5_000) || timed_out(task, timeout, nil)
+        take(task, 5_000) || timed_out(task, {:error, {:timeout, timeout, nil}})
 
       phase ->
-        timed_out(task, timeout, phase)
+        timed_out(task, Request.timed_out(phase, timeout))
     end
   end
 
-  defp timed_out(task, timeout, phase) do
-    ended(task, result_of(task, {:error, {:timeout, timeout, phase}}))
-  end
+  defp timed_out(task, reply), do: ended(task, result_of(task, reply))
 
   defp result_of(task, reply),
     do: Failure.result(reply, task.options, {:request, task.request}, task.brief)

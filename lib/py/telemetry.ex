@@ -165,7 +165,7 @@ defmodule Py.Telemetry do
     measure(Py.Stats.snapshot())
   rescue
     # The application is not running, or stopping. A poller drops a measurement after its first error.
-    error in [RuntimeError, ArgumentError] ->
+    error in [Py.ContextError, ArgumentError] ->
       if Py.Lifecycle.running?(), do: reraise(error, __STACKTRACE__), else: :ok
   end
 

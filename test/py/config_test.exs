@@ -30,4 +30,32 @@ defmodule Py.ConfigTest do
 
     assert {:error, %Py.ContextError{}} = Py.eval("1")
   end
+
+  test "all functions have one error while the application is not running" do
+    not_running = fn result ->
+      assert {:error, %Py.ContextError{reason: :not_running}} = result
+    end
+
+    pid = self()
+
+    for options <- [[], [context: 1], [context: :ml], [context: pid]] do
+      not_running.(Py.call(:math, :sqrt, [1], options))
+      not_running.(Py.await(Py.async(:math, :sqrt, [1], options)))
+    end
+
+    not_running.(Py.parallel([{:math, :sqrt, [1]}]))
+    not_running.(Py.Context.start_link())
+    not_running.(Py.Context.new_env(1))
+
+    for context <- [1, :ml, pid] do
+      not_running.(Py.Context.info(context))
+      not_running.(Py.Context.stack(context))
+      not_running.(Py.Context.interrupt(context))
+    end
+
+    assert capture_log(fn -> :ok = Py.cast(:math, :sqrt, [1]) end) =~ "is not running"
+
+    for raises <- [&Py.info/0, &Py.stats/0],
+        do: assert_raise(Py.ContextError, ~r/is not running/, raises)
+  end
 end

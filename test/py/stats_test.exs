@@ -287,7 +287,7 @@ defmodule Py.StatsTest do
     {_, counted} =
       counted(fn ->
         task = Py.async(:builtins, :abs, [-1])
-        assert {:error, %Py.TimeoutError{phase: :waiting}} = Py.await(task, 1)
+        assert {:error, %Py.OverloadedError{limit: :permits, max: 1}} = Py.await(task, 1)
         Py.Semaphore.release()
         task = Py.async(:time, :sleep, [2])
         eventually(fn -> Py.stats().permits.in_use == 1 end)
@@ -303,7 +303,7 @@ defmodule Py.StatsTest do
 
   test "raises when the application does not run" do
     ExUnit.CaptureLog.capture_log(fn -> Application.stop(:erlang_python) end)
-    assert_raise RuntimeError, ~r/not running/, fn -> Py.stats() end
+    assert_raise Py.ContextError, ~r/not running/, fn -> Py.stats() end
     assert Py.Telemetry.measure() == :ok
     {:ok, _} = Application.ensure_all_started(:erlang_python)
     assert Py.stats().uptime_ms < 60_000

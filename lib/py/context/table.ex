@@ -54,7 +54,17 @@ defmodule Py.Context.Table do
   @doc "Returns the native context that a pid owns, or the error that users see."
   @spec lookup(pid()) :: {:ok, Py.Native.context()} | {:error, Py.ContextError.t()}
   def lookup(pid) do
-    with :error <- fetch(pid), do: {:error, %Py.ContextError{reason: :not_found, context: pid}}
+    with :error <- fetch(pid), do: not_found(pid)
+  end
+
+  @doc """
+  Returns the error for a pid, name or index that no context or pool has: `:not_found`, or
+  `:not_running` while the application is not started.
+  """
+  @spec not_found(term()) :: {:error, Py.ContextError.t()}
+  def not_found(what) do
+    reason = if Py.Lifecycle.running?(), do: :not_found, else: :not_running
+    {:error, %Py.ContextError{reason: reason, context: what}}
   end
 
   @doc """

@@ -388,6 +388,22 @@ defmodule Py.Telemetry.CallTest do
     refute_received {:call, _, _, _}
   end
 
+  test "tasks and parallel calls that got no permit are overload, as calls are" do
+    listen()
+    max = Py.Semaphore.max_concurrent()
+    on_exit(fn -> Py.Semaphore.set_max_concurrent(max) end)
+    Py.Semaphore.set_max_concurrent(1)
+    :ok = Py.Semaphore.acquire()
+    task = Py.async(:builtins, :abs, [-1])
+    expected = {:error, %Py.OverloadedError{limit: :permits, current: 1, max: 1}}
+    assert Py.await(task, 1) == expected
+    assert_received {:overload, :expired, %{current: 1, max: 1}, %{limit: :permits, context: id}}
+    assert is_integer(id)
+    assert Py.parallel([{:builtins, :abs, [-1]}], timeout: 5) == {:ok, [expected]}
+    assert_received {:overload, :expired, %{current: 1, max: 1}, %{limit: :permits}}
+    Py.Semaphore.release()
+  end
+
   test "overload tells which limit" do
     listen()
     overload()
