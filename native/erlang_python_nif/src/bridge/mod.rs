@@ -6,7 +6,6 @@ pub mod callback;
 mod messages;
 pub mod state;
 
-use std::os::raw::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -16,6 +15,7 @@ use rustler::Env;
 use crate::beam::dialect::Dialect;
 use crate::convert::{ConvertError, Converter, NEVER_COPY, max_words};
 use crate::python::fork;
+use crate::python::method::{self, Method};
 use crate::python::object::{Obj, PyResult, Raised, raised};
 use crate::request::running::Running;
 use crate::runtime::caches::Caches;
@@ -116,21 +116,10 @@ macro_rules! functions {
                 // SAFETY: called by Python with `count` live arguments, attached.
                 unsafe { enter($function, args, count) }
             }
-            Method(ffi::PyMethodDef {
-                ml_name: $name.as_ptr(),
-                ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: entry },
-                ml_flags: ffi::METH_FASTCALL as c_int,
-                ml_doc: std::ptr::null(),
-            })
+            Method::new($name, entry)
         })),+]
     };
 }
-
-/// A method definition, read by CPython from every interpreter and written by nobody.
-struct Method(ffi::PyMethodDef);
-
-// SAFETY: CPython only reads method definitions, apart from nothing: the name, flags and pointer are constants.
-unsafe impl Sync for Method {}
 
 static FUNCTIONS: [Method; 16] = functions![
     c"call" => callback::call,
@@ -153,32 +142,22 @@ static FUNCTIONS: [Method; 16] = functions![
 
 /// Puts the functions into the module `erlang._native` of the interpreter this thread is attached to.
 pub fn install() -> PyResult<()> {
-    // SAFETY: attached; the module is borrowed from sys.modules, the definitions are static.
-    unsafe {
+    // SAFETY: attached; borrowed from sys.modules and made strong.
+    let module = unsafe {
         let module = ffi::PyImport_AddModule(c"erlang._native".as_ptr());
         if module.is_null() {
             return Err(raised());
         }
-        for Method(method) in &FUNCTIONS {
-            let function = ffi::PyCFunction_NewEx(
-                std::ptr::from_ref(method).cast_mut(),
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-            );
-            let function = Obj::checked(function)?;
-            if ffi::PyObject_SetAttrString(module, method.ml_name, function.as_ptr()) < 0 {
-                return Err(raised());
-            }
-        }
-    }
-    Ok(())
+        Obj::borrowed(module)
+    };
+    FUNCTIONS.iter().try_for_each(|method| method.install(&module))
 }
 
 /// # Safety
 /// Called by Python: attached, with `count` live arguments.
 unsafe fn enter(function: Function, args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *mut ffi::PyObject {
-    // SAFETY: promised by the caller; the arguments are made strong for the call.
-    let args: Vec<Obj> = (0..count as usize).map(|index| unsafe { Obj::borrowed(*args.add(index)) }).collect();
+    // SAFETY: promised by the caller.
+    let args = unsafe { method::arguments(args, count) };
     // A panic must not unwind through Python's frames.
     let result = catch_unwind(AssertUnwindSafe(|| dispatch(function, &args)));
     let raised = match result {

@@ -16,7 +16,7 @@ const MAX_ENTRIES: usize = 1024;
 /// the same cache.
 pub struct Cache<K, V, S = RandomState>(RefCell<HashMap<K, V, S>>);
 
-/// The hasher for keys that are words.
+/// The hasher for keys that are words, or source text.
 pub type Words = BuildHasherDefault<WordHasher>;
 
 impl<K, V, S: Default> Default for Cache<K, V, S> {

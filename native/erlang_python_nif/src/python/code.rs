@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 
-use super::cache::Cache;
+use super::cache::{Cache, Words};
 use super::object::{Obj, PyResult};
 
 /// The maximum length of cached source text, in bytes. Longer text is compiled again each time.
@@ -44,7 +44,7 @@ pub struct Code {
 /// A cache of compiled code, by its source text.
 pub struct Codes {
     compile_source: Obj,
-    codes: [Cache<Box<str>, Code>; CompileMode::COUNT],
+    codes: [Cache<Box<str>, Code, Words>; CompileMode::COUNT],
 }
 
 impl Codes {

@@ -6,6 +6,7 @@ pub mod fork;
 pub mod host;
 pub mod interpreter;
 pub mod memory;
+pub mod method;
 pub mod object;
 pub mod objects;
 pub mod package;

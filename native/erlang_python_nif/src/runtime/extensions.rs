@@ -6,9 +6,7 @@
 //! interpreter load every extension first, and so do we on 3.12: then the refusal comes before anything is made.
 
 use std::collections::HashSet;
-use std::os::raw::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
 use std::sync::Mutex;
 
 use erlang_python_core::sync::lock;
@@ -17,19 +15,10 @@ use pyo3::ffi;
 use super::thread::without_runtime;
 use crate::python::host::host;
 use crate::python::interpreter::detach;
+use crate::python::method::{self, Method};
 use crate::python::object::{Obj, PyResult, import};
 
-struct Method(ffi::PyMethodDef);
-
-// SAFETY: CPython only reads method definitions.
-unsafe impl Sync for Method {}
-
-static LOAD_IN_MAIN: Method = Method(ffi::PyMethodDef {
-    ml_name: c"load_in_main".as_ptr(),
-    ml_meth: ffi::PyMethodDefPointer { PyCFunction: load_in_main },
-    ml_flags: ffi::METH_VARARGS as c_int,
-    ml_doc: ptr::null(),
-});
+static LOAD_IN_MAIN: Method = Method::new(c"load_in_main", load_in_main);
 
 /// Extensions that the main interpreter has loaded for others, by name and file.
 static LOADED: Mutex<Option<HashSet<[String; 2]>>> = Mutex::new(None);
@@ -39,19 +28,21 @@ pub fn guard() -> PyResult<()> {
     if !host().version.starts_with("3.12.") {
         return Ok(());
     }
-    let method = ptr::from_ref(&LOAD_IN_MAIN.0).cast_mut();
-    // SAFETY: attached; a static definition.
-    let function = unsafe { Obj::checked(ffi::PyCFunction_NewEx(method, ptr::null_mut(), ptr::null_mut()))? };
+    let function = LOAD_IN_MAIN.function(None)?;
     import(&Obj::str("erlang._boot")?)?.attr("guard_extensions")?.call(&[&function]).map(drop)
 }
 
-/// `load_in_main(name, origin)`: whether the main interpreter can load that extension.
+/// `load_in_main(name, origin)`: `True` if the main interpreter can load that extension.
 ///
 /// # Safety
-/// Called by Python: attached, with a live tuple of arguments.
-unsafe extern "C" fn load_in_main(_module: *mut ffi::PyObject, args: *mut ffi::PyObject) -> *mut ffi::PyObject {
+/// Called by Python: attached, with `count` live arguments.
+unsafe extern "C" fn load_in_main(
+    _first: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
     // SAFETY: promised by the caller.
-    let args = unsafe { Obj::borrowed(args) }.tuple_items();
+    let args = unsafe { method::arguments(args, count) };
     // A panic must not unwind through Python's frames. Any str is text here: the import system has looked for it.
     let texts: Vec<_> = args.iter().filter_map(|text| text.as_utf8().ok().map(str::to_owned)).collect();
     let loaded = match <[String; 2]>::try_from(texts) {

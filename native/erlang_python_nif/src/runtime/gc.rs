@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
@@ -23,6 +22,7 @@ use super::context::Shared;
 use crate::beam::atoms;
 use crate::beam::env::OwnedTermEnv;
 use crate::python::host::host;
+use crate::python::method::Method;
 use crate::python::object::{Obj, PyResult, import};
 use crate::python::objects::Interp;
 
@@ -56,17 +56,19 @@ impl Sampler {
     }
 
     /// Takes a sample if work has run since the last one and it is time.
-    pub fn run(&self, shared: &Arc<Shared>) {
+    ///
+    /// `ended` is when the last request ended, as `now()` tells.
+    pub fn run(&self, shared: &Arc<Shared>, ended: u64) {
         let stats = &shared.interp.stats;
         let calls = shared.inbox.stats.counters.calls.load(std::sync::atomic::Ordering::Relaxed);
         if calls == self.calls.get() {
             return;
         }
-        let started = now();
-        if !stats.claim_sample(started) {
+        if !stats.claim_sample(ended) {
             return;
         }
         self.calls.set(calls);
+        let started = now();
         let _chore = Chore::begin(shared, Some(Instant::now() + LIMIT));
         // A program may have broken its own `gc` module: then there is no sample.
         if let Some(mut sample) = self.function.call(&[]).ok().and_then(|numbers| read(&numbers)) {
@@ -98,31 +100,19 @@ fn read(numbers: &Obj) -> Option<Sample> {
 
 const CAPSULE: &CStr = c"erlang_python.interpreter";
 
-struct Method(ffi::PyMethodDef);
-
-// SAFETY: CPython only reads method definitions.
-unsafe impl Sync for Method {}
-
-static COLLECTION: Method = Method(ffi::PyMethodDef {
-    ml_name: c"collection".as_ptr(),
-    ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: collection },
-    ml_flags: ffi::METH_FASTCALL as c_int,
-    ml_doc: std::ptr::null(),
-});
+static COLLECTION: Method = Method::new(c"collection", collection);
 
 /// Has the garbage collector of the interpreter this thread is attached to report, once for each interpreter.
 pub fn watch_collections(interp: &Arc<Interp>) -> PyResult<()> {
     if interp.watched.swap(true, SeqCst) {
         return Ok(());
     }
-    // SAFETY: attached. The capsule owns a count of the `Arc`, which `forget_interp` gives back; the function owns the
-    // capsule.
-    let function = unsafe {
+    // SAFETY: attached. The capsule owns a count of the `Arc`, which `forget_interp` gives back.
+    let capsule = unsafe {
         let interp = Arc::into_raw(interp.clone()).cast_mut().cast();
-        let capsule = Obj::checked(ffi::PyCapsule_New(interp, CAPSULE.as_ptr(), Some(forget_interp)))?;
-        let method = std::ptr::from_ref(&COLLECTION.0).cast_mut();
-        Obj::checked(ffi::PyCFunction_NewEx(method, capsule.as_ptr(), std::ptr::null_mut()))?
+        Obj::checked(ffi::PyCapsule_New(interp, CAPSULE.as_ptr(), Some(forget_interp)))?
     };
+    let function = COLLECTION.function(Some(&capsule))?;
     let callbacks = import(&Obj::str("gc")?)?.attr("callbacks")?;
     callbacks.attr("append")?.call(&[&function]).map(drop)
 }

@@ -1,10 +1,8 @@
 //! Dotted names of modules and functions, split once.
 
-use std::cell::Cell;
-use std::ptr;
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use pyo3::ffi;
 use rustler::sys::ErlNifTerm;
 
 use crate::python::cache::{Cache, Words};
@@ -14,20 +12,32 @@ use crate::python::object::{Obj, PyResult};
 pub struct Name {
     pub whole: Obj,
     pub parts: Vec<Obj>,
-    /// The address of the module of this name that was last seen after its import was complete. Null if there is none.
-    pub imported: Cell<*mut ffi::PyObject>,
+    /// The module of this name that was last seen after its import was complete. It is kept, because another module may
+    /// get the address of one that is gone.
+    imported: RefCell<Option<Obj>>,
 }
 
 impl Name {
     fn new(text: &str) -> PyResult<Name> {
         let parts = text.split('.').map(Obj::str).collect::<PyResult<_>>()?;
-        Ok(Name { whole: Obj::str(text)?, parts, imported: Cell::new(ptr::null_mut()) })
+        Ok(Name { whole: Obj::str(text)?, parts, imported: RefCell::default() })
+    }
+
+    /// Notes that the import of `module` is complete.
+    pub fn set_imported(&self, module: &Obj) {
+        // Dropped after the borrow has ended, because dropping a module may run Python code.
+        let _old = self.imported.replace(Some(module.clone()));
+    }
+
+    /// Returns `true` if the import of `module` is known to be complete.
+    pub fn is_imported(&self, module: &Obj) -> bool {
+        self.imported.borrow().as_ref().is_some_and(|known| known.as_ptr() == module.as_ptr())
     }
 }
 
 #[derive(Default)]
 pub struct Names {
-    names: Cache<Box<str>, Rc<Name>>,
+    names: Cache<Box<str>, Rc<Name>, Words>,
     atoms: Cache<ErlNifTerm, Rc<Name>, Words>,
 }
 

@@ -119,13 +119,13 @@ fn attributes(object: Obj, parts: &[Obj]) -> Result<Obj, Failure> {
 /// The module of that name; for `package.Class`, the class.
 fn find_module(scene: &Scene<'_>, name: &Rc<Name>) -> Result<Obj, Failure> {
     if let Some(module) = scene.caches.modules.dict_get(&name.whole)?
-        && module.as_ptr() == name.imported.get()
+        && name.is_imported(&module)
     {
         return Ok(module);
     }
     let error = match import(&name.whole) {
         Ok(module) => {
-            name.imported.set(module.as_ptr());
+            name.set_imported(&module);
             return Ok(module);
         }
         Err(error) => error,

@@ -291,7 +291,7 @@ impl Runtime {
         while !shared.inbox.queue.is_closed() {
             self.drain(&shared, &mut spin);
             self.tidy();
-            self.sampler.run(&shared);
+            self.sampler.run(&shared, self.ended.get());
             attached.detach(|| shared.inbox.queue.wait(&mut spin));
         }
     }
