@@ -606,7 +606,7 @@ defmodule Py do
   def interrupt(context), do: Py.Context.interrupt(context)
 
   @doc """
-  What Python's garbage collector knows of the interpreter that serves the calling process, or of that of `:context`.
+  Returns what Python's garbage collector knows of the interpreter that serves the calling process, or of that of `:context`.
 
       iex> {:ok, stats} = Py.memory_stats()
       iex> for(%{"collections" => n} <- stats.gc_stats, do: is_integer(n))

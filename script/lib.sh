@@ -348,7 +348,7 @@ exec_inside() {
 
 # --- Hex and the compiled libraries -----------------------------------------------------------
 
-# Whether Hex answers, asked once a day. `mix local.hex` knows its hosts.
+# Succeeds if Hex answers, which is asked once a day. `mix local.hex` knows its hosts.
 hex_answers() {
   local answer
   answer=$cache/hex-answers-$(date +%Y%m%d)

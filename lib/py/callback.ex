@@ -60,7 +60,7 @@ defmodule Py.Callback do
   alias Py.Telemetry.Events
 
   @typedoc """
-  How a function takes its arguments:
+  The way a function takes its arguments:
 
     * `:spread` - one parameter for each argument, with values as in `Py`
     * `:list` - one list of all arguments, with values as in `m:py`. `py:register_function/2` uses

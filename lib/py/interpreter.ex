@@ -47,7 +47,7 @@ defmodule Py.Interpreter do
   """
 
   @doc """
-  What the Python to embed can do: known before the application has started, too, by asking the executable.
+  Returns what the Python to embed can do. Before the application has started, the executable is asked.
 
       iex> Py.Interpreter.capabilities().own_gil == Py.info().own_gil
       true

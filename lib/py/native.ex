@@ -14,7 +14,7 @@ defmodule Py.Native do
   @type callback :: {:callback, non_neg_integer(), term(), tuple()}
 
   @typedoc """
-  What has come of a request:
+  The outcome of a request so far:
 
     * `{:ok, value}`, `{:error, reason}` - its reply; of a request with the flag `timed` it is `{:done, request, reply}`
     * `{:ask, request, callback}` - run this function, then `callback_resume/3`

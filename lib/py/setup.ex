@@ -1,6 +1,6 @@
 defmodule Py.Setup do
   @moduledoc """
-  What every context starts with: directories of modules, imports, and code.
+  The start of every context: directories of modules, imports, and code.
 
   The configuration says so for the start of the application (`:paths`, `:imports`, `:preload`). The functions here change it
   until the application stops. Directories and imports also reach the contexts that run already; code that is preloaded does
@@ -248,8 +248,8 @@ defmodule Py.Setup do
   @heap_tunables ~r/glibc\.malloc\.(mmap_threshold|trim_threshold|top_pad)=/
 
   @doc false
-  # Whether nobody has said how much memory the C library keeps: neither the configuration, nor the environment, nor the
-  # flags of the VM, which has defaults of its own.
+  # Returns `true` if nobody has said how much memory the C library keeps: neither the configuration, nor the environment,
+  # nor the flags of the VM, which has defaults of its own.
   @spec memory_tuning?() :: boolean()
   def memory_tuning? do
     Config.get(:memory_tuning) and

@@ -40,19 +40,19 @@ defmodule Mix.Tasks.ErlangPython.Checksum do
     Mix.Task.run("loadpaths")
     version = options[:version] || Mix.Project.config()[:version]
 
-    place =
-      if options[:from], do: Artifact.place_of(options[:from]), else: Artifact.place(version)
+    origin =
+      if options[:from], do: Artifact.origin_of(options[:from]), else: Artifact.origin(version)
 
-    found = found(version, place, options[:only_available])
+    found = found(version, origin, options[:only_available])
 
     file = options[:file] || Artifact.checksum_file()
     if options[:verify], do: verify!(found, file), else: write!(found, file)
   end
 
-  defp found(version, place, only_available) do
+  defp found(version, origin, only_available) do
     for target <- Artifact.targets(),
         name = Artifact.name(version, target),
-        {:ok, archive} <- [Artifact.get(place, name)] |> available(name, only_available),
+        {:ok, archive} <- [Artifact.get(origin, name)] |> available(name, only_available),
         do: {name, Artifact.checksum_of(archive)}
   end
 

@@ -6,7 +6,7 @@ defmodule Py.Context.Table do
   # writes them.
 
   @typedoc """
-  What is known of a context:
+  The facts about a context:
 
     * `:id` - its number, unique in the VM
     * `:mode` - `:worker` or `:owngil`

@@ -7,6 +7,7 @@ defmodule Py.Native.Artifact do
   # renaming, so a compilation in another process sees either nothing or a whole file.
 
   alias Py.Native.Artifact.Download
+  alias Py.Native.Files
 
   @targets for architecture <- ~w(aarch64 x86_64),
                system <- ~w(apple-darwin unknown-linux-gnu unknown-linux-musl),
@@ -15,18 +16,12 @@ defmodule Py.Native.Artifact do
   # The version of the NIF interface that the libraries ask for: OTP 26 and later have it.
   @nif_version "2.17"
 
-  @libraries ~w(erlang_python_loader.so erlang_python_nif.so)
-
   @checksums Path.expand("../../../checksum-erlang_python.exs", __DIR__)
   @releases "https://github.com/erlang-python/erlang_python/releases/download"
 
   @doc "The targets that a release has artifacts for, named as Rust names them."
   @spec targets() :: [String.t()]
   def targets, do: @targets
-
-  @doc "The files in an artifact, and in `priv/native`."
-  @spec libraries() :: [String.t()]
-  def libraries, do: @libraries
 
   @doc "The file with the checksums of the artifacts of this version."
   @spec checksum_file() :: Path.t()
@@ -125,12 +120,12 @@ defmodule Py.Native.Artifact do
   end
 
   defp fetch_into(cached, version, name, checksum) do
-    place = place(version)
+    origin = origin(version)
 
-    with {:ok, archive} <- get(place, name) do
-      verify!(archive, checksum, describe(place, name))
+    with {:ok, archive} <- get(origin, name) do
+      verify!(archive, checksum, describe(origin, name))
       # A cache that cannot be written to costs a download next time.
-      if not is_binary(place), do: _ = write(cached, archive)
+      if not is_binary(origin), do: _ = Files.write(cached, archive)
       {:ok, archive}
     end
   end
@@ -138,7 +133,7 @@ defmodule Py.Native.Artifact do
   @doc "Reads an artifact from a folder or an address, unchecked."
   @spec get(Path.t() | {String.t(), [{String.t(), String.t()}]}, String.t()) ::
           {:ok, binary()} | {:error, String.t()}
-  def get({_address, _headers} = place, name), do: Download.get(place, name)
+  def get({_address, _headers} = origin, name), do: Download.get(origin, name)
 
   def get(folder, name) do
     path = Path.join(folder, name)
@@ -148,24 +143,24 @@ defmodule Py.Native.Artifact do
   end
 
   @doc """
-  The place of the artifacts of `version`: a folder, or an address with headers.
+  Returns the origin of the artifacts of `version`: a folder, or an address with headers.
 
-  It is that of the releases, unless `ERLANG_PYTHON_ARTIFACTS` or `config :erlang_python, artifacts: …` names another.
+  They come from the releases, unless `ERLANG_PYTHON_ARTIFACTS` or `config :erlang_python, artifacts: …` names another.
   """
-  @spec place(String.t()) :: Path.t() | {String.t(), [{String.t(), String.t()}]}
-  def place(version) do
+  @spec origin(String.t()) :: Path.t() | {String.t(), [{String.t(), String.t()}]}
+  def origin(version) do
     configured =
       System.get_env("ERLANG_PYTHON_ARTIFACTS") || Application.get_env(:erlang_python, :artifacts)
 
-    place_of(configured || "#{@releases}/v#{version}")
+    origin_of(configured || "#{@releases}/v#{version}")
   end
 
-  @doc "The same for a place that is named."
-  @spec place_of(String.t() | {String.t(), [{String.t(), String.t()}]}) ::
+  @doc "The same for a text, or an address with headers, that names it."
+  @spec origin_of(String.t() | {String.t(), [{String.t(), String.t()}]}) ::
           Path.t() | {String.t(), [{String.t(), String.t()}]}
-  def place_of({address, headers}), do: {address, headers}
+  def origin_of({address, headers}), do: {address, headers}
 
-  def place_of(text) do
+  def origin_of(text) do
     if text =~ ~r{^https?://}, do: {text, []}, else: Path.expand(text)
   end
 
@@ -195,18 +190,21 @@ defmodule Py.Native.Artifact do
   def unpack!(archive, folder) do
     {:ok, files} = :erl_tar.extract({:binary, archive}, [:compressed, :memory])
     files = Map.new(files, fn {name, content} -> {List.to_string(name), content} end)
-    for library <- @libraries, do: :ok = write(Path.join(folder, library), files[library])
+
+    for library <- Files.libraries(),
+        do: :ok = Files.write(Path.join(folder, library), files[library])
+
     :ok
   end
 
   @doc "Writes an archive with the libraries in `folder`. The same libraries give the same bytes."
   @spec pack!(Path.t(), Path.t()) :: :ok
   def pack!(folder, archive) do
-    temporary = Download.unique(archive)
+    temporary = Files.beside(archive)
     {:ok, tar} = :erl_tar.open(temporary, [:write])
     same = [mtime: 0, atime: 0, ctime: 0, uid: 0, gid: 0]
 
-    for library <- @libraries do
+    for library <- Files.libraries() do
       content = File.read!(Path.join(folder, library))
       :ok = :erl_tar.add(tar, content, String.to_charlist(library), same)
     end
@@ -214,15 +212,5 @@ defmodule Py.Native.Artifact do
     :ok = :erl_tar.close(tar)
     File.write!(archive, :zlib.gzip(File.read!(temporary)))
     File.rm!(temporary)
-  end
-
-  # By renaming: a running VM keeps the file that it has mapped.
-  defp write(path, content) do
-    temporary = Download.unique(path)
-
-    with :ok <- File.mkdir_p(Path.dirname(path)),
-         :ok <- File.write(temporary, content) do
-      File.rename(temporary, path)
-    end
   end
 end

@@ -3,7 +3,8 @@ defmodule Py.Native.Build do
   # Builds the native libraries from source, while `Py.Native` is compiled.
 
   @native Path.expand("../../../native", __DIR__)
-  @libraries ~w(erlang_python_loader erlang_python_nif)
+
+  alias Py.Native.Files
 
   @doc """
   Builds both libraries with cargo and puts them into `folder`. Returns the files that they are
@@ -19,8 +20,7 @@ defmodule Py.Native.Build do
     profile = profile()
     Mix.shell().info("Building the native libraries (cargo build --profile #{profile})")
     cargo!(profile)
-    File.mkdir_p!(folder)
-    Enum.each(@libraries, &install!(&1, profile, folder))
+    Enum.each(Files.names(), &install!(&1, profile, folder))
     sources()
   end
 
@@ -74,14 +74,10 @@ defmodule Py.Native.Build do
 
   defp macos?, do: :os.type() == {:unix, :darwin}
 
-  # The file is replaced by renaming, so that a running VM keeps the file that it has mapped.
-  defp install!(library, profile, folder) do
+  defp install!(name, profile, folder) do
     extension = if macos?(), do: "dylib", else: "so"
-    built = Path.join([target(), profile, "lib#{library}.#{extension}"])
-    installed = Path.join(folder, "#{library}.so")
-    temporary = "#{installed}.#{System.pid()}"
-    File.cp!(built, temporary)
-    File.rename!(temporary, installed)
+    built = Path.join([target(), profile, "lib#{name}.#{extension}"])
+    :ok = Files.write(Path.join(folder, Files.library(name)), File.read!(built))
   end
 
   # A checkout keeps what cargo has built, whatever is done to the builds of Elixir. As a dependency, the package is not

@@ -3,7 +3,7 @@ defmodule Py.Native.Install do
   # Puts the native libraries where the VM finds them, while `Py.Native` is compiled: precompiled ones for a release, built
   # ones else.
 
-  alias Py.Native.{Artifact, Build}
+  alias Py.Native.{Artifact, Build, Files}
 
   @package Path.expand("../../..", __DIR__)
   @version Mix.Project.config()[:version]
@@ -24,11 +24,11 @@ defmodule Py.Native.Install do
   @spec installed?() :: boolean()
   def installed? do
     folder = Path.join(Mix.Project.app_path(), "priv/native")
-    Enum.all?(Artifact.libraries(), &File.exists?(Path.join(folder, &1)))
+    Enum.all?(Files.libraries(), &File.exists?(Path.join(folder, &1)))
   end
 
   @doc """
-  Whether `version` is built from source here: one that was never released has no artifacts. The settings of
+  Returns `true` if `version` is built from source here: one that was never released has no artifacts. The settings of
   `rustler_precompiled` that ask for it count as well.
   """
   @spec from_source?(String.t()) :: boolean()
@@ -69,7 +69,8 @@ defmodule Py.Native.Install do
   end
 
   # Mix links the priv folder of the package into the build. The libraries belong to the build alone: builds of other
-  # environments, and a package that cannot be written to, keep theirs. So the link becomes a folder.
+  # environments, and a package that cannot be written to, keep theirs. So the link becomes a folder. Another compilation
+  # may do the same at this moment: each step leaves alone what is done already.
   defp own_priv! do
     # Checkouts had the libraries here once, and Mix would copy them into the build.
     File.rm_rf(Path.join(@package, "priv/native"))
@@ -77,7 +78,8 @@ defmodule Py.Native.Install do
     priv = Path.join(Mix.Project.app_path(), "priv")
 
     if match?({:ok, _link}, File.read_link(priv)) do
-      File.rm!(priv)
+      # A folder stays.
+      _ = File.rm(priv)
       File.mkdir_p!(priv)
       Mix.Utils.symlink_or_copy(Path.join(@package, "priv/python"), Path.join(priv, "python"))
     end

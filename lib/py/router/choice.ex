@@ -14,7 +14,7 @@ defmodule Py.Router.Choice do
 
   @type binding :: {:bound, non_neg_integer()} | pid()
 
-  @typedoc "Whose names the code sees: see `Py.Router.route/2`."
+  @typedoc "The namespace that the code sees: see `Py.Router.route/2`."
   @type namespace :: :context | {:process, pid()} | {:default, pid()} | pid() | reference()
 
   ## Binding

@@ -1,6 +1,6 @@
 defmodule Py.Router.Strategy do
   @moduledoc """
-  How a pool chooses the context of a call.
+  The way a pool chooses the context of a call.
 
   Built in: `:affinity` (default) gives a process a context in turn at its first call and stays with it, so that a process
   finds its variables again; contexts on which a request has run for more than 5 ms are passed over at that choice.

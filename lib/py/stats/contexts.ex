@@ -6,7 +6,7 @@ defmodule Py.Stats.Contexts do
   alias Py.Native
   alias Py.Pool
 
-  @typedoc "What only Elixir knows of a context."
+  @typedoc "The facts about a context that only Elixir knows."
   @type who :: %{
           pid: pid(),
           pool: atom() | nil,

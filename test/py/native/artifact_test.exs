@@ -48,7 +48,7 @@ defmodule Py.Native.ArtifactTest do
 
   describe "an archive" do
     setup %{tmp_dir: folder} do
-      for library <- Artifact.libraries(),
+      for library <- Py.Native.Files.libraries(),
           do: File.write!(Path.join(folder, library), "content of " <> library)
 
       archive = Path.join(folder, "artifact.tar.gz")
@@ -59,9 +59,9 @@ defmodule Py.Native.ArtifactTest do
     test "has the libraries, byte for byte", %{tmp_dir: folder, archive: archive} do
       target = Path.join(folder, "unpacked/native")
       :ok = Artifact.unpack!(File.read!(archive), target)
-      assert Enum.sort(File.ls!(target)) == Enum.sort(Artifact.libraries())
+      assert Enum.sort(File.ls!(target)) == Enum.sort(Py.Native.Files.libraries())
 
-      for library <- Artifact.libraries(),
+      for library <- Py.Native.Files.libraries(),
           do: assert(File.read!(Path.join(target, library)) == "content of " <> library)
     end
 
@@ -70,13 +70,13 @@ defmodule Py.Native.ArtifactTest do
       archive: archive
     } do
       other = Path.join(folder, "other.tar.gz")
-      for library <- Artifact.libraries(), do: File.touch!(Path.join(folder, library), 0)
+      for library <- Py.Native.Files.libraries(), do: File.touch!(Path.join(folder, library), 0)
       :ok = Artifact.pack!(folder, other)
       assert File.read!(other) == File.read!(archive)
     end
 
     test "takes the place of libraries that a VM has open", %{tmp_dir: folder, archive: archive} do
-      [library | _] = Artifact.libraries()
+      [library | _] = Py.Native.Files.libraries()
       path = Path.join(folder, library)
       {:ok, open} = File.open(path, [:read, :binary])
       File.write!(path <> ".old", "")
@@ -89,13 +89,13 @@ defmodule Py.Native.ArtifactTest do
 
   describe "the place of artifacts" do
     test "is an address with http or https, else a folder" do
-      assert Artifact.place_of("https://mirror.example/py") == {"https://mirror.example/py", []}
-      assert Artifact.place_of("http://127.0.0.1:1") == {"http://127.0.0.1:1", []}
-      assert Artifact.place_of("folder") == Path.expand("folder")
+      assert Artifact.origin_of("https://mirror.example/py") == {"https://mirror.example/py", []}
+      assert Artifact.origin_of("http://127.0.0.1:1") == {"http://127.0.0.1:1", []}
+      assert Artifact.origin_of("folder") == Path.expand("folder")
 
       headers = [{"authorization", "Bearer x"}]
 
-      assert Artifact.place_of({"https://mirror.example", headers}) ==
+      assert Artifact.origin_of({"https://mirror.example", headers}) ==
                {"https://mirror.example", headers}
     end
 

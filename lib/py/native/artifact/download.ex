@@ -26,7 +26,7 @@ defmodule Py.Native.Artifact.Download do
 
   # The library writes what it gets to its cache before anybody has checked it: it is given a cache for this one file.
   defp download(url, name) do
-    folder = System.tmp_dir!() |> Path.join("erlang_python") |> unique()
+    folder = System.tmp_dir!() |> Path.join("erlang_python") |> Py.Native.Files.beside()
     before = System.get_env(@cache)
     System.put_env(@cache, folder)
 
@@ -42,8 +42,4 @@ defmodule Py.Native.Artifact.Download do
       File.rm_rf(folder)
     end
   end
-
-  @doc "Returns a path beside `path` that no other process uses. Containers that share a folder may share their pids."
-  @spec unique(Path.t()) :: Path.t()
-  def unique(path), do: "#{path}.#{Base.url_encode64(:crypto.strong_rand_bytes(9))}"
 end

@@ -29,7 +29,7 @@ pub struct Inbox<R> {
     pub id: u64,
     /// The bound on requests submitted and not done.
     pub max_queue: usize,
-    /// How long its callers, and its thread, poll.
+    /// The time that its callers, and its thread, poll.
     pub spin: Duration,
     /// The requests that have a permit and wait for the thread.
     pub queue: Queue<R>,

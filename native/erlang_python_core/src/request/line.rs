@@ -1,4 +1,4 @@
-//! How many requests a context has, and the line of those that wait for it.
+//! The number of requests that a context has, and the line of those that wait for it.
 //!
 //! Permits are for all contexts. What waits for one busy context must not take them from the others: beside the request
 //! that runs, one more is admitted, which may ask for a permit and join the queue. The rest stands in line.

@@ -11,7 +11,7 @@ use crate::sync::lock;
 /// A sample of Python's memory statistics.
 #[derive(Clone)]
 pub struct Sample {
-    /// When it was taken: `now()`.
+    /// The time it was taken: `now()`.
     pub at: u64,
     /// The statistics of each generation, `gc.get_stats()`.
     pub generations: Vec<Generation>,
@@ -39,7 +39,7 @@ pub struct InterpStats {
     pub gc: Mutex<Collections>,
     /// The last sample.
     sample: Mutex<Option<Sample>>,
-    /// When the next sample may be taken.
+    /// The time from which the next sample may be taken.
     next_sample: AtomicU64,
 }
 

@@ -42,7 +42,7 @@ pub struct ContextStats {
     pub counters: Counters,
     /// The growth of `busy` over the last one to two seconds.
     window: Mutex<Window>,
-    /// When it was created: `now()`.
+    /// The time of its creation: `now()`.
     pub created: u64,
     /// Its start is complete, and it takes requests.
     pub ready: AtomicBool,

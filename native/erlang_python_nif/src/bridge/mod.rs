@@ -26,7 +26,7 @@ use crate::runtime::thread::{Runtime, with_runtime};
 /// A native function: its positional arguments, borrowed for the call.
 type Function = fn(&Call<'_>, &[Obj]) -> PyResult<Obj>;
 
-/// Where a call comes from.
+/// The origin of a call.
 pub struct Call<'c> {
     /// The context whose thread this is; `None` on threads that Python code started.
     pub runtime: Option<&'c Runtime>,

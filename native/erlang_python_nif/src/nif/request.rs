@@ -18,10 +18,10 @@ use crate::beam::atoms;
 use crate::beam::env::pid_word;
 use crate::beam::immediate;
 use crate::request::POLLING;
-use crate::request::Place;
 use crate::request::Request;
 use crate::request::RequestHandle;
 use crate::request::RequestRef;
+use crate::request::Standing;
 use crate::request::flags::Flags;
 use crate::request::outcome::Event;
 use crate::request::outcome::Poll;
@@ -31,7 +31,7 @@ use crate::request::{callback, chains};
 use crate::runtime::context::ContextHandle;
 use crate::runtime::watchdog;
 
-/// How long `submit`, and `poll` after a callback, poll for the outcome, spinning on a scheduler: somewhat longer than a short
+/// The time that `submit`, and `poll` after a callback, spin for the outcome on a scheduler: somewhat longer than a short
 /// call takes on a thread that is awake. What takes longer is polled for between turns of other processes, or sent.
 const SPIN: Duration = Duration::from_micros(3);
 /// The same for a later `poll`.
@@ -74,7 +74,7 @@ fn submit<'a>(
     if flags.has(Flags::ROUTED) && parent.is_none() && inbox.stuck.load(Relaxed) {
         return refused(env, atoms::stuck());
     }
-    let (place, only_request) = match enter(inbox, parent.is_some(), flags) {
+    let (standing, only_request) = match enter(inbox, parent.is_some(), flags) {
         Ok(entered) => entered,
         Err(limit) => return rejected(env, inbox, limit),
     };
@@ -85,8 +85,8 @@ fn submit<'a>(
     let polling = flags.has(Flags::POLL) && inbox.is_quick();
     let sole_caller = is_sole_caller(&client);
     let request =
-        Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, place, polling, sole_caller);
-    if !admit(&request, nested, place) {
+        Request::new(inbox.clone(), caller, client, message, flags, deadline, parent, standing, polling, sole_caller);
+    if !admit(&request, nested, standing) {
         return rejected(env, inbox, Limit::Permits);
     }
     if !polling {
@@ -102,12 +102,12 @@ fn submit<'a>(
 
 /// Queues a request, or has it wait in the line of its context or for a permit. Returns `false` if it was not to wait for one.
 #[inline]
-fn admit(request: &RequestRef, nested: bool, place: Place) -> bool {
+fn admit(request: &RequestRef, nested: bool, standing: Standing) -> bool {
     if nested {
         // Rides on the permit of its chain.
         request.life.queue();
         request.inbox.enqueue_nested(request.clone());
-    } else if place == Place::InLine {
+    } else if standing == Standing::InLine {
         errands::nudge();
         request.inbox.stand_in_line(request.clone());
     } else {
@@ -124,7 +124,7 @@ fn admit(request: &RequestRef, nested: bool, place: Place) -> bool {
     true
 }
 
-/// Where to poll for an outcome that was not there at once. Most requests need no handle: `poll` finds them by the process.
+/// What a caller polls with for an outcome that was not there at once. Most requests need no handle: `poll` finds them by the process.
 fn park<'a>(env: Env<'a>, client: &LocalPid, request: RequestRef) -> Term<'a> {
     let kept = if request.flags.has(Flags::TIMED) { Err(request) } else { POLLING.put(pid_word(client), request) };
     match kept {
@@ -243,21 +243,21 @@ impl Limit {
     }
 }
 
-/// Counts a request in. Returns its place, and whether it is the only one. `nested`: a callback makes it.
-fn enter(inbox: &Inbox<Request>, nested: bool, flags: Flags) -> Result<(Place, bool), Limit> {
+/// Counts a request in. Returns its standing, and `true` if it is the only one. `nested`: a callback makes it.
+fn enter(inbox: &Inbox<Request>, nested: bool, flags: Flags) -> Result<(Standing, bool), Limit> {
     let line = inbox.line();
     if nested {
         // A caller that does not wait may make any number of them.
         let bound = if flags.has(Flags::ASYNC) { inbox.max_queue } else { usize::MAX };
-        return if line.enter_beside(bound) { Ok((Place::Beside, true)) } else { Err(Limit::Queue) };
+        return if line.enter_beside(bound) { Ok((Standing::Beside, true)) } else { Err(Limit::Queue) };
     }
     match line.enter(inbox.max_queue) {
-        Entered::Admitted(before) => Ok((Place::Admitted, before == 0)),
+        Entered::Admitted(before) => Ok((Standing::Admitted, before == 0)),
         Entered::Behind if flags.has(Flags::NO_WAIT) => {
             line.leave(false);
             Err(Limit::Context)
         }
-        Entered::Behind => Ok((Place::InLine, false)),
+        Entered::Behind => Ok((Standing::InLine, false)),
         Entered::Full => Err(Limit::Queue),
     }
 }

@@ -1,8 +1,8 @@
-//! How a request wants its values and its reply.
+//! The flags of a request: its dialect, and the reply that it wants.
 
 use crate::beam::dialect::Dialect;
 
-/// How a request wants its values and its reply.
+/// The flags of a request: its dialect, and the reply that it wants.
 #[derive(Clone, Copy)]
 pub struct Flags(pub u32);
 

@@ -50,10 +50,10 @@ impl RequestHandle {
 /// Requests whose callers poll for the outcome between turns, by the word of the caller's pid.
 pub static POLLING: Parked<ErlNifTerm, RequestRef> = Parked::new();
 
-/// How a request gets to its context.
+/// The way of a request to its context.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Place {
+pub enum Standing {
     /// It waits until its context has time for it, and has not asked for a permit yet.
     InLine = 0,
     /// It has a permit, or waits for one.
@@ -62,7 +62,7 @@ pub enum Place {
     Beside = 2,
 }
 
-/// Added to the place of a request that its context no longer counts.
+/// Added to the standing of a request that its context no longer counts.
 const UNCOUNTED: u8 = 4;
 
 pub struct Request {
@@ -77,10 +77,10 @@ pub struct Request {
     pub flags: Flags,
     /// The client also made the last request on its scheduler, which is likely to be idle until the outcome is there.
     pub sole_caller: bool,
-    /// When the watchdog ends it, where its caller does not: async work, callers that run a callback.
+    /// The time from which the watchdog ends it, if its caller does not: async work, callers that run a callback.
     pub deadline: Option<Instant>,
-    /// A `Place`, and `UNCOUNTED` once the context no longer counts it, see `retire`.
-    place: AtomicU8,
+    /// A `Standing`, and `UNCOUNTED` once the context no longer counts it, see `retire`.
+    standing: AtomicU8,
     /// Somebody wants this request interrupted; the watchdog sees to it.
     pub unwanted: AtomicBool,
     /// An interrupt has hit this request: its KeyboardInterrupt is ours, not the program's.
@@ -88,7 +88,7 @@ pub struct Request {
     /// The request whose callback made this one, which rides on its permit.
     pub parent: Option<RequestRef>,
     pub callback: CallbackSlot,
-    /// Where a caller that polls for the outcome finds it.
+    /// The place where a caller that polls for the outcome finds it.
     handover: Handover<Notice>,
     pub timing: Timing,
     /// The reference of a task whose end is reported. Unlike the message it stays until the request is dropped.
@@ -133,7 +133,7 @@ impl Request {
         flags: Flags,
         deadline: Option<Instant>,
         parent: Option<RequestRef>,
-        place: Place,
+        standing: Standing,
         polling: bool,
         sole_caller: bool,
     ) -> RequestRef {
@@ -150,7 +150,7 @@ impl Request {
             sole_caller,
             timing: Timing::new(flags.has(Flags::TIMED)),
             deadline,
-            place: AtomicU8::new(place as u8),
+            standing: AtomicU8::new(standing as u8),
             unwanted: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             parent,
@@ -170,7 +170,7 @@ impl Request {
         let nothing = atoms::nil().to_term(env.env());
         let message = make_tuple(env.env(), &[nothing, nothing, nothing, Term::list_new_empty(env.env())]);
         let flags = Flags(Flags::CHORE);
-        let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Place::Beside, false, false);
+        let request = Request::new(inbox, owner, owner, message, flags, deadline, None, Standing::Beside, false, false);
         request.uncount();
         request.life.queue();
         let _running = request.life.start();
@@ -218,16 +218,16 @@ impl Request {
 
     /// Removes the request from the count of its context, once.
     fn uncount(&self) {
-        let place = self.place.fetch_or(UNCOUNTED, Ordering::AcqRel);
-        if place & UNCOUNTED == 0 {
-            self.inbox.line().leave(place == Place::Admitted as u8);
+        let standing = self.standing.fetch_or(UNCOUNTED, Ordering::AcqRel);
+        if standing & UNCOUNTED == 0 {
+            self.inbox.line().leave(standing == Standing::Admitted as u8);
             self.inbox.serve_line();
         }
     }
 
     /// Returns `true` if it waits, or waited to its end, for its context rather than for a permit.
     pub fn is_in_line(&self) -> bool {
-        self.place.load(Ordering::Acquire) & !UNCOUNTED == Place::InLine as u8
+        self.standing.load(Ordering::Acquire) & !UNCOUNTED == Standing::InLine as u8
     }
 
     /// Takes the permit that was granted. Returns `false` if the request waits no longer.
@@ -331,8 +331,8 @@ impl Request {
 
 impl Admit for Request {
     fn admit(self: &RequestRef) -> bool {
-        let (from, to) = (Place::InLine as u8, Place::Admitted as u8);
-        if self.place.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        let (from, to) = (Standing::InLine as u8, Standing::Admitted as u8);
+        if self.standing.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return false;
         }
         match PERMITS.acquire(true, || Waiter::Request(self.clone())) {

@@ -9,7 +9,7 @@ use super::process_permit::{self, ProcessPermitRef};
 /// The one limit on concurrent Python work of this VM. `usize::MAX` until Elixir configures it.
 pub static PERMITS: Permits<Waiter> = Permits::new(usize::MAX);
 
-/// Who waits for a permit.
+/// A request or a process that waits for a permit.
 pub enum Waiter {
     Request(RequestRef),
     Process(ProcessPermitRef),

@@ -65,9 +65,9 @@ pub struct Shared {
     /// Its owner has died: the watchdog is to stop it.
     pub stop_wanted: AtomicBool,
     pub watched: Watched,
-    /// When an interrupt had the GIL of its interpreter last, as of `now`.
+    /// The time an interrupt had the GIL of its interpreter last: `now()`.
     pub reached: AtomicU64,
-    /// When its owner asked it to end.
+    /// The time its owner asked it to end.
     pub stopped: OnceLock<Instant>,
 }
 

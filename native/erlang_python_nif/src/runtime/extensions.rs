@@ -1,9 +1,9 @@
 //! C extensions in own-GIL contexts of CPython 3.12.
 //!
 //! An extension of the old kind (single-phase initialization, `_datetime` for one) cannot be loaded in an interpreter with a
-//! GIL of its own. CPython 3.12 finds that out after the extension has made its types, in the memory of that interpreter: the
+//! GIL of its own. CPython 3.12 finds that out after the extension has made its types, in the memory of that interpreter. The
 //! next interpreter that tries corrupts the heap (python/cpython issues 110415 and 117953). CPython 3.13 has the main
-//! interpreter load every extension first, and so do we on 3.12: then the refusal comes before anything is made.
+//! interpreter load every extension first, and so do we on 3.12. The refusal then comes before anything is made.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

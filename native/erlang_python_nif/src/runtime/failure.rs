@@ -1,4 +1,4 @@
-//! Why a request failed, and the term that says so.
+//! The reasons that a request fails for, and their terms.
 
 use pyo3::ffi;
 use rustler::{Encoder, Env, Term};
@@ -87,7 +87,7 @@ fn exception<'a>(
     }
     let described = helpers.describe.call(&[&raised.0]).ok()?;
     helpers.forget_frames.call(&[&raised.0]).ok()?;
-    // A result that was begun has nothing to do with it.
+    // It is independent of a result that was begun.
     converter.room = max_words();
     let description = converter.to_term(described, env, 0).ok()?;
     let handle = converter.handle_term(raised.0.clone(), env).ok()?;
@@ -121,7 +121,7 @@ fn to_location<'a>(location: &Obj, env: Env<'a>) -> Term<'a> {
     file.as_utf8().map_or(nothing, |file| (file, line).encode(env))
 }
 
-/// Only what needs no Python code: the name of the class.
+/// Returns the name of the class, which needs no Python code.
 fn fallback<'a>(raised: &Raised, dialect: Dialect, env: Env<'a>) -> Term<'a> {
     // SAFETY: attached; the type of a live object.
     let class = unsafe { Obj::borrowed(raised.0.type_ptr().cast()) };

@@ -57,7 +57,7 @@ impl Sampler {
 
     /// Takes a sample if work has run since the last one and it is time.
     ///
-    /// `ended` is when the last request ended, as `now()` tells.
+    /// `ended` is the time the last request ended.
     pub fn run(&self, shared: &Arc<Shared>, ended: u64) {
         let stats = &shared.interp.stats;
         let calls = shared.inbox.stats.counters.calls.load(std::sync::atomic::Ordering::Relaxed);
@@ -130,7 +130,7 @@ unsafe extern "C" fn forget_interp(capsule: *mut ffi::PyObject) {
 }
 
 thread_local! {
-    /// When the collection that runs on this thread began. They are not nested.
+    /// The time the collection that runs on this thread began: `now()`. Collections are not nested.
     static BEGAN: Cell<u64> = const { Cell::new(0) };
 }
 

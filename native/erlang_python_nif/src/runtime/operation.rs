@@ -17,7 +17,7 @@ use crate::convert::{ConvertError, Converter, to_python};
 use crate::python::code::{CompileMode, run_code};
 use crate::python::object::{Obj, PyResult, Raised, import};
 
-/// Where an operation runs.
+/// The context that an operation runs on, with its caches.
 pub struct Scene<'r> {
     pub context: &'r ContextRef,
     pub caches: &'r Caches,
@@ -78,7 +78,7 @@ pub fn resolve_namespace(
     }
 }
 
-/// `module.function`, `object.method`, or the object itself when `function` is `nil`.
+/// Finds `module.function` or `object.method`; the object itself when `function` is `nil`.
 fn resolve_callable(
     scene: &Scene<'_>,
     converter: &mut Converter<'_>,
@@ -116,7 +116,7 @@ fn attributes(object: Obj, parts: &[Obj]) -> Result<Obj, Failure> {
     parts.iter().try_fold(object, |object, part| object.getattr(part)).map_err(Failure::from)
 }
 
-/// The module of that name; for `package.Class`, the class.
+/// Imports the module of that name. Returns the class for `package.Class`.
 fn find_module(scene: &Scene<'_>, name: &Rc<Name>) -> Result<Obj, Failure> {
     if let Some(module) = scene.caches.modules.dict_get(&name.whole)?
         && name.is_imported(&module)
@@ -170,7 +170,8 @@ fn call(converter: &mut Converter<'_>, callable: &Obj, args: Term<'_>, kwargs: T
     Ok(callable.vectorcall(&pointers, positional, names.as_ref())?)
 }
 
-/// Evaluates in the namespace, or in a copy extended by `locals`: functions made there keep seeing them.
+/// Evaluates an expression in the namespace. With `locals` it is a copy that they are added to, so that functions which the
+/// expression makes keep seeing them.
 fn eval(
     scene: &Scene<'_>,
     converter: &mut Converter<'_>,
@@ -190,7 +191,7 @@ fn eval(
     Ok(run_code(&code, &scope)?.unwrap_or_else(Obj::none))
 }
 
-/// Runs in the namespace itself; `locals` shadow names of it for as long as the code runs.
+/// Runs statements in the namespace itself. `locals` shadow names of it while the code runs.
 fn exec(
     scene: &Scene<'_>,
     converter: &mut Converter<'_>,
@@ -226,7 +227,7 @@ fn keys(dict: &Obj) -> PyResult<Vec<Obj>> {
     Ok(keys.tuple_items())
 }
 
-/// `None` for no locals.
+/// Converts locals to a dict. `None` if there are none.
 fn locals_dict(converter: &mut Converter<'_>, locals: Term<'_>) -> Result<Option<Obj>, Failure> {
     match MapIterator::new(locals) {
         None => Ok(None),

@@ -42,7 +42,7 @@ pub fn read() -> Os {
     Os { memory_bytes, cpu_time_ms: cpu / 1_000_000, cpu_share, cpus }
 }
 
-/// How much memory this process may use, in bytes: that of the machine or of its control group. `None` where the system does not
+/// The memory that this process may use, in bytes: that of the machine or of its control group. `None` where the system does not
 /// tell.
 pub fn available() -> Option<u64> {
     let mut system = System::new();

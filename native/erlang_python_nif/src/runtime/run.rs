@@ -1,4 +1,4 @@
-//! How the thread of a context runs one request.
+//! One request on the thread of its context.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;

@@ -37,12 +37,12 @@ use crate::request::running::{Running, UnreadReply};
 /// does not apply between requests.
 const MAX_DRAIN: u64 = 5_000_000;
 
-/// How long a destructor may run between requests, where it keeps them waiting, before it is interrupted.
+/// The time that a destructor may take between requests, where it keeps them waiting, before it is interrupted.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
-/// How long all of what runs when a context ends may take, for which its owner waits, before it is interrupted.
+/// The time that all of what runs when a context ends may take before it is interrupted. The owner waits for it.
 const END_LIMIT: Duration = Duration::from_millis(500);
 
-/// How long the end of an interpreter waits for the Python threads that its code has started.
+/// The time that the end of an interpreter waits for the Python threads that its code has started.
 const THREADS_LIMIT: Duration = Duration::from_millis(300);
 
 /// Threads of contexts that have not ended.
@@ -111,14 +111,14 @@ pub struct Runtime {
     pub(super) caches: Caches,
     pub(super) namespaces: Namespaces,
     pub(super) variables: Option<Variables>,
-    /// Where replies are built; taken while one is.
+    /// The environment that replies are built in. Taken while one is.
     pub(super) spare_env: RefCell<Option<OwnedTermEnv>>,
     /// Requests whose replies were left in the environments they were built in, oldest first.
     pub(super) unread: RefCell<VecDeque<UnreadReply>>,
     /// The request that runs on this thread, on top of those whose callbacks led to it: while `handle` has it.
     pub(super) running: Cell<Option<NonNull<Running<'static>>>>,
     pub(super) sampler: Sampler,
-    /// When the last request ended, as `now()` tells.
+    /// The time the last request ended: `now()`.
     pub(super) ended: Cell<u64>,
     /// A panic has left this interpreter in an unknown state: no further request runs.
     pub(super) poisoned: RefCell<Option<String>>,

@@ -33,7 +33,7 @@ pub struct Variables {
     fresh: RefCell<Obj>,
     /// The set that was entered last.
     entered: RefCell<Obj>,
-    /// Whose that is.
+    /// The process, or the context, that this set belongs to.
     whose: Cell<Whose>,
     /// Sets that are entered further down, each with the copy that has their values meanwhile, in the order of entering.
     copied: RefCell<Vec<(Obj, Obj)>>,
@@ -266,7 +266,7 @@ fn exit(functions: &ContextFunctions, set: &Obj) -> PyResult<()> {
     status(unsafe { (functions.exit)(set.as_ptr()) })
 }
 
-/// Where a `Context` has the address of its values, in words: after the head of an object and one field. A change gives it
+/// The place of the address of its values in a `Context`, in words: after the head of an object and one field. A change gives it
 /// other values; a copy shares those of its original.
 const VALUES: usize = 3;
 
