@@ -103,7 +103,7 @@ impl Lifecycle {
 
     /// Like `cancel`, for callers that receive no message anyway: dead ones, and those that serve no functions.
     #[inline]
-    pub fn abandon(&self) -> Option<Phase> {
+    pub fn end_unread(&self) -> Option<Phase> {
         self.end(Phase::Cancelled, true)
     }
 

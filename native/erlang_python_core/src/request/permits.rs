@@ -127,7 +127,7 @@ impl<W: Grantee> Permits<W> {
 
     /// A waiter gave up (its `gone` is true from now on). Sweeps the FIFO once half of it is of that kind.
     #[inline]
-    pub fn note_abandoned(&self) {
+    pub fn note_withdrawn(&self) {
         let given_up = self.given_up.fetch_add(1, SeqCst) + 1;
         if given_up >= 16 && given_up * 2 >= self.waiting() {
             self.remove(|waiter| waiter.gone());
@@ -279,7 +279,7 @@ mod tests {
         assert!(permits.try_acquire());
         let (first, second) = (wait(permits), wait(permits));
         first.gone.store(true, SeqCst);
-        permits.note_abandoned();
+        permits.note_withdrawn();
         permits.release();
         assert!(!first.granted.load(SeqCst) && second.granted.load(SeqCst));
     }
@@ -290,7 +290,7 @@ mod tests {
         assert!(permits.try_acquire());
         for _ in 0..1_000 {
             wait(permits).gone.store(true, SeqCst);
-            permits.note_abandoned();
+            permits.note_withdrawn();
         }
         assert!(permits.waiting() < 64);
         assert_eq!(permits.still_waiting(), 0);

@@ -55,7 +55,7 @@ impl<'c> Call<'c> {
             types: &self.caches.types,
             owner: self.context,
             dialect: self.dialect,
-            abandoned: &|| false,
+            cancelled: &|| false,
             steps: 0,
             size: 0,
             has_refc_binaries: false,
@@ -90,7 +90,7 @@ impl<'c> Call<'c> {
             },
             ConvertError::NeedsEncoder => "a struct without a Python counterpart".to_owned(),
             ConvertError::WrongInterpreter => "an object of another interpreter".to_owned(),
-            ConvertError::Abandoned => "cancelled".to_owned(),
+            ConvertError::Cancelled => "cancelled".to_owned(),
         };
         // SAFETY: attached; a static class.
         unsafe { Raised::new(ffi::PyExc_TypeError, &text) }

@@ -43,8 +43,8 @@ pub struct Converter<'c> {
     /// Which terms values become, and which objects terms become.
     pub dialect: Dialect,
     /// Returns `true` if the result is no longer wanted. Called now and then.
-    pub abandoned: &'c dyn Fn() -> bool,
-    /// The number of elements converted so far. Paces `abandoned`.
+    pub cancelled: &'c dyn Fn() -> bool,
+    /// The number of elements converted so far. Paces `cancelled`.
     pub steps: u32,
     /// The size of the terms made: one for each, more for long ones, `NEVER_COPY` for those that keep something alive.
     pub size: usize,
@@ -88,7 +88,7 @@ pub enum ConvertError {
     /// Python raised.
     Raised(Raised),
     /// The result is no longer wanted.
-    Abandoned,
+    Cancelled,
 }
 
 /// The result of a conversion.
@@ -175,8 +175,8 @@ impl Converter<'_> {
             return Err(ConvertError::value(format!("nested deeper than {MAX_DEPTH} levels, or cyclic")));
         }
         self.steps = self.steps.wrapping_add(1);
-        if self.steps.is_multiple_of(1 << 16) && (self.abandoned)() {
-            return Err(ConvertError::Abandoned);
+        if self.steps.is_multiple_of(1 << 16) && (self.cancelled)() {
+            return Err(ConvertError::Cancelled);
         }
         Ok(())
     }

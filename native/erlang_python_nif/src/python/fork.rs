@@ -157,11 +157,11 @@ pub fn leave(raised: Option<&Raised>) -> ! {
     let exception = raised.map_or_else(Obj::none, |raised| raised.0.clone());
     let module = Obj::str("erlang._fork").and_then(|name| import(&name));
     let _never = module.and_then(|module| module.attr("leave")?.call(&[&exception]));
-    abandon()
+    end_child()
 }
 
 /// Ends this process, a forked child, without running Python code.
-pub fn abandon() -> ! {
+pub fn end_child() -> ! {
     // SAFETY: `_exit` has no preconditions and runs no exit handlers.
     unsafe { libc::_exit(1) }
 }

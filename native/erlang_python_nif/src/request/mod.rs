@@ -261,7 +261,7 @@ impl Request {
     /// Cancels: no reply will be sent. `None` when the request had already ended. A running one goes on until it is
     /// interrupted.
     pub fn cancel(&self) -> Option<Phase> {
-        let phase = if self.flags.has(Flags::ASYNC) { self.life.abandon() } else { self.life.cancel() }?;
+        let phase = if self.flags.has(Flags::ASYNC) { self.life.end_unread() } else { self.life.cancel() }?;
         self.ended(phase, || ());
         Some(phase)
     }
@@ -277,8 +277,8 @@ impl Request {
     }
 
     /// Cancels the request of a caller that has died.
-    pub fn abandon(&self) -> Option<Phase> {
-        let phase = self.life.abandon()?;
+    pub fn end_unread(&self) -> Option<Phase> {
+        let phase = self.life.end_unread()?;
         if self.tracked.is_some() {
             let env = OwnedTermEnv::new();
             self.report_end(Some(env.env().error_tuple(atoms::cancelled())));
@@ -296,7 +296,7 @@ impl Request {
                 // It never got a permit: a grant under way takes its permit back itself.
                 self.uncount();
                 if !self.is_in_line() {
-                    PERMITS.note_abandoned();
+                    PERMITS.note_withdrawn();
                 }
             }
             Phase::Queued => self.retire(),
@@ -315,7 +315,7 @@ impl Request {
     /// Like `fail`; the reason may depend on the phase the request was in.
     pub fn fail_with(self: &RequestRef, reason: impl for<'a> FnOnce(Phase, Env<'a>) -> Term<'a>) -> Option<Phase> {
         if self.flags.has(Flags::CHORE) {
-            return self.abandon();
+            return self.end_unread();
         }
         let (phase, delivery) = Delivery::of_failure(self)?;
         self.ended(phase, || {

@@ -49,7 +49,7 @@ impl ProcessPermit {
     pub fn give_up(&self) -> bool {
         let gave_up = self.step(WAITING, GIVEN_UP);
         if gave_up {
-            PERMITS.note_abandoned();
+            PERMITS.note_withdrawn();
         }
         gave_up
     }

@@ -51,7 +51,7 @@ impl Chore {
 impl Drop for Chore {
     fn drop(&mut self) {
         if fork::is_child() {
-            fork::abandon();
+            fork::end_child();
         }
         let shared = &self.shared;
         lock(&shared.inbox.stack).pop();

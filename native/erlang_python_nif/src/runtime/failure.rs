@@ -18,7 +18,7 @@ pub enum Failure {
     NeedsEncoder,
     WrongInterpreter,
     /// The request was cancelled while it ran; nobody will read this.
-    Abandoned,
+    Cancelled,
     /// The BEAM side built a request this library does not know: a bug.
     BadRequest,
 }
@@ -36,7 +36,7 @@ impl From<ConvertError> for Failure {
             ConvertError::NeedsEncoder => Failure::NeedsEncoder,
             ConvertError::WrongInterpreter => Failure::WrongInterpreter,
             ConvertError::Raised(raised) => Failure::Raised(raised),
-            ConvertError::Abandoned => Failure::Abandoned,
+            ConvertError::Cancelled => Failure::Cancelled,
         }
     }
 }
@@ -65,7 +65,7 @@ impl Failure {
             Failure::Conversion { message, path } => (atoms::conversion(), message, path).encode(env),
             Failure::NeedsEncoder => atoms::encode().to_term(env),
             Failure::WrongInterpreter => atoms::wrong_interpreter().to_term(env),
-            Failure::Abandoned => atoms::cancelled().to_term(env),
+            Failure::Cancelled => atoms::cancelled().to_term(env),
             Failure::BadRequest => atoms::bad_request().to_term(env),
         }
     }

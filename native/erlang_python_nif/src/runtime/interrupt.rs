@@ -27,7 +27,7 @@ pub fn running(context: &Arc<Shared>) -> bool {
     match context.noticeable() {
         Some(request) if request.life.is_running() => {
             if request.flags.has(Flags::CHORE) {
-                request.abandon();
+                request.end_unread();
             }
             begin(context, request);
             true

@@ -79,7 +79,7 @@ impl Runtime {
         }
         if fork::is_child() {
             // Forked after its code had ended, by a method that the conversion of the result calls.
-            fork::abandon();
+            fork::end_child();
         }
         match outcome {
             Ok(reply) => self.deliver(running, reply, env),
@@ -134,15 +134,15 @@ impl Runtime {
 
     fn evaluate(&self, request: &RequestRef, operation: Term<'_>, namespace: Term<'_>, env: &OwnedTermEnv) -> Reply {
         let env = env.env();
-        let abandoned = || request.life.phase() != Phase::Running;
-        let mut converter = self.converter(request.flags.dialect(), &abandoned);
+        let cancelled = || request.life.phase() != Phase::Running;
+        let mut converter = self.converter(request.flags.dialect(), &cancelled);
         let result = operation::run(&self.scene(), &mut converter, operation, namespace);
         if fork::is_child() {
             match &result {
                 Ok(_) => fork::leave(None),
                 Err(Failure::Raised(raised)) => fork::leave(Some(raised)),
                 // The arguments of its own request did not convert, say.
-                Err(_) => fork::abandon(),
+                Err(_) => fork::end_child(),
             }
         }
         let result = result.and_then(|object| {

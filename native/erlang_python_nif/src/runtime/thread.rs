@@ -272,12 +272,12 @@ impl Runtime {
         &self.caches
     }
 
-    pub fn converter<'c>(&'c self, dialect: Dialect, abandoned: &'c dyn Fn() -> bool) -> Converter<'c> {
+    pub fn converter<'c>(&'c self, dialect: Dialect, cancelled: &'c dyn Fn() -> bool) -> Converter<'c> {
         Converter {
             types: &self.caches.types,
             owner: &self.context,
             dialect,
-            abandoned,
+            cancelled,
             steps: 0,
             size: 0,
             has_refc_binaries: false,

@@ -153,7 +153,7 @@ impl Variables {
         drop(self.switch(set, whose)?);
         if fork::is_child() {
             // One of them has forked.
-            fork::abandon();
+            fork::end_child();
         }
         Ok(Outer(None))
     }

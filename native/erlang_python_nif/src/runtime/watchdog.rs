@@ -162,7 +162,7 @@ fn overdue(request: &Request) -> bool {
 /// Ends a request whose caller is gone or whose deadline has passed.
 fn expire(request: &RequestRef, env: &OwnedTermEnv) {
     if request.flags.has(Flags::CHORE) {
-        request.abandon();
+        request.end_unread();
         return;
     }
     let counters = &request.inbox.stats.counters;
@@ -180,7 +180,7 @@ fn expire(request: &RequestRef, env: &OwnedTermEnv) {
             Some(_) => Counters::bump(&counters.timeouts),
             None => {}
         }
-    } else if request.abandon().is_some() {
+    } else if request.end_unread().is_some() {
         Counters::bump(&counters.orphans);
     }
 }

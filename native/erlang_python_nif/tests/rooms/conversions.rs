@@ -37,7 +37,7 @@ fn with_converter(test: impl for<'e> Fn(Env<'e>, &dyn Fn(Dialect) -> Converter<'
                 types,
                 owner,
                 dialect,
-                abandoned: &|| false,
+                cancelled: &|| false,
                 steps: 0,
                 size: 0,
                 has_refc_binaries: false,
@@ -78,7 +78,7 @@ fn text(error: ConvertError) -> String {
         ConvertError::NeedsEncoder => "needs an encoder".into(),
         ConvertError::WrongInterpreter => "wrong interpreter".into(),
         ConvertError::Raised(raised) => raised.summary(),
-        ConvertError::Abandoned => "abandoned".into(),
+        ConvertError::Cancelled => "cancelled".into(),
     }
 }
 
@@ -261,13 +261,13 @@ fn the_size_tells_what_is_cheap_to_copy() {
 fn a_conversion_stops_when_its_result_is_not_wanted() {
     with_converter(|env, converter| {
         let asked = Cell::new(0);
-        let abandoned = || {
+        let cancelled = || {
             asked.set(asked.get() + 1);
             true
         };
         let one = converter(Dialect::Elixir);
-        let mut one = Converter { abandoned: &abandoned, ..one };
-        assert_eq!(refused(one.to_term(eval("[[]] * 100_000"), env, 0)).split(' ').next(), Some("abandoned"));
+        let mut one = Converter { cancelled: &cancelled, ..one };
+        assert_eq!(refused(one.to_term(eval("[[]] * 100_000"), env, 0)).split(' ').next(), Some("cancelled"));
         assert_eq!((asked.get(), one.steps), (1, 1 << 16));
     });
 }
