@@ -157,6 +157,7 @@ defmodule ErlangPython.MixProject do
         Sharing: [Py.State, Py.Callback],
         "Setting up": [Py.Setup, Py.Logging],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
+        Testing: [Py.Case],
         Watching: [Py.Stats, Py.Telemetry, Py.Tracing, Py.LiveDashboard],
         Starting: [Py.Interpreter],
         Errors: [Py.Error, ~r/^Py\..*Error$/],

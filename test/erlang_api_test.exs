@@ -119,7 +119,7 @@ defmodule ErlangApiTest do
   defp nested?(_form, _module, _name, _arity), do: false
 end
 
-for mode <- Py.Case.modes() do
+for mode <- Py.Test.Case.modes() do
   defmodule Module.concat(ErlangApiTest, mode |> Atom.to_string() |> String.capitalize()) do
     # The rows of the table, with a default pool of this mode.
     use ExUnit.Case, async: false

@@ -2,7 +2,7 @@ defmodule ErlangCompatTest do
   # What programs of the Erlang API rely on beyond values: messages, timeouts, names, failures.
   use ExUnit.Case, async: false
 
-  import Py.Case, only: [modes: 0]
+  import Py.Test.Case, only: [modes: 0]
   import Py.Test.Wait
 
   alias Py.Test.Peer

@@ -1,5 +1,5 @@
 # What programs written for py do: test/erlang/py_examples.erl and examples/, with a default pool of either mode.
-for mode <- Py.Case.modes() do
+for mode <- Py.Test.Case.modes() do
   defmodule Module.concat(ErlangExamplesTest, mode |> Atom.to_string() |> String.capitalize()) do
     use ExUnit.Case, async: false
 

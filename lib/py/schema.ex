@@ -42,7 +42,8 @@ defmodule Py.Schema do
                  context: [:mode, :name | @context],
                  pool: @pool,
                  default_pool: [:contexts | @pool],
-                 own_pool: [:name_of_pool, :size | @pool]
+                 own_pool: [:name_of_pool, :size | @pool],
+                 stub: [:shared]
                ],
                fn {function, names} -> {function, Entries.fetch!(names)} end
              )

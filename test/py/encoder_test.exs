@@ -1,5 +1,5 @@
 defmodule Py.EncoderTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   alias Py.Test.{All, Celsius, Except, Only, Wrapped}
 

@@ -1,5 +1,5 @@
 defmodule Py.ErrorTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   alias Py.Test.Dialect
 

@@ -17,7 +17,7 @@ defmodule Py.InterpreterTest do
   @path "json.dumps([p for p in sys.path if p and 'erlang_python_' not in p])"
 
   describe "the embedded Python" do
-    for mode <- Py.Case.modes() do
+    for mode <- Py.Test.Case.modes() do
       test "is what its executable is (#{mode})" do
         context = start_supervised!({Py.Context, mode: unquote(mode)})
         %{executable: python} = Py.info()
@@ -115,7 +115,7 @@ defmodule Py.InterpreterTest do
         assert {:ok, _started} = Peer.start_python(peer, [num_contexts: 1] ++ config)
         assert Peer.call(peer, Py, :eval, ["__import__('only_in_this_venv').answer"]) == {:ok, 42}
         assert Peer.call(peer, Py, :eval, ["__import__('sys').prefix"]) == {:ok, venv}
-        mode = List.last(Py.Case.modes())
+        mode = List.last(Py.Test.Case.modes())
         {:ok, own} = Peer.call(peer, GenServer, :start, [Py.Context.Server, options(mode: mode)])
 
         assert Peer.call(peer, Py, :eval, [own, "__import__('only_in_this_venv').answer"]) ==
@@ -234,7 +234,7 @@ defmodule Py.InterpreterTest do
     test "is followed" do
       peer = Peer.start([])
 
-      mode = List.last(Py.Case.modes())
+      mode = List.last(Py.Test.Case.modes())
 
       config = [
         num_contexts: 3,

@@ -20,7 +20,7 @@ defmodule Py.LoggingTest do
     end)
   end
 
-  for mode <- Py.Case.modes() do
+  for mode <- Py.Test.Case.modes() do
     describe "#{mode}:" do
       setup do
         {:ok, context} = Py.Context.start_link(mode: unquote(mode))

@@ -13,7 +13,7 @@ defmodule Py.PoolTest do
     %{pool: :"own_pool_#{System.unique_integer([:positive])}"}
   end
 
-  for mode <- Py.Case.modes() do
+  for mode <- Py.Test.Case.modes() do
     test "#{mode}: it starts and ends with its supervisor", %{pool: pool} do
       options = [name: pool, size: 2, mode: unquote(mode), preload: "answer = 42"]
       supervisor = start_supervised!({Pool, options})

@@ -34,7 +34,7 @@ defmodule Py.RouterTest do
   end
 
   describe "calls of a callback" do
-    for mode <- Py.Case.modes() do
+    for mode <- Py.Test.Case.modes() do
       test "run where its Python code runs, and bind the process to no other context (#{mode})" do
         context = start_supervised!({Py.Context, mode: unquote(mode)})
 

@@ -50,7 +50,7 @@ defmodule Py.SetupTest do
   end
 
   test "imports are seen by contexts of both kinds, old and new" do
-    modes = Py.Case.modes()
+    modes = Py.Test.Case.modes()
     old = for mode <- modes, do: elem(Py.Context.start_link(mode: mode), 1)
     assert Setup.add_import("os.path") == :ok
     new = for mode <- modes, do: elem(Py.Context.start_link(mode: mode), 1)
@@ -74,7 +74,7 @@ defmodule Py.SetupTest do
   end
 
   test "directories go in front, in their order, and are kept once" do
-    modes = Py.Case.modes()
+    modes = Py.Test.Case.modes()
     old = for mode <- modes, do: elem(Py.Context.start_link(mode: mode), 1)
     assert Setup.add_paths(["/setup/one", "/setup/two", "/setup/one"]) == :ok
     assert Setup.paths() == ["/setup/one", "/setup/two"]

@@ -1,5 +1,5 @@
 defmodule Py.StateTest do
-  use Py.Case
+  use Py.Test.Case
 
   import Py.Test.Wait
 

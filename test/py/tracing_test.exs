@@ -1,6 +1,6 @@
 defmodule Py.TracingTest do
   # One collector for all.
-  use Py.Case, async: false
+  use Py.Test.Case, async: false
 
   doctest Py.Tracing
 

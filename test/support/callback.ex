@@ -3,7 +3,7 @@ defmodule Py.Test.Callback do
   # Functions that Python calls, and what is checked after such a call.
 
   import ExUnit.Assertions
-  import Py.Case, only: [eval: 2]
+  import Py.Test.Case, only: [eval: 2]
   import Py.Test.Wait
 
   @doc "Registers a function for the time of the test."

@@ -1,8 +1,8 @@
-defmodule Py.Case do
+defmodule Py.Test.Case do
   @moduledoc """
   Tests that run in both modes of contexts:
 
-      use Py.Case
+      use Py.Test.Case
 
       for mode <- modes() do
         describe "\#{mode}" do
@@ -19,7 +19,7 @@ defmodule Py.Case do
 
   using do
     quote do
-      import Py.Case
+      import Py.Test.Case
     end
   end
 

@@ -94,6 +94,12 @@ defmodule Py.Schema.Entries do
       default: {:value, 30_000},
       doc: "limit for each context"
     ],
+    shared: [
+      type: :boolean,
+      default: {:value, false},
+      doc:
+        "all processes see it, and Python threads as well. Tests that share one cannot be `async: true`"
+    ],
     level: [
       type: {:one_of, [:debug, :info, :warning, :error, :critical]},
       default: {:value, :debug},

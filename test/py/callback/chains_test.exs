@@ -1,5 +1,5 @@
 defmodule Py.Callback.ChainsTest do
-  use Py.Case
+  use Py.Test.Case
 
   import Py.Test.Callback, only: [register: 2, works: 1]
   import Py.Test.Chains

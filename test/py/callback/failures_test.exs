@@ -1,5 +1,5 @@
 defmodule Py.Callback.FailuresTest do
-  use Py.Case
+  use Py.Test.Case
 
   import Py.Test.Callback
   import Py.Test.Wait

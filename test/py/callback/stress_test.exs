@@ -1,5 +1,5 @@
 defmodule Py.Callback.StressTest do
-  use Py.Case
+  use Py.Test.Case
 
   import Bitwise
   import Py.Test.Callback, only: [register: 2]

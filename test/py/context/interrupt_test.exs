@@ -1,6 +1,6 @@
 defmodule Py.Context.InterruptTest do
   # Where interrupts are not delivered: see guides/learning/interrupts.md.
-  use Py.Case
+  use Py.Test.Case
 
   import Py.Test.Wait
 

@@ -17,7 +17,7 @@ defmodule Py.Context.StackTest do
           open(path).close()
   """
 
-  for mode <- Py.Case.modes() do
+  for mode <- Py.Test.Case.modes() do
     describe "#{mode}" do
       setup do
         context =

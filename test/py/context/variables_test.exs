@@ -11,7 +11,7 @@ defmodule Py.Context.VariablesTest do
   preloaded.set("by preload")
   """
 
-  for mode <- Py.Case.modes() do
+  for mode <- Py.Test.Case.modes() do
     describe "#{mode}:" do
       setup do
         context = start_supervised!({Py.Context, mode: unquote(mode), preload: @preload})

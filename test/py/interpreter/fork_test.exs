@@ -1,5 +1,5 @@
 defmodule Py.Interpreter.ForkTest do
-  use Py.Case
+  use Py.Test.Case
 
   alias Py.Test.VM
 

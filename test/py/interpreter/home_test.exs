@@ -1,6 +1,6 @@
 defmodule Py.Interpreter.HomeTest do
   # Python finds here what it finds in a session of its own.
-  use Py.Case
+  use Py.Test.Case
 
   alias Py.Test.VM
 

@@ -1,6 +1,6 @@
 defmodule Py.Interpreter.OutsideTest do
   # Python code that imports `erlang`, outside the BEAM: in the Python that is embedded here, run as a program.
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   @package Path.expand("priv/python")
 

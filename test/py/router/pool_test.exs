@@ -28,7 +28,7 @@ defmodule Py.Router.PoolTest do
   defp supervises?(_port, _context), do: false
 
   describe "pools" do
-    for mode <- Py.Case.modes() do
+    for mode <- Py.Test.Case.modes() do
       test "start, serve and stop (#{mode})" do
         {name, pids} = pool(2, mode: unquote(mode), preload: "import json\nanswer = 42")
         assert length(Enum.uniq(pids)) == 2
@@ -220,7 +220,7 @@ defmodule Py.Router.PoolTest do
     test "stops and starts" do
       assert Router.stop() == :ok
       assert {:error, %Py.ContextError{reason: :not_found}} = Py.eval("1")
-      assert {:ok, pids} = Router.start(contexts: 3, mode: List.last(Py.Case.modes()))
+      assert {:ok, pids} = Router.start(contexts: 3, mode: List.last(Py.Test.Case.modes()))
       assert length(pids) == 3
       assert Py.eval("1") == {:ok, 1}
       assert {:error, {:already_started, :default}} = Router.start()

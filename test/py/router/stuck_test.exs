@@ -20,7 +20,7 @@ defmodule Py.Router.StuckTest do
       on_exit(fn -> :telemetry.detach("router_test") end)
     end
 
-    for mode <- Py.Case.modes() do
+    for mode <- Py.Test.Case.modes() do
       test "is replaced (#{mode})" do
         {name, [one, two]} = pool(2, mode: unquote(mode), replace_stuck: 100)
         {:ok, %{id: id}} = Py.Context.info(one)
@@ -105,7 +105,7 @@ defmodule Py.Router.StuckTest do
       System.halt(0)
       """
 
-      for mode <- Py.Case.modes() do
+      for mode <- Py.Test.Case.modes() do
         config = [num_contexts: 1, context_mode: mode, replace_stuck: 100]
         assert {output, 0} = Py.Test.VM.run(code, config: config)
         assert output =~ "replaced"

@@ -1,5 +1,5 @@
 defmodule Py.State.ContentionTest do
-  use Py.Case
+  use Py.Test.Case
 
   alias Py.State
 

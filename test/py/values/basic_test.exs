@@ -1,5 +1,5 @@
 defmodule Py.Values.BasicTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   @huge 7 ** 5000
 

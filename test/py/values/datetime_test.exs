@@ -1,5 +1,5 @@
 defmodule Py.Values.DateTimeTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   for mode <- modes() do
     describe "#{mode}:" do

@@ -1,5 +1,5 @@
 defmodule Py.Values.ErlangTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   alias Py.Test.Dialect
 

@@ -1,5 +1,5 @@
 defmodule Py.Values.NumpyTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   # Stand-ins with the names and attributes of pandas: it is not in every environment.
   @pandas """

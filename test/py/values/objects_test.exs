@@ -1,5 +1,5 @@
 defmodule Py.Values.ObjectsTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   # {Python, type of the handle}
   @handles [

@@ -1,5 +1,5 @@
 defmodule Py.Values.PropertyTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   import Py.Property
 

@@ -1,5 +1,5 @@
 defmodule Py.Values.RefusedTest do
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   alias Py.Test.{Itself, OtherCalendar, Plain, Wrapped}
 

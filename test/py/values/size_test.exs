@@ -1,6 +1,6 @@
 defmodule Py.Values.SizeTest do
   # Lowers a limit of the whole VM.
-  use Py.Case, async: false
+  use Py.Test.Case, async: false
 
   alias Py.Test.Dialect
 
