@@ -1,6 +1,6 @@
 defmodule Py.Native.AgreementTest do
   # Lists that stand in two languages: no compiler compares them.
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   # The native code sets it on requests of its own; no caller sends it.
   @only_rust ["CHORE"]

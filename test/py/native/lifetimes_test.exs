@@ -1,6 +1,6 @@
 defmodule Py.Native.LifetimesTest do
   # Objects, namespaces, contexts and interpreters, and the Python code that runs when they end.
-  use Py.Case, async: false
+  use Py.Test.Case, async: false
 
   import Py.Test.Callback, only: [register: 2]
   import Py.Test.Wait

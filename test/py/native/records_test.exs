@@ -1,6 +1,6 @@
 defmodule Py.Native.RecordsTest do
   # Terms of a type that the VM's NIF interface does not list: `enif_term_type` ends the VM when it is asked about one.
-  use Py.Case, async: true
+  use Py.Test.Case, async: true
 
   @otp :otp_release |> :erlang.system_info() |> List.to_integer()
 
