@@ -114,7 +114,7 @@ defmodule ErlangPython.MixProject do
   # The pages of the book, in their order.
   @guides [
     Introduction: ~w(installation first-steps choosing-a-mode configuration),
-    Learning: ~w(values errors contexts interrupts routing callbacks shared-state
+    Learning: ~w(values modules errors contexts interrupts routing callbacks shared-state
       limits-and-back-pressure),
     Operating: ~w(deployment telemetry dashboard memory-and-gc performance troubleshooting),
     Recipes: ~w(a-model-in-phoenix pandas-and-numpy testing-code-that-calls-python
@@ -155,7 +155,7 @@ defmodule ErlangPython.MixProject do
           Py.Task
         ],
         Sharing: [Py.State, Py.Callback],
-        "Setting up": [Py.Setup, Py.Logging],
+        "Setting up": [Py.Setup, Py.Logging, Py.Module],
         Values: [Py.Object, Py.Encoder, Py.Atom, Py.Bytes, Py.Float],
         Testing: [Py.Case],
         Watching: [Py.Stats, Py.Telemetry, Py.Tracing, Py.LiveDashboard],

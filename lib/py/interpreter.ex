@@ -68,9 +68,7 @@ defmodule Py.Interpreter do
         %{own_gil: own_gil, free_threaded: python.free_threaded}
 
       nil ->
-        if :persistent_term.get(Py.Config, nil) == nil, do: Py.Config.load()
-
-        case find() do
+        case find_configured() do
           {:ok, python} ->
             %{own_gil: python.version >= {3, 12}, free_threaded: python.free_threaded}
 
@@ -78,6 +76,22 @@ defmodule Py.Interpreter do
             raise error
         end
     end
+  end
+
+  @doc false
+  # The executable of the Python to embed, for code that runs it as a program, also while an application is compiled.
+  @spec executable() :: {:ok, Path.t()} | {:error, Py.InterpreterError.t()}
+  def executable do
+    case :persistent_term.get(__MODULE__, nil) do
+      %{interpreter: python} -> {:ok, python.executable}
+      nil -> with {:ok, python} <- find_configured(), do: {:ok, python.executable}
+    end
+  end
+
+  # Before the application has started.
+  defp find_configured do
+    if :persistent_term.get(Py.Config, nil) == nil, do: Py.Config.load()
+    find()
   end
 
   @doc """
