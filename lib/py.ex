@@ -510,6 +510,7 @@ defmodule Py do
           {:ok, [result()]} | {:error, Exception.t()}
   def parallel(calls, options \\ []) do
     options = async_options(:parallel, options, @parallel_options)
+    if options.context, do: Schema.check!(:parallel, :context, options.context)
 
     if not is_list(calls) or List.improper?(calls),
       do: raise(ArgumentError, "expected a list of calls, got: #{inspect(calls)}")

@@ -171,11 +171,18 @@ defmodule Py.TimeoutError do
   end
 
   def message(%{timeout: timeout, context: context}) do
-    "timed out after #{timeout} ms: the Python code#{on(context)} was interrupted. Use a larger :timeout if it needs longer"
+    "timed out after #{timeout} ms: the Python code#{on(context)} is interrupted. Code in C goes on until it returns. " <>
+      "Use a larger :timeout if it needs longer"
   end
 
   defp on(nil), do: ""
-  defp on(context), do: " on Python context #{context}"
+
+  defp on(context) do
+    case Py.Context.Table.label(context) do
+      nil -> " on Python context #{context}"
+      label -> " on Python context #{context} (#{label})"
+    end
+  end
 end
 
 defmodule Py.InterruptedError do

@@ -49,23 +49,14 @@ defmodule Py.Pool do
   @spec start_link([option()]) ::
           {:ok, pid()} | {:error, {:already_started, Router.pool()} | Py.ContextError.t()}
   def start_link(options) do
-    {name, options} = required!(options, :name)
-    {size, options} = required!(options, :size)
-    {strategy, options} = Control.check!(name, size, options, :own_pool)
+    {strategy, options} = Control.check!(options)
+    {name, options} = Keyword.pop!(options, :name)
+    {size, options} = Keyword.pop!(options, :size)
 
     case Supervisor.start_link(__MODULE__, {name, size, strategy, options}) do
       {:error, reason} -> {:error, Control.start_error(reason)}
       started -> started
     end
-  end
-
-  defp required!(options, key) do
-    if not Keyword.keyword?(options) or not Keyword.has_key?(options, key) do
-      raise ArgumentError,
-            "Py.Pool needs the options :name and :size, got: #{inspect(options)}"
-    end
-
-    Keyword.pop(options, key)
   end
 
   @doc """

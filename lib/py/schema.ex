@@ -103,6 +103,10 @@ defmodule Py.Schema do
         {key, value!(key, entry.type, value)}
       end
 
+    for %{key: key, default: :required, type: type} <- entries,
+        not Keyword.has_key?(options, key),
+        do: invalid!("the option #{inspect(key)} is missing", type)
+
     # Those of the configuration are read where they are needed.
     defaults =
       for %{key: key, default: {:value, value}, configured: false} <- entries,
@@ -147,6 +151,19 @@ defmodule Py.Schema do
         keys -> "unknown options #{inspect(keys)}"
       end
 
-    raise ArgumentError, "#{what}, the allowed ones are #{inspect(Enum.sort(known))}#{hint}"
+    raise ArgumentError,
+          "#{what}, the allowed ones are #{inspect(Enum.sort(known))}#{hint}#{meant(unknown, known)}"
+  end
+
+  # The known option that is spelled most like an unknown one.
+  defp meant(unknown, known) do
+    likeness = fn {one, other} -> String.jaro_distance("#{one}", "#{other}") end
+
+    pair =
+      Enum.max_by(for(one <- unknown, other <- known, do: {one, other}), likeness, fn ->
+        {"", "x"}
+      end)
+
+    if likeness.(pair) > 0.8, do: "; did you mean #{inspect(elem(pair, 1))}?", else: ""
   end
 end

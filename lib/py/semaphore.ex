@@ -102,7 +102,7 @@ defmodule Py.Semaphore do
   def set_max_concurrent(max) when is_integer(max) and max > 0, do: Native.set_max_permits(max)
 
   def set_max_concurrent(max),
-    do: raise(ArgumentError, "expected a positive limit, got: #{inspect(max)}")
+    do: raise(ArgumentError, "invalid limit: #{inspect(max)}; expected a positive integer")
 
   @doc """
   Takes a permit for the calling process, and waits for one up to `timeout` milliseconds (default: `:infinity`).

@@ -51,13 +51,14 @@ defmodule Py.Setup do
 
   #{Py.Schema.Docs.errors([:timeout, :overloaded])}
 
-  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option.
+  The other contexts are changed all the same. Raises `ArgumentError` for a wrong option, and for paths that are no
+  list of strings. A directory need not exist yet, as in `sys.path`.
   """
   @doc since: "0.1.0"
   @spec add_paths([Path.t()], keyword()) :: :ok | {:error, Exception.t()}
-  def add_paths(paths, options \\ []) when is_list(paths) do
+  def add_paths(paths, options \\ []) do
     options = options!(options)
-    paths |> Enum.map(&to_string/1) |> Everywhere.add_paths(options)
+    :paths |> Py.Schema.value!(:texts, paths) |> Everywhere.add_paths(options)
   end
 
   @doc """

@@ -100,7 +100,7 @@ defmodule Py.ContextTest do
         assert {:error, %Py.TimeoutError{timeout: 50, phase: :running, context: ^id} = error} =
                  Py.exec(context, @loop, timeout: 50)
 
-        assert Exception.message(error) =~ "on Python context #{id} was interrupted"
+        assert Exception.message(error) =~ "on Python context #{id} is interrupted"
         assert Py.eval(context, "1") == {:ok, 1}
         task = Task.async(fn -> Py.exec(context, @loop, timeout: :infinity) end)
         until_running(context)

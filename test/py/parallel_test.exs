@@ -83,4 +83,12 @@ defmodule Py.ParallelTest do
 
     assert_raise ArgumentError, ~r/unknown option/, fn -> Py.parallel([], kwargs: %{}) end
   end
+
+  test "the context is the name of a pool" do
+    for wrong <- [1, self(), "default"] do
+      assert_raise ArgumentError, ~r/invalid :context: .*; expected a pool name as an atom/, fn ->
+        Py.parallel([{:math, :sqrt, [4]}], context: wrong)
+      end
+    end
+  end
 end

@@ -73,8 +73,8 @@ defmodule Py.PoolTest do
     assert text =~ "ZeroDivisionError"
     eventually(fn -> not Router.pool_started?(pool) end)
 
-    for options <- [[name: pool], [size: 2], [name: pool, siz: 2], []] do
-      assert_raise ArgumentError, ~r/needs the options :name and :size/, fn ->
+    for options <- [[name: pool], [size: 2], []] do
+      assert_raise ArgumentError, ~r/the option :(name|size) is missing; expected a /, fn ->
         Pool.start_link(options)
       end
     end
@@ -82,8 +82,11 @@ defmodule Py.PoolTest do
     assert_raise ArgumentError, ~r/pool name/, fn -> Pool.start_link(name: "pool", size: 1) end
     assert_raise ArgumentError, ~r/positive/, fn -> Pool.start_link(name: pool, size: 0) end
 
-    assert_raise ArgumentError, ~r/unknown option/, fn ->
-      Pool.start_link(name: pool, size: 1, modus: :worker)
+    assert_raise ArgumentError, ~r/unknown option :siz.*; did you mean :size\?/, fn ->
+      Pool.start_link(name: pool, siz: 2)
     end
+
+    message = ~r/unknown option :modus, the allowed ones are \[.*\]$/
+    assert_raise ArgumentError, message, fn -> Pool.start_link(name: pool, size: 1, modus: 1) end
   end
 end

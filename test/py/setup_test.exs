@@ -117,4 +117,12 @@ defmodule Py.SetupTest do
     File.write!(file, "value = 1 // 0\n")
     assert {:error, %Py.Error{type: "ZeroDivisionError"}} = Setup.reload("setup_reloaded")
   end
+
+  test "paths that are no list of strings are refused" do
+    for wrong <- ["x", [5], nil, [:a]] do
+      assert_raise ArgumentError, ~r/invalid :paths: .*; expected a list of strings/, fn ->
+        Py.Setup.add_paths(wrong)
+      end
+    end
+  end
 end

@@ -21,6 +21,14 @@ defmodule Py.Pool.Control do
     function |> Schema.check!(options) |> Keyword.pop!(:strategy)
   end
 
+  @doc "Checks the options of `Py.Pool`. Returns the strategy, and all others."
+  @spec check!(term()) :: {atom(), keyword()}
+  def check!(options) do
+    options = Schema.check!(:own_pool, options)
+    Py.Lifecycle.running!()
+    Keyword.pop!(options, :strategy)
+  end
+
   @doc "Starts a pool, as `Py.Router.start_pool/3` documents it; `function` is that of `check!/4`."
   @spec start(Py.Router.pool(), pos_integer(), keyword(), atom()) ::
           {:ok, [pid()]} | {:error, {:already_started, Py.Router.pool()} | Py.ContextError.t()}

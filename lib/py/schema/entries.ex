@@ -76,7 +76,7 @@ defmodule Py.Schema.Entries do
     ],
     pool_of_calls: [
       key: :context,
-      type: :any,
+      type: :pool_name,
       default: {:value, :default},
       doc: "the name of the pool whose contexts run the calls"
     ],

@@ -24,7 +24,14 @@ defmodule Py.Telemetry.Log do
   @doc "Attaches the default logger to those of `events` that the options select."
   @spec attach(keyword(), [:telemetry.event_name()]) :: :ok | {:error, :already_exists}
   def attach(options, events) do
-    config = options |> Keyword.validate!(@options) |> Map.new()
+    if not Keyword.keyword?(options), do: Py.Schema.no_keyword!(options)
+
+    case Keyword.keys(options) -- Keyword.keys(@options) do
+      [] -> :ok
+      unknown -> Py.Schema.unknown!(unknown, Keyword.keys(@options), "")
+    end
+
+    config = @options |> Keyword.merge(options) |> Map.new()
     check!(config)
     events = Enum.filter(events, &wanted?(&1, config))
 
