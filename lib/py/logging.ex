@@ -11,7 +11,16 @@ defmodule Py.Logging do
       true
 
   Records have the level, message and time that Python gave them, and this metadata: `domain: [:python]`, `py_logger` (the name
-  of Python's logger), `file`, `line` and `py_function`. A traceback (`logging.exception`) is part of the message.
+  of Python's logger), `file`, `line` and `py_function`. A traceback (`logging.exception`) is part of the message. A record of
+  code that a process waits for has the Logger metadata of that process, too, such as the `request_id` of a web request, and
+  its `pid`:
+
+      iex> Logger.metadata(request_id: "F1x")
+      iex> ExUnit.CaptureLog.capture_log([metadata: [:request_id]], fn ->
+      ...>   Py.exec!("import logging; logging.getLogger('billing').warning('no price')")
+      ...>   Py.Logging.flush()
+      ...> end) =~ "request_id=F1x"
+      true
 
   Warnings (logger `py.warnings`), exceptions that end a Python thread (`threading`) and those that Python can only ignore, of a
   destructor for example (`sys.unraisablehook`), are logged too.
@@ -84,15 +93,16 @@ defmodule Py.Logging do
   def init(nil), do: {:ok, nil}
 
   @impl true
-  def handle_info({:py_log, level, logger, message, {file, line, function}, time}, state) do
-    metadata = %{
-      domain: [:python],
-      py_logger: logger,
-      py_function: function,
-      file: String.to_charlist(file),
-      line: line,
-      time: time
-    }
+  def handle_info({:py_log, level, logger, message, {file, line, function}, time, caller}, state) do
+    metadata =
+      Map.merge(metadata_of(caller), %{
+        domain: [:python],
+        py_logger: logger,
+        py_function: function,
+        file: String.to_charlist(file),
+        line: line,
+        time: time
+      })
 
     :logger.log(level, message, metadata)
     {:noreply, state}
@@ -100,4 +110,22 @@ defmodule Py.Logging do
 
   @impl true
   def handle_call(:flush, _from, state), do: {:reply, :ok, state}
+
+  # Read when the record is logged, so that code which logs nothing costs nothing. A process of another node, and one that has
+  # ended, has none.
+  defp metadata_of(caller) when is_pid(caller) and node(caller) == node() do
+    case Process.info(caller, :dictionary) do
+      {:dictionary, dictionary} -> dictionary |> kept() |> Map.put(:pid, caller)
+      nil -> %{pid: caller}
+    end
+  end
+
+  defp metadata_of(_caller), do: %{}
+
+  defp kept(dictionary) do
+    case List.keyfind(dictionary, :"$logger_metadata$", 0) do
+      {_key, metadata} when is_map(metadata) -> metadata
+      _none -> %{}
+    end
+  end
 end

@@ -45,6 +45,28 @@ defmodule Py.LoggingTest do
         assert time in (before - 1_000)..System.system_time(:microsecond)
       end
 
+      test "records have the Logger metadata of the process that waits", %{context: context} do
+        assert Py.Logging.configure() == :ok
+        Logger.metadata(request_id: "r1", line: 0)
+        code = "import logging, threading\nlogging.getLogger('a').error('asked')"
+        :ok = Py.exec(context, code)
+        assert_receive {:log, %{msg: {:string, "asked"}, meta: meta}}, 5_000
+        # What the record says of itself comes first.
+        assert %{request_id: "r1", line: 2, domain: [:python], pid: pid} = meta
+        assert pid == self()
+
+        thread = """
+        thread = threading.Thread(target=lambda: logging.getLogger('a').error('alone'))
+        thread.start()
+        thread.join()
+        """
+
+        :ok = Py.exec(context, code <> "\n" <> thread)
+        assert_receive {:log, %{msg: {:string, "alone"}, meta: meta}}, 5_000
+        refute is_map_key(meta, :request_id)
+        refute meta.pid == self()
+      end
+
       test "warnings, and exceptions that nobody can catch", %{context: context} do
         assert Py.Logging.configure() == :ok
 

@@ -33,7 +33,16 @@ class BeamHandler(logging.Handler):
     def _message(self, record):
         level = next((atom for number, atom in _LEVELS if record.levelno >= number), Atom("debug"))
         place = (_text(record.pathname), record.lineno, _text(record.funcName))
-        return Atom("py_log"), level, _text(record.name), _text(self.format(record)), place, int(record.created * 1e6)
+        time = int(record.created * 1e6)
+        return Atom("py_log"), level, _text(record.name), _text(self.format(record)), place, time, _caller()
+
+
+def _caller():
+    """Return the process whose request runs on this thread, None on a thread of no request."""
+    try:
+        return _native.self()
+    except RuntimeError:
+        return None
 
 
 def _text(value):
