@@ -257,10 +257,7 @@ defmodule Py.StatsTest do
   end
 
   test "refused requests and requests that timed out waiting are counted apart" do
-    limit = Py.Semaphore.max_concurrent()
-    on_exit(fn -> Py.Semaphore.set_max_concurrent(limit) end)
-    Py.Semaphore.set_max_concurrent(1)
-    :ok = Py.Semaphore.acquire()
+    take_only_permit()
 
     {_, counted} =
       counted(fn ->
@@ -279,10 +276,7 @@ defmodule Py.StatsTest do
   end
 
   test "counts a task that is given up by what kept it" do
-    limit = Py.Semaphore.max_concurrent()
-    on_exit(fn -> Py.Semaphore.set_max_concurrent(limit) end)
-    Py.Semaphore.set_max_concurrent(1)
-    :ok = Py.Semaphore.acquire()
+    take_only_permit()
 
     {_, counted} =
       counted(fn ->

@@ -30,6 +30,14 @@ defmodule Py.Test.Wait do
     eventually(fn -> match?({:ok, %{running: 1}}, Py.Context.info(context)) end)
   end
 
+  @doc "Has one permit until the test ends, and takes it."
+  def take_only_permit do
+    limit = Py.Semaphore.max_concurrent()
+    ExUnit.Callbacks.on_exit(fn -> Py.Semaphore.set_max_concurrent(limit) end)
+    Py.Semaphore.set_max_concurrent(1)
+    :ok = Py.Semaphore.acquire()
+  end
+
   @doc "A Python file of its own that code can wait for: returns its path."
   def tmp_path(name) do
     path =

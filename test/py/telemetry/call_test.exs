@@ -390,10 +390,7 @@ defmodule Py.Telemetry.CallTest do
 
   test "tasks and parallel calls that got no permit are overload, as calls are" do
     listen()
-    max = Py.Semaphore.max_concurrent()
-    on_exit(fn -> Py.Semaphore.set_max_concurrent(max) end)
-    Py.Semaphore.set_max_concurrent(1)
-    :ok = Py.Semaphore.acquire()
+    take_only_permit()
     task = Py.async(:builtins, :abs, [-1])
     expected = {:error, %Py.OverloadedError{limit: :permits, current: 1, max: 1}}
     assert Py.await(task, 1) == expected
