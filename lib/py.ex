@@ -430,7 +430,7 @@ defmodule Py do
   """
   @doc since: "0.1.0"
   @spec await(Py.Task.t(), timeout()) :: result()
-  def await(%Py.Task{} = task, timeout \\ :infinity),
+  def await(task, timeout \\ :infinity),
     do: Py.Task.await(task, Options.timeout!(:timeout, timeout))
 
   @doc """
@@ -447,7 +447,8 @@ defmodule Py do
   """
   @doc since: "0.1.0"
   @spec await_many([Py.Task.t()], timeout()) :: [result()]
-  def await_many(tasks, timeout \\ :infinity) when is_list(tasks) do
+  def await_many(tasks, timeout \\ :infinity) do
+    tasks = Py.Task.list!(tasks)
     deadline = Py.Deadline.new(Options.timeout!(:timeout, timeout))
     for task <- tasks, do: Py.Task.await(task, Py.Deadline.remaining(deadline))
   end
@@ -467,7 +468,7 @@ defmodule Py do
   """
   @doc since: "0.1.0"
   @spec yield(Py.Task.t(), timeout()) :: result() | nil
-  def yield(%Py.Task{} = task, timeout \\ 5_000),
+  def yield(task, timeout \\ 5_000),
     do: Py.Task.yield(task, Options.timeout!(:timeout, timeout))
 
   @doc """
@@ -481,7 +482,7 @@ defmodule Py do
   """
   @doc since: "0.1.0"
   @spec cancel(Py.Task.t()) :: :ok
-  def cancel(%Py.Task{} = task), do: Py.Task.cancel(task)
+  def cancel(task), do: Py.Task.cancel(task)
 
   @doc """
   Runs many calls at once, spread over the contexts of a pool, and waits for all of them.

@@ -114,7 +114,7 @@ defmodule Py.Task do
   def result(%__MODULE__{}, _other), do: nil
 
   @doc false
-  def await(%__MODULE__{} = task, timeout) do
+  def await(task, timeout) do
     own!(task)
     limit = min(timeout, Deadline.remaining(task.deadline))
 
@@ -125,13 +125,13 @@ defmodule Py.Task do
   end
 
   @doc false
-  def yield(%__MODULE__{} = task, timeout) do
+  def yield(task, timeout) do
     own!(task)
     take(task, timeout)
   end
 
   @doc false
-  def cancel(%__MODULE__{} = task) do
+  def cancel(task) do
     own!(task)
 
     case task.request && Request.cancel(task.request, :user) do
@@ -191,12 +191,19 @@ defmodule Py.Task do
     result
   end
 
-  defp own!(%{owner: owner}) when owner == self(), do: :ok
+  @doc false
+  def list!(tasks) when is_list(tasks), do: tasks
+  def list!(other), do: raise(ArgumentError, "expected a list of tasks, got: #{inspect(other)}")
 
-  defp own!(%{owner: owner}) do
+  defp own!(%__MODULE__{owner: owner}) when owner == self(), do: :ok
+
+  defp own!(%__MODULE__{owner: owner}) do
     raise ArgumentError,
           "only the process that called Py.async, #{inspect(owner)}, may use its task"
   end
+
+  defp own!(other),
+    do: raise(ArgumentError, "expected a task of Py.async, got: #{inspect(other)}")
 
   defimpl Inspect do
     def inspect(task, _options), do: "#Py.Task<#{:erlang.ref_to_list(task.ref)}>"

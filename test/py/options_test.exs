@@ -127,6 +127,14 @@ defmodule Py.OptionsTest do
   end
 
   describe "misuse raises ArgumentError that names what is allowed" do
+    test "tasks" do
+      for run <- [&Py.await/1, &Py.yield/1, &Py.cancel/1, &Py.await_many([&1])] do
+        assert_raise ArgumentError, "expected a task of Py.async, got: 5", fn -> run.(5) end
+      end
+
+      assert_raise ArgumentError, "expected a list of tasks, got: 5", fn -> Py.await_many(5) end
+    end
+
     test "options" do
       assert_raise ArgumentError, ~r/unknown option :tiemout.*:timeout/, fn ->
         Py.call(:math, :sqrt, [4], tiemout: 1)

@@ -9,7 +9,7 @@ mod extensions;
 pub mod failure;
 pub mod gc;
 pub mod interrupt;
-mod names;
+pub mod names;
 mod namespaces;
 pub mod operation;
 pub mod process;

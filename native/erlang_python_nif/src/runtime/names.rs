@@ -12,6 +12,8 @@ use crate::python::object::{Obj, PyResult};
 pub struct Name {
     pub whole: Obj,
     pub parts: Vec<Obj>,
+    /// The name is `__main__`, the namespace of the request.
+    pub is_main: bool,
     /// The module of this name that was last seen after its import was complete. It is kept, because another module may
     /// get the address of one that is gone.
     imported: RefCell<Option<Obj>>,
@@ -20,7 +22,7 @@ pub struct Name {
 impl Name {
     fn new(text: &str) -> PyResult<Name> {
         let parts = text.split('.').map(Obj::str).collect::<PyResult<_>>()?;
-        Ok(Name { whole: Obj::str(text)?, parts, imported: RefCell::default() })
+        Ok(Name { whole: Obj::str(text)?, parts, is_main: text == "__main__", imported: RefCell::default() })
     }
 
     /// Notes that the import of `module` is complete.

@@ -95,7 +95,7 @@ fn resolve_callable(
         return attributes(converter.to_python(target, 0)?, parts);
     }
     let module = name(scene, target)?;
-    if module.whole.as_utf8().is_ok_and(|name| name == "__main__") {
+    if module.is_main {
         let scope = scope(converter)?;
         let (first, rest) = parts.split_first().ok_or(Failure::BadRequest)?;
         return match scope.dict_get(first)? {

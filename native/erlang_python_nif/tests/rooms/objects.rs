@@ -6,6 +6,7 @@ use crate::python::cache::Cache;
 use crate::python::code::{Codes, CompileMode, run_code};
 use crate::python::object::{Obj, Raised, import};
 use crate::python::objects::{Home, Interp};
+use crate::runtime::names::Names;
 use crate::{attached, eval, exec, function, ok, raises, references, repr};
 use pyo3::ffi;
 
@@ -25,6 +26,24 @@ fn objects_have_the_values_they_were_made_of() {
         let pair = ok(Obj::tuple(vec![Obj::none(), ok(Obj::int(7))]));
         assert_eq!(repr(&pair), "(None, 7)");
         assert_eq!(pair.tuple_items().iter().map(repr).collect::<Vec<_>>(), ["None", "7"]);
+    });
+}
+
+#[test]
+fn a_name_keeps_the_module_that_it_remembers() {
+    attached(|_| {
+        let make = || eval("type(__import__('sys'))('remembered')");
+        let (module, other) = (make(), make());
+        let name = ok(Names::default().of_text("remembered"));
+        assert!(!name.is_imported(&module));
+        let before = references(&module);
+        name.set_imported(&module);
+        // Its address cannot become that of another module.
+        assert_eq!(references(&module), before + 1);
+        assert!(name.is_imported(&module) && !name.is_imported(&other));
+        name.set_imported(&other);
+        assert_eq!(references(&module), before);
+        assert!(name.is_imported(&other) && !name.is_imported(&module));
     });
 }
 
