@@ -1,14 +1,14 @@
 %{
   "liberlang_python-v0.1.0-nif-2.17-aarch64-apple-darwin.so.tar.gz" =>
-    "sha256:78cb611c5da7975e74972764e68e272f7404e40e95530d6a2172202b970c9957",
+    "sha256:6daab98ee2cc0ceacdb77dc0a9d63b230839ce400fa977b351315b67b94131c5",
   "liberlang_python-v0.1.0-nif-2.17-aarch64-unknown-linux-gnu.so.tar.gz" =>
-    "sha256:30177b0c1b00bb02c1d52cab5bb18d62aedadf381c1da2297527ebdf1e8dde98",
+    "sha256:afef6cdb187c72f36321fa21af34e22b00f9cf02940754ee1be738fe3bffa7fd",
   "liberlang_python-v0.1.0-nif-2.17-aarch64-unknown-linux-musl.so.tar.gz" =>
-    "sha256:f011d871f42f5e8f06d97ce58aa8402e3b3d821a8ec97aefad6cf52a6a9c2608",
+    "sha256:c31de96536da4dc503bc9e9fb5a600338ab63b9b6d9e337b8be42c00d2cf68bf",
   "liberlang_python-v0.1.0-nif-2.17-x86_64-apple-darwin.so.tar.gz" =>
-    "sha256:fc71200a5e887210c03b5db841a6163405b6d152570066e4afb9232c6443ea80",
+    "sha256:af17d40d27a86eb81c3b3bb52cf79ba5ddbe72486d00c4e5de41c6b069578a4c",
   "liberlang_python-v0.1.0-nif-2.17-x86_64-unknown-linux-gnu.so.tar.gz" =>
-    "sha256:6a290e63aec9c47517184612f7dce31d0f6e680c31eb605adb8766e9652e4abd",
+    "sha256:a16f16602bd2d910d405cd1f46cfb0e14f1b0c99a2110657b482aaceb6b8a30a",
   "liberlang_python-v0.1.0-nif-2.17-x86_64-unknown-linux-musl.so.tar.gz" =>
-    "sha256:273f4a543520fb62258e64b4011e2641f77395eb838276672adb1b3b05c0efef"
+    "sha256:a9233ab440d92631ebc33ee398fb53e169184f3348accaa403e14bc279c817a4"
 }

@@ -564,6 +564,101 @@ defmodule Py do
   end
 
   @doc """
+  Runs `fun` with a context manager of Python, as the `with` statement does: `__enter__` before it, `__exit__` after it.
+
+      iex> buffer = Py.call!(:io, :StringIO, ["tea"], return: :object)
+      iex> Py.with(buffer, fn buffer -> Py.Object.call_method!(buffer, :read) end)
+      "tea"
+      iex> Py.Object.getattr!(buffer, :closed)
+      true
+
+  `fun` gets the value of `__enter__`, and its value is returned. If it raises, throws or exits, `__exit__` gets the exception:
+  that of Python for a `Py.Error`, else an `erlang.CallbackError`. It is raised again, unless `__exit__` returns a true value:
+  then the result is `nil`.
+
+  ## Errors
+
+  Raises the exceptions that `call/4` returns, where `__enter__` or `__exit__` fail.
+  """
+  @doc since: "0.1.0"
+  @spec with(Py.Object.t(), (term() -> value)) :: value | nil when value: term()
+  def unquote(:with)(%Py.Object{} = manager, fun) when is_function(fun, 1) do
+    value = call!(:erlang, "_objects.enter", [manager])
+
+    try do
+      fun.(value)
+    catch
+      kind, reason ->
+        if leave(manager, kind, reason, __STACKTRACE__),
+          do: nil,
+          else: :erlang.raise(kind, reason, __STACKTRACE__)
+    else
+      result ->
+        call!(:erlang, "_objects.leave", [manager])
+        result
+    end
+  end
+
+  # The exception itself, where it is of the interpreter that has the context manager.
+  defp leave(manager, :error, %Py.Error{exception: %Py.Object{} = exception} = error, stack) do
+    case call(:erlang, "_objects.leave", [manager, exception]) do
+      {:error, %Py.ContextError{reason: :wrong_interpreter}} ->
+        leave(manager, :error, %{error | exception: nil}, stack)
+
+      result ->
+        unwrap!(result)
+    end
+  end
+
+  defp leave(manager, kind, reason, stack) do
+    text =
+      if kind == :error,
+        do: Exception.message(Exception.normalize(:error, reason, stack)),
+        else: inspect(reason)
+
+    failure = {Atom.to_string(kind), text, Exception.format_stacktrace(stack)}
+    call!(:erlang, "_objects.leave", [manager, failure])
+  end
+
+  ## Looking around
+
+  @doc """
+  Prints Python's own help of a module, class, function or object, with its signature.
+
+      iex> ExUnit.CaptureIO.capture_io(fn -> Py.help("math.gcd") end) =~ "gcd(*integers)"
+      true
+
+  `target` is a name, `{module, name}` or a `Py.Object`. A module is imported for it.
+
+  ## Errors
+
+  Raises the exceptions that `call/4` returns: `ModuleNotFoundError` where there is nothing of that name.
+  """
+  @doc since: "0.1.0"
+  @spec help(name() | {name(), name()} | Py.Object.t()) :: :ok
+  def help(target), do: look(:document, target) |> IO.puts()
+
+  @doc """
+  Returns the names of the public attributes of a module, class or object.
+
+      iex> "gcd" in Py.dir(:math)
+      true
+      iex> "imag" in Py.dir(Py.eval!("3 + 4j", return: :object))
+      true
+
+  ## Errors
+
+  Those of `help/1`.
+  """
+  @doc since: "0.1.0"
+  @spec dir(name() | {name(), name()} | Py.Object.t()) :: [String.t()]
+  def dir(target), do: look(:members, target)
+
+  defp look(function, {module, name}), do: look(function, "#{module}.#{name}")
+  defp look(function, %Py.Object{} = object), do: call!(:erlang, "_objects.#{function}", [object])
+  defp look(function, name), do: call!(:erlang, "_objects.#{function}", [to_string(name)])
+
+  @doc """
   Lets Python call a function by name. See `Py.Callback`.
 
       iex> Py.register_function(:twice, fn n -> 2 * n end)

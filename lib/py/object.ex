@@ -44,6 +44,18 @@ defmodule Py.Object do
   Without `:context`, a call of a handle, or with a handle as one of its arguments, runs on the
   context that made the handle. A handle inside a list or a map does not choose a context.
 
+  ## Items
+
+  A handle has the behaviour `Access`, and the protocol `Enumerable` for whatever Python iterates
+  over. Iteration fetches up to 100 items at once, fewer from an iterator that is slow, and closes a
+  generator when it stops early:
+
+      iex> prices = Py.eval!("{'tea': 3}", return: :object)
+      iex> {prices["tea"], prices["milk"]}
+      {3, nil}
+      iex> Enum.take(Py.call!(:itertools, :count, [1], return: :object), 3)
+      [1, 2, 3]
+
   ## Inspecting
 
   `inspect/2` shows the class and at most 80 characters of Python's `repr()`. It shows a reference
@@ -165,14 +177,89 @@ defmodule Py.Object do
   end
 
   @doc """
+  Returns `object[key]`. The key is any value, a negative index too.
+
+  Options and errors are those of `getattr/3`; a missing key is a `Py.Error` of the type
+  `"KeyError"` or `"IndexError"`. `object[key]` in Elixir (`Access`) has `nil` for it.
+
+      iex> Py.Object.getitem(Py.eval!("[1, 2, 3]", return: :object), -1)
+      {:ok, 3}
+  """
+  @doc since: "0.1.0"
+  @spec getitem(t(), term(), keyword()) :: Py.result()
+  def getitem(%__MODULE__{} = object, key, options \\ []),
+    do: Py.call(:operator, :getitem, [object, key], options)
+
+  @doc """
+  Sets `object[key]` to `value` and returns `:ok`. Options and errors are those of `setattr/4`.
+
+      iex> prices = Py.eval!("{}", return: :object)
+      iex> Py.Object.setitem(prices, "tea", 3)
+      :ok
+      iex> prices["tea"]
+      3
+  """
+  @doc since: "0.1.0"
+  @spec setitem(t(), term(), term(), keyword()) :: :ok | {:error, Exception.t()}
+  def setitem(%__MODULE__{} = object, key, value, options \\ []) do
+    with {:ok, nil} <- Py.call(:operator, :setitem, [object, key, value], options), do: :ok
+  end
+
+  @doc """
+  Returns Python's `len()` of the object. Options and errors are those of `repr/2`.
+
+      iex> Py.Object.len(Py.eval!("range(10)", return: :object))
+      {:ok, 10}
+  """
+  @doc since: "0.1.0"
+  @spec len(t(), keyword()) :: {:ok, non_neg_integer()} | {:error, Exception.t()}
+  def len(%__MODULE__{} = object, options \\ []), do: Py.call(:builtins, :len, [object], options)
+
+  @behaviour Access
+
+  @impl Access
+  @doc false
+  def fetch(object, key) do
+    case getitem(object, key) do
+      {:error, %Py.Error{} = error} ->
+        if Py.Error.is_a?(error, "LookupError"), do: :error, else: raise(error)
+
+      other ->
+        {:ok, Py.unwrap!(other)}
+    end
+  end
+
+  @impl Access
+  @doc false
+  # The object itself is changed, as Python code changes it.
+  def get_and_update(object, key, fun) do
+    current = object[key]
+
+    case fun.(current) do
+      {value, new} ->
+        with {:error, error} <- setitem(object, key, new), do: raise(error)
+        {value, object}
+
+      :pop ->
+        pop(object, key)
+    end
+  end
+
+  @impl Access
+  @doc false
+  def pop(object, key) do
+    with {:ok, value} <- fetch(object, key) do
+      Py.call!(:operator, :delitem, [object, key])
+      {value, object}
+    else
+      :error -> {nil, object}
+    end
+  end
+
+  @doc """
   Calls the method `method` of the object with the positional arguments `args`.
 
-  The same as `Py.call(object, method, args, options)`.
-
-  ## Options
-
-  Those of `Py.call/4`: `:kwargs` are keyword arguments, `return: :object` makes the result a
-  handle.
+  The same as `Py.call(object, method, args, options)`. Options are those of `Py.call/4`.
 
   ## Errors
 
@@ -198,8 +285,6 @@ defmodule Py.Object do
 
   @doc """
   Calls a method and returns its value, or raises. See `call_method/4`.
-
-  ## Examples
 
       iex> text = Py.eval!("'a,b'", return: :object)
       iex> Py.Object.call_method!(text, :split, [","])
@@ -245,8 +330,6 @@ defmodule Py.Object do
   Returns the qualified name of the object's class, without its module.
 
   The handle has the name, so no Python code runs and no error is possible.
-
-  ## Examples
 
       iex> Py.Object.type(Py.eval!("object()"))
       "object"
