@@ -125,4 +125,18 @@ defmodule Py.SetupTest do
       end
     end
   end
+
+  test "a busy context holds nothing up while another one of its interpreter is free" do
+    contexts = for _ <- 1..2, do: start_supervised!({Py.Context, []}, id: make_ref())
+    pipe = Py.Test.Wait.pipe()
+    busy = [hd(Py.Context.list()) | contexts] |> Enum.take(2)
+
+    tasks =
+      for context <- busy,
+          do: Py.async(:builtins, :open, [pipe], context: context, return: :object)
+
+    for context <- busy, do: Py.Test.Wait.until_running(context)
+    assert Py.Setup.reload("statistics", timeout: 5_000) == :ok
+    for task <- tasks, do: Py.Test.Wait.release(pipe) && Py.await(task)
+  end
 end

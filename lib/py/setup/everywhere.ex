@@ -47,16 +47,17 @@ defmodule Py.Setup.Everywhere do
     end
   end
 
-  @doc "Calls a function on one context of each interpreter at once; the first error."
+  @doc "Calls a function on one context of each interpreter at once, one that is free if there is one; the first error."
   @spec on_each_interpreter(String.t(), atom(), [term()], Options.t()) :: :ok | {:error, term()}
   def on_each_interpreter(module, function, args, options) do
-    Context.Table.pids()
-    |> Enum.uniq_by(&interpreter/1)
-    |> each({:call, module, function, args, nil}, options)
-  end
+    contexts =
+      for pid <- Context.Table.pids(), {:ok, info} <- [Context.info(pid)], do: {pid, info}
 
-  defp interpreter(context) do
-    with {:ok, info} <- Context.info(context), do: info.interpreter
+    contexts
+    |> Enum.sort_by(fn {_pid, info} -> info.running + info.queued end)
+    |> Enum.uniq_by(fn {_pid, info} -> info.interpreter end)
+    |> Enum.map(fn {pid, _info} -> pid end)
+    |> each({:call, module, function, args, nil}, options)
   end
 
   defp each(contexts, operation, options) do
