@@ -36,8 +36,8 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         .py-facts { margin-bottom: 0; color: #555b68; font-variant-numeric: tabular-nums; }
         .py-facts td, .py-facts th { padding: .35rem 0; border-top: 1px solid #edf0f7; font-weight: normal; vertical-align: top; }
         .py-facts tr:first-child td, .py-facts tr:first-child th { border-top: 0; }
-        .py-facts tr > :first-child { padding-left: 0 !important; padding-right: 1rem; white-space: nowrap; color: #8a90a0; }
-        .py-facts td { text-align: right; overflow-wrap: anywhere; }
+        .py-facts tr > :first-child { padding-left: 0 !important; padding-right: 1rem; color: #8a90a0; }
+        .py-facts td { text-align: right; overflow-wrap: anywhere; min-width: 8rem; }
         .py-card { background: #fff; padding: 1rem 1.25rem; height: 100%; }
         .py-card .hint, .py-tile .hint { margin-left: .15rem; }
         .py-legend { display: flex; flex-wrap: wrap; gap: .15rem .9rem; margin-top: .6rem; font-size: .85rem; }
