@@ -39,7 +39,8 @@ defmodule Py.Setup do
       iex> Py.Setup.clear_paths()
       :ok
 
-  Relative ones are expanded. They are kept also where an error is returned.
+  Relative ones are expanded. `{:my_app, "python"}` is the folder `priv/python` of the application `:my_app`, in a release as
+  well. They are kept also where an error is returned.
 
   ## Options
 
@@ -52,13 +53,13 @@ defmodule Py.Setup do
   #{Py.Schema.Docs.errors([:timeout, :overloaded])}
 
   The other contexts are changed all the same. Raises `ArgumentError` for a wrong option, and for paths that are no
-  list of strings. A directory need not exist yet, as in `sys.path`.
+  such list. A directory need not exist yet, as in `sys.path`.
   """
   @doc since: "0.1.0"
-  @spec add_paths([Path.t()], keyword()) :: :ok | {:error, Exception.t()}
+  @spec add_paths([Path.t() | {atom(), String.t()}], keyword()) :: :ok | {:error, Exception.t()}
   def add_paths(paths, options \\ []) do
     options = options!(options)
-    :paths |> Py.Schema.value!(:texts, paths) |> Everywhere.add_paths(options)
+    :paths |> Py.Schema.value!(:paths, paths) |> Everywhere.add_paths(options)
   end
 
   @doc """

@@ -69,6 +69,8 @@ defmodule Py.SchemaTest do
         do: assert({key, Type.cast(type, value)} == {key, {:ok, value}})
   end
 
+  @paths "a list of strings or {application, folder in its priv}"
+
   describe "check!/2" do
     test "returns values, and defaults that are not configured" do
       assert Schema.check!(:logging, format: ~c"%(message)s", timeout: :infinity) ==
@@ -110,8 +112,10 @@ defmodule Py.SchemaTest do
             {:pool, :replace_stuck, :infinity, "a positive number of milliseconds or :never"},
             {:pool, :preload, :code, "a string"},
             {:pool, :preload, [:code], "a string"},
-            {:pool, :paths, "/a", "a list of strings"},
-            {:pool, :paths, ~c"/a", "a list of strings"},
+            {:pool, :paths, "/a", @paths},
+            {:pool, :paths, ~c"/a", @paths},
+            {:pool, :paths, [no_such_application: "python"], @paths},
+            {:pool, :paths, [{:erlang_python, 5}], @paths},
             {:pool, :strategy, String,
              ":affinity, :round_robin, :least_busy or a module with the behaviour Py.Router.Strategy"},
             {:context, :name, "name", "an atom, {:global, term} or {:via, module, term}"},

@@ -120,9 +120,11 @@ defmodule Py.SetupTest do
 
   test "paths that are no list of strings are refused" do
     for wrong <- ["x", [5], nil, [:a]] do
-      assert_raise ArgumentError, ~r/invalid :paths: .*; expected a list of strings/, fn ->
-        Py.Setup.add_paths(wrong)
-      end
+      assert_raise ArgumentError,
+                   ~r/invalid :paths: .*; expected a list of strings or \{application/,
+                   fn ->
+                     Py.Setup.add_paths(wrong)
+                   end
     end
   end
 
@@ -138,5 +140,16 @@ defmodule Py.SetupTest do
     for context <- busy, do: Py.Test.Wait.until_running(context)
     assert Py.Setup.reload("statistics", timeout: 5_000) == :ok
     for task <- tasks, do: Py.Test.Wait.release(pipe) && Py.await(task)
+  end
+
+  test "a folder of an application's priv is named by the application" do
+    Py.Test.Leftovers.restore_sys_path()
+    on_exit(&Py.Setup.clear_paths/0)
+    folder = Application.app_dir(:erlang_python, "priv/python/erlang")
+    assert Py.Setup.add_paths([{:erlang_python, "python/erlang"}]) == :ok
+    assert Py.Setup.paths() == [folder]
+    assert folder in Py.eval!("__import__('sys').path")
+    context = start_supervised!({Py.Context, paths: [erlang_python: ~c"python"]})
+    assert Path.dirname(folder) in Py.eval!(context, "__import__('sys').path")
   end
 end

@@ -123,7 +123,7 @@ defmodule Py.Schema.Entries do
     ],
     paths_of_context: [
       key: :paths,
-      type: :texts,
+      type: :paths,
       default: {:value, []},
       doc:
         "directories put in front of `sys.path`, before the configured ones. Worker contexts share one `sys.path`"
@@ -174,7 +174,7 @@ defmodule Py.Schema.Entries do
       doc: "alias of `python` for the folder of a virtual environment; goes before `python`"
     ],
     paths: [
-      type: :texts,
+      type: :paths,
       default: {:value, []},
       doc: "directories (or zip files) put in front of `sys.path`"
     ],

@@ -14,7 +14,7 @@ defmodule Py.Schema.Type do
           | :boolean
           | :names
           | :text
-          | :texts
+          | :paths
           | :imports
           | :pool_name
           | :process_name
@@ -52,7 +52,7 @@ defmodule Py.Schema.Type do
   def cast({:or, _atom, type}, value), do: cast(type, value)
   def cast(:text, value) when is_binary(value), do: {:ok, value}
   def cast(:text, value) when is_list(value), do: characters(value)
-  def cast(:texts, values) when is_list(values), do: each(values, &cast(:text, &1))
+  def cast(:paths, values) when is_list(values), do: each(values, &path/1)
   def cast(:imports, values) when is_list(values), do: each(values, &imported/1)
 
   def cast(:pool_name, name) when is_atom(name) and name not in [nil, true, false],
@@ -74,6 +74,18 @@ defmodule Py.Schema.Type do
   end
 
   def cast(_type, _value), do: :error
+
+  # The priv folder of an application is where the application is, in a release as well.
+  defp path({application, folder}) when is_atom(application) do
+    with {:ok, folder} <- cast(:text, folder),
+         priv when is_list(priv) <- :code.priv_dir(application) do
+      {:ok, Path.join(List.to_string(priv), folder)}
+    else
+      _unknown -> :error
+    end
+  end
+
+  defp path(value), do: cast(:text, value)
 
   defp characters(list) do
     {:ok, List.to_string(list)}
@@ -113,7 +125,7 @@ defmodule Py.Schema.Type do
   def expected(:boolean), do: "true or false"
   def expected({:or, atom, type}), do: "#{expected(type)} or #{inspect(atom)}"
   def expected(:text), do: "a string"
-  def expected(:texts), do: "a list of strings"
+  def expected(:paths), do: "a list of strings or {application, folder in its priv}"
   def expected(:imports), do: "a list of strings or {module, name}"
   def expected(:pool_name), do: "a pool name as an atom"
   def expected(:process_name), do: "an atom, {:global, term} or {:via, module, term}"
@@ -143,7 +155,7 @@ defmodule Py.Schema.Type do
   def spec(:boolean), do: quote(do: boolean())
   def spec({:or, atom, type}), do: union([spec(type), atom])
   def spec(:text), do: quote(do: String.t())
-  def spec(:texts), do: quote(do: [String.t()])
+  def spec(:paths), do: quote(do: [String.t() | {atom(), String.t()}])
   def spec(:pool_name), do: quote(do: atom())
   def spec(:process_name), do: quote(do: GenServer.name())
   def spec(:strategy), do: quote(do: module())
