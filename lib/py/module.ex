@@ -193,7 +193,10 @@ defmodule Py.Module do
   defp add_root({app, folder}), do: app |> Application.app_dir(folder) |> add_root()
 
   defp add_root(folder) do
-    if folder in Py.Config.get(:paths), do: :ok, else: Py.Setup.add_paths([folder])
+    # While the application is not running, the call says so.
+    if Py.Lifecycle.running?() and folder not in Py.Config.get(:paths),
+      do: Py.Setup.add_paths([folder]),
+      else: :ok
   end
 
   # Up to the first that has Python's default: those after it have theirs.

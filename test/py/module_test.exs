@@ -93,6 +93,17 @@ defmodule Py.ModuleTest do
     assert {:error, %Py.Error{type: "TypeError"}} = Functions.options([])
   end
 
+  test "while the application is not running, the result says so" do
+    ExUnit.CaptureLog.capture_log(fn ->
+      :ok = Application.stop(:erlang_python)
+      assert {:error, %Py.ContextError{reason: :not_running}} = Functions.score("a")
+      assert_raise Py.ContextError, fn -> Functions.score!("a") end
+      {:ok, _started} = Application.ensure_all_started(:erlang_python)
+    end)
+
+    assert Functions.system() == {:ok, "posix"}
+  end
+
   test "docstrings, signatures and type hints are those of Python" do
     {:docs_v1, _, _, _, %{"en" => about}, _, _} = compiled(@file_of_functions)
     assert about == "Functions for test/py/module_test.exs."
